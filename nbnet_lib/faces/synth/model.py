@@ -1,0 +1,173 @@
+"""The head that every synthetic face is made from: MakeHuman geometry, CC0 1.0.
+
+``assets/head_model.npz`` (made by ``data_scripts/build_head_asset.py``) holds a coarse quad mesh of
+head, eyes, teeth, tongue and lashes, 500 named *targets* (vertex offsets: "this nose is wider",
+"jaw open") and one level of Catmull-Clark subdivision as a sparse matrix. A face is
+
+    fine_vertices = S @ (mean + sum_k weight_k * target_k)
+
+Units: decimetres (a head is about 2.5 high); x to the subject's left, y up, z to the front.
+Introduced in chapter 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse as sparse
+
+ASSET = Path(__file__).parent / "assets" / "head_model.npz"
+
+SKIN, EYE, TEETH, TONGUE, LASH = range(5)  # values of `part`
+AXIS_Z = 0.35  # z of the vertical axis of the cylinder that skin coordinates wrap around
+EYE_CENTRE = np.array([0.30775, 7.28415, 1.24535], np.float32)  # left eye of the mean head
+
+_OPPOSITES = {
+    "decr": "incr", "down": "up", "backward": "forward",
+    "in": "out", "concave": "convex", "compress": "uncompress",
+}  # fmt: skip
+_SHAPE_FOLDERS = (
+    "cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "neck", "nose",
+)  # fmt: skip
+# Targets that move the whole head, age it or shift features as a block: pose, age and alignment
+# are set elsewhere, so they would only fight with those settings.
+_SKIPPED = (
+    "head/head-age", "head/head-trans", "head/head-angle", "head/head-scale-vert",
+    "neck/neck-trans", "neck/neck-scale-vert", "neck/measure", "mouth/mouth-trans-in",
+    "nose/nose-trans-in",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ShapeAxis:
+    """One signed way in which faces differ, e.g. "nose/nose-width": targets for - and for +."""
+
+    name: str
+    negative: tuple[int, ...]
+    positive: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class HeadModel:
+    """Read-only geometry, shared by all identities.
+
+    C coarse vertices, F fine vertices (after subdivision), R render vertices (fine vertices split
+    where texture coordinates jump), T triangles.
+    """
+
+    targets: dict[str, int]  # target name -> row of `offsets`
+    mean: np.ndarray  # float32 [C, 3]
+    offsets: sparse.csr_matrix  # float32 [targets, C * 3]
+    subdivide: sparse.csr_matrix  # float32 [F, C]
+    quads: np.ndarray  # int32 [Q, 4]: coarse faces of the skin, for cheap shadow tests
+    mean_fine: np.ndarray  # float32 [R, 3]: the mean head at the render vertices
+    render_vertex: np.ndarray  # int32 [R]: the fine vertex of each render vertex
+    triangles: np.ndarray  # int32 [T, 3], render vertices, no lashes, clockwise on the screen
+    part: np.ndarray  # int8 [T]: SKIN, EYE, TEETH or TONGUE
+    fine_triangles: np.ndarray  # int32 [T, 3], the same triangles in fine vertices
+    lashes: np.ndarray  # int32 [L, 3], render vertices, both windings
+    masks: dict[str, np.ndarray]  # float32 [R] in [0, 1]: lips, eyelids, ears, inside_mouth
+    axes: tuple[ShapeAxis, ...]  # local shape axes
+    asymmetries: tuple[int, ...]  # targets that make the two halves differ
+    action_offsets: np.ndarray  # float32 [A, C * 3]: facial actions (smile, blink, jaw open)
+    actions: dict[str, int]  # action name -> row of `action_offsets`
+    eye_right: np.ndarray  # fine vertices of the subject's right eyeball
+    eye_left: np.ndarray
+    nose_tip: int  # fine vertices of three landmarks
+    mouth_right: int
+    mouth_left: int
+
+
+def _shape_axes(targets: dict[str, int]) -> tuple[ShapeAxis, ...]:
+    """Pair opposite targets into signed axes; the left and the right side move together."""
+    found: dict[str, dict[int, list[int]]] = {}
+    for name, row in targets.items():
+        folder, _, rest = name.partition("/")
+        if folder not in _SHAPE_FOLDERS:
+            continue
+        if rest.startswith(("l-", "r-")):
+            rest = rest[2:]
+        sign, base = 1, rest
+        for minus, plus in _OPPOSITES.items():
+            if rest.endswith("-" + minus):
+                sign, base = -1, rest[: -len(minus) - 1]
+            elif rest.endswith("-" + plus):
+                base = rest[: -len(plus) - 1]
+        found.setdefault(f"{folder}/{base}", {}).setdefault(sign, []).append(row)
+    return tuple(
+        ShapeAxis(name, tuple(sides.get(-1, ())), tuple(sides.get(1, ())))
+        for name, sides in sorted(found.items())
+        if not name.startswith(_SKIPPED)
+    )
+
+
+@lru_cache(1)
+def head_model() -> HeadModel:
+    """Load the asset once per process (about 0.2 s)."""
+    with np.load(ASSET) as asset:
+        data = {key: asset[key] for key in asset.files}
+    names = [str(name) for name in data["names"]]
+    targets = {name: row for row, name in enumerate(names)}
+    mean = data["Vc"]
+    offsets = sparse.csr_matrix(
+        (data["Bdata"].astype(np.float32), data["Bind"], data["Bptr"]),
+        shape=(len(names), mean.size),
+    )
+    subdivide = sparse.csr_matrix(
+        (data["Sdata"], data["Sind"], data["Sptr"]), shape=tuple(data["Sshape"])
+    )
+    render_vertex, all_triangles, all_parts = data["rv"], data["tri"], data["tpart"]
+
+    fine = (subdivide @ mean).astype(np.float32)
+    mean_fine = fine[render_vertex]
+    vertex_part = np.zeros(len(render_vertex), np.int8)
+    vertex_part[all_triangles.ravel()] = np.repeat(all_parts, 3)
+    solid = all_parts != LASH
+    triangles = all_triangles[solid]
+    lashes = all_triangles[~solid]
+
+    # Subdivision makes four fine quads of a coarse one, corner first, so the first corners of the
+    # fine quads spell out the coarse faces again.
+    half = len(all_triangles) // 2
+    quads = render_vertex[all_triangles[:half, 0]].reshape(-1, 4)
+    quads = quads[all_parts[:half].reshape(-1, 4)[:, 0] == SKIN]
+
+    masks = {}
+    for key in ("lips", "eyelids", "ears", "inside_mouth"):
+        mask = data[f"m_{key}"].astype(np.float32) / 255
+        mask[vertex_part != SKIN] = 0
+        masks[key] = mask
+
+    eyes = vertex_part == EYE
+    action_names = [name for name in names if name.startswith("fu/")]
+
+    def nearest(x: float, y: float, z: float) -> int:
+        return int(((fine - np.array([x, y, z], np.float32)) ** 2).sum(1).argmin())
+
+    return HeadModel(
+        targets=targets,
+        mean=mean,
+        offsets=offsets,
+        subdivide=subdivide,
+        quads=np.ascontiguousarray(quads, np.int32),
+        mean_fine=mean_fine,
+        render_vertex=render_vertex,
+        # Image y runs down, so a triangle that faces the camera turns clockwise there.
+        triangles=np.ascontiguousarray(triangles[:, [0, 2, 1]]),
+        part=all_parts[solid],
+        fine_triangles=np.ascontiguousarray(render_vertex[triangles]),
+        lashes=np.concatenate([lashes, lashes[:, [0, 2, 1]]]),
+        masks=masks,
+        axes=_shape_axes(targets),
+        asymmetries=tuple(row for name, row in targets.items() if name.startswith("asym/")),
+        action_offsets=offsets[[targets[name] for name in action_names]].toarray(),
+        actions={name[3:]: i for i, name in enumerate(action_names)},
+        eye_right=np.unique(render_vertex[eyes & (mean_fine[:, 0] < 0)]),
+        eye_left=np.unique(render_vertex[eyes & (mean_fine[:, 0] > 0)]),
+        nose_tip=nearest(0, 6.925, 1.678),
+        mouth_right=nearest(-0.255, 6.64, 1.38),
+        mouth_left=nearest(0.255, 6.64, 1.38),
+    )
