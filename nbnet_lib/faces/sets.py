@@ -103,9 +103,7 @@ def render_set(
     with bar:
         # Blocks come back in order, each is on disk before the next is waited for.
         parallel = joblib.Parallel(n_jobs=max(workers, 1), return_as="generator")
-        results = parallel(
-            joblib.delayed(_draw_block)(blocks[i], numbers, size) for i in missing
-        )
+        results = parallel(joblib.delayed(_draw_block)(blocks[i], numbers, size) for i in missing)
         for i, block in zip(missing, results, strict=True):
             if cache:
                 with atomic_path(files[i]) as temporary, open(temporary, "wb") as handle:

@@ -105,9 +105,7 @@ def _flow(kind, ux, uy, uz, top, aside, fringe):
     if kind == 1:
         return -0.15 * ux, 0.35 - 0.8 * (1 if uz < 0 else 0), -1.2
     if kind == 2:
-        return (
-            aside * top + 0.25 * ux, -0.95 * (1 - top) - 0.12, 0.12 * top - 0.35 * (1 - top)
-        )
+        return (aside * top + 0.25 * ux, -0.95 * (1 - top) - 0.12, 0.12 * top - 0.35 * (1 - top))
     return aside * top + 0.15 * ux, -1.1 * (1 - top) - 0.2, -0.30 * (1 - top) - 0.08 * top
 
 

@@ -107,6 +107,6 @@ def light_coefficients(
     wall = 0.35 * np.clip(np.sin(turn + 2 * world[:, :1] + world[:, 2:3]), 0, 1) * fill
     lobe = np.exp((DIRECTIONS @ (rotation.T @ key_direction) - 1) * (14 * (1 - softness) + 3))
     lobe = lobe / (lobe.sum() * _SOLID_ANGLE) * np.pi
-    return (
-        HARMONICS.T @ np.concatenate([sky + wall, lobe[:, None]], 1) * _SOLID_ANGLE
-    ).astype(np.float32)
+    return (HARMONICS.T @ np.concatenate([sky + wall, lobe[:, None]], 1) * _SOLID_ANGLE).astype(
+        np.float32
+    )

@@ -77,9 +77,7 @@ def vertex_normals(vertices, triangles):
             normals[i, 1] += ny
             normals[i, 2] += nz
     for i in range(normals.shape[0]):
-        length = (
-            math.sqrt(normals[i, 0] ** 2 + normals[i, 1] ** 2 + normals[i, 2] ** 2) + 1e-12
-        )
+        length = math.sqrt(normals[i, 0] ** 2 + normals[i, 1] ** 2 + normals[i, 2] ** 2) + 1e-12
         for k in range(3):
             normals[i, k] /= length
     return normals

@@ -205,7 +205,9 @@ def _spline_weight(t, k):
 
 
 @compiled
-def _paint(p, tone, lip, hair, brow, beard_kind, male, angle, px, py, masks, big, middle, fine, phase):
+def _paint(
+    p, tone, lip, hair, brow, beard_kind, male, angle, px, py, masks, big, middle, fine, phase
+):
     """Fill the texture, float32 [HEIGHT, WIDTH, 4]: linear RGB and gloss.
 
     ``p`` holds the scalar parameters in the order that `skin_texture` packs them.
@@ -256,10 +258,14 @@ def _paint(p, tone, lip, hair, brow, beard_kind, male, angle, px, py, masks, big
                 spots = smoothstep(1.1, 1.9, n4) * zone * min(1.0, 1.3 * freckles)
             deep = 0.0
             if melanin > 0.35:  # dark skin is darker around eyes and mouth
-                deep = 0.18 * (melanin - 0.3) * (
-                    _bump(x, y, 0.3, 7.25, 0.2, 0.15)
-                    + _bump(x, y, 0.0, 6.65, 0.3, 0.13)
-                    + _bump(x, y, 0.0, 8.0, 0.6, 0.12)
+                deep = (
+                    0.18
+                    * (melanin - 0.3)
+                    * (
+                        _bump(x, y, 0.3, 7.25, 0.2, 0.15)
+                        + _bump(x, y, 0.0, 6.65, 0.3, 0.13)
+                        + _bump(x, y, 0.0, 8.0, 0.6, 0.12)
+                    )
                 )
             forehead = 0.05 * _bump(x, y, 0.0, 7.75, 0.3, 0.2)
             red = grain + 0.04 * redness - 0.8 * dark - 0.8 * lid - 0.8 * depth

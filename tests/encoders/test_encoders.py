@@ -1,0 +1,166 @@
+"""The black box from faces to templates, and its training."""
+
+import numpy as np
+import pytest
+import torch
+
+from nbnet_lib.encoders import create_encoder, encoder_names
+from nbnet_lib.encoders.synth import SynthEncoder
+from nbnet_lib.encoders.train import augment, train_encoder
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate import genuine_impostor
+from nbnet_lib.faces import render_set, to_tensor
+from nbnet_lib.weights import load_card, load_weights, save_weights
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return create_encoder("synth")
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return render_set(range(10), 3, 64, progress=False)
+
+
+def test_templates_have_unit_length_and_the_promised_shape(encoder, faces):
+    templates = encoder(to_tensor(faces.images[:5]))
+    assert templates.shape == (5, 128) == (5, encoder.template_dim)
+    assert templates.dtype == torch.float32
+    assert torch.allclose(templates.norm(dim=1), torch.ones(5), atol=1e-5)
+
+
+def test_nothing_can_be_differentiated_through(encoder, faces):
+    images = to_tensor(faces.images[:2]).requires_grad_()
+    assert not encoder(images).requires_grad
+
+
+def test_the_same_person_is_more_alike_than_others(encoder, faces):
+    genuine, impostor = genuine_impostor(encoder.embed(faces.images), faces.identities)
+    assert np.median(genuine) > 0.5 > np.quantile(impostor, 0.95)
+
+
+def test_embedding_in_batches_or_from_another_size_changes_little(encoder, faces):
+    whole = encoder.embed(faces.images)
+    assert torch.allclose(whole, encoder.embed(faces.images, batch_size=7), atol=1e-5)
+    large = render_set(range(10), 3, 128, progress=False)
+    assert (whole * encoder.embed(large.images)).sum(1).median() > 0.9
+
+
+def test_no_image_gives_no_template(encoder):
+    assert encoder.embed(torch.zeros(0, 3, 64, 64)).shape == (0, 128)
+
+
+@pytest.mark.parametrize(
+    "images, word",
+    [
+        (torch.zeros(1, 3, 160, 160), "160x160"),
+        (torch.full((1, 3, 64, 64), 255.0), "255"),
+        (torch.zeros(3, 64, 64), "shape"),
+    ],
+)
+def test_wrong_images_are_named(encoder, images, word):
+    with pytest.raises(NbnetError, match=word):
+        encoder(images)
+
+
+def test_tiny_images_are_refused(encoder):
+    with pytest.raises(NbnetError, match="32 at least"):
+        encoder.embed(torch.zeros(1, 3, 16, 16))
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(NbnetError, match="synth"):
+        create_encoder("facenet-of-dreams")
+    assert encoder_names() == ["synth"]
+
+
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(NbnetError, match=r"no weights at .*mine\.safetensors"):
+        create_encoder("synth", weights=str(tmp_path / "mine.safetensors"))
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    path = save_weights(tmp_path / "x.safetensors", {"a": torch.zeros(2, 2)}, {"name": "x"})
+    with pytest.raises(NbnetError, match="does not hold the weights"):
+        create_encoder("synth", weights=str(path))
+
+
+def test_a_damaged_weight_file_is_found_by_its_checksum(tmp_path):
+    path = save_weights(tmp_path / "x.safetensors", SynthEncoder().state_dict(), {})
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(NbnetError, match="sha256"):
+        load_weights(path)
+
+
+def test_the_shipped_card_says_where_the_weights_come_from():
+    card = load_card("synth-encoder")
+    assert card["command"].startswith("nbnet encoder train --identities 10000-")
+    assert {"seed", "data", "epochs", "licence", "verification"} <= set(card)
+
+
+def test_augmentation_is_seeded_and_keeps_the_shape():
+    images = torch.rand(8, 3, 64, 64) * 2 - 1
+    one = augment(images, torch.Generator().manual_seed(3))
+    two = augment(images, torch.Generator().manual_seed(3))
+    assert one.shape == images.shape
+    assert torch.equal(one, two)
+    assert not torch.equal(one, images)
+
+
+def _train(out, epochs):
+    return train_encoder(range(10_000, 10_032), 4, epochs, seed=1, out=out, progress=False)
+
+
+def test_training_resumes_after_an_interruption_with_the_same_weights(tmp_path, monkeypatch):
+    whole = _train(tmp_path / "whole.safetensors", 3)
+    from nbnet_lib.encoders import train
+
+    real, calls = train._train_epoch, []
+
+    def stop_in_the_second(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(train, "_train_epoch", stop_in_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        _train(tmp_path / "parts.safetensors", 3)
+    monkeypatch.setattr(train, "_train_epoch", real)
+    parts = _train(tmp_path / "parts.safetensors", 3)
+    first, _ = load_weights(tmp_path / "whole.safetensors")
+    second, _ = load_weights(tmp_path / "parts.safetensors")
+    assert all(torch.equal(first[k], second[k]) for k in first)
+    assert whole["final_loss"] == parts["final_loss"]
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_a_checkpoint_of_other_settings_is_not_taken_up(tmp_path, monkeypatch):
+    from nbnet_lib.encoders import train
+
+    real = train.save_weights
+    monkeypatch.setattr(train, "save_weights", lambda *_: (_ for _ in ()).throw(OSError("full")))
+    with pytest.raises(OSError, match="full"):
+        _train(tmp_path / "x.safetensors", 1)
+    monkeypatch.setattr(train, "save_weights", real)
+    with pytest.raises(NbnetError, match="other settings"):
+        _train(tmp_path / "x.safetensors", 2)
+
+
+def test_training_on_evaluation_identities_is_refused(tmp_path):
+    with pytest.raises(NbnetError, match="kept for evaluation"):
+        train_encoder(range(100), 2, 1, out=tmp_path / "x.safetensors", progress=False)
+
+
+def test_too_few_pictures_are_refused(tmp_path):
+    with pytest.raises(NbnetError, match="fewer than one batch"):
+        train_encoder([10_000], 2, 1, out=tmp_path / "x.safetensors", progress=False)
+
+
+def test_an_unwritable_output_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(NbnetError, match="cannot write"):
+        train_encoder(range(10_000, 10_032), 4, 1, out=tmp_path / "file" / "x.safetensors")
