@@ -1,0 +1,46 @@
+# Each target makes its own environment in .venv first; a second run reuses it.
+# Works with GNU make 3.81 and later on Linux, macOS and Windows (Git Bash).
+#
+#   make course    run the whole walk and print the attack table; writes build/course/
+#   make test      check the style, the types and run every test
+#   make lab       open the chapters in JupyterLab
+#   make doctor    say what is wrong with this machine and how to mend it
+#   make clean     remove what the targets made, .venv included
+#
+# Another Python: make course PYTHON=python3.12
+
+PYTHON := $(shell if command -v python3 >/dev/null 2>&1; then echo python3; else echo python; fi)
+BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+
+.PHONY: course test lab doctor env clean
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# The version is asked for in a way that every Python understands, however old.
+env:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	    echo "error: Python 3.10 or newer is needed, and $(PYTHON) is not: install one and name" \
+	         "it, for example: make course PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) tools/make_env.py
+
+course: env
+	@$(BIN)/nbnet course
+
+# pytest comes last: its summary is the last line.
+test: env
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy nbnet_lib
+	@$(BIN)/python -m pytest
+
+lab: env
+	@$(BIN)/nbnet lab
+
+doctor: env
+	@$(BIN)/nbnet doctor
+
+clean:
+	rm -rf .venv .venv.lock build .pytest_cache .ruff_cache .mypy_cache

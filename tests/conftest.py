@@ -1,0 +1,85 @@
+"""For all tests: one thread per worker, the quick profile, no network, and the browser's path."""
+
+import os
+
+# Before numpy and torch are imported; the kernels that tests start inherit these.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ[_name] = "1"
+os.environ["NBNET_PROFILE"] = "quick"
+os.environ["MPLBACKEND"] = "agg"
+os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one in the home folder
+os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import ipaddress  # noqa: E402
+import shutil  # noqa: E402
+import socket  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+BROWSER_FILES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "C:/Program Files/Google/Chrome/Application/chrome.exe",
+)
+
+_connect = socket.socket.connect
+_connect_ex = socket.socket.connect_ex
+
+
+class NetworkUsed(RuntimeError):
+    """A test tried to reach another machine."""
+
+
+def _refuse_far_addresses(address: object) -> None:
+    host = address[0] if isinstance(address, tuple) else None  # a str is a local (Unix) socket
+    if host is None or host in ("localhost", ""):
+        return
+    try:
+        near = ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        near = False
+    if not near:
+        raise NetworkUsed(f"the course works offline, but a test connects to {host}")
+
+
+def _guarded_connect(self: socket.socket, address: object) -> object:
+    _refuse_far_addresses(address)
+    return _connect(self, address)  # type: ignore[arg-type]
+
+
+def _guarded_connect_ex(self: socket.socket, address: object) -> object:
+    _refuse_far_addresses(address)
+    return _connect_ex(self, address)  # type: ignore[arg-type]
+
+
+def pytest_configure() -> None:
+    socket.socket.connect = _guarded_connect  # type: ignore[assignment, method-assign]
+    socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[assignment, method-assign]
+
+
+def pytest_unconfigure() -> None:
+    socket.socket.connect = _connect  # type: ignore[method-assign]
+    socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Path of a Chromium ($NBNET_CHROMIUM names one); without one: skip, but fail in CI."""
+    candidates = [os.environ.get("NBNET_CHROMIUM"), *map(shutil.which, BROWSERS), *BROWSER_FILES]
+    for candidate in candidates:
+        if candidate and Path(candidate).is_file():
+            return candidate
+    told = "no Chromium found: install one, or set NBNET_CHROMIUM to its path"
+    if os.environ.get("CI", "").lower() == "true":
+        pytest.fail(told)
+    pytest.skip(told)

@@ -1,0 +1,153 @@
+"""The README's commands, the Makefile, the CI script, and the set-up that they share."""
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nbnet_lib.cli import parser
+
+needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def code_lines(path: Path) -> list[str]:
+    """Return the lines inside the fenced code blocks of a Markdown file."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
+    return [line for block in blocks for line in block.splitlines()]
+
+
+def targets(root: Path) -> set[str]:
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z]+):(?!=)", makefile, re.M))
+
+
+def test_readme_has_the_two_commands_alone_on_their_lines(root):
+    lines = code_lines(root / "README.md")
+    assert lines.count("make course") == 1
+    assert lines.count("make test") == 1
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_documented_commands_exist(root, document):
+    for line in code_lines(root / document):
+        command = line.partition("#")[0].strip()
+        if command.startswith("make "):
+            assert command.split()[1] in targets(root), line
+        elif command.startswith("nbnet ") and "<" not in command:
+            parser().parse_args(shlex.split(command)[1:])  # exits on an unknown option
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_somewhere(root, document):
+    text = (root / document).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if "://" not in target:
+            assert (root / target).exists(), f"{document} links to {target}"
+
+
+def test_ci_calls_what_the_readme_says(root):
+    script = root / ".ci" / "run"
+    assert script.read_text(encoding="utf-8").rstrip().endswith("\nmake test")
+    if os.name != "nt":
+        assert os.access(script, os.X_OK)
+    workflow = (root / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    for text in ("run: make course", "run: make test", "ubuntu-", "macos-", "windows-"):
+        assert text in workflow
+
+
+@needs_make
+def test_make_knows_its_targets(root):
+    for target in ("course", "test", "lab", "doctor", "clean", "help"):
+        done = subprocess.run(["make", "-n", target], cwd=root, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
+@needs_make
+def test_an_old_python_is_told_in_one_line(root, tmp_path):
+    old = tmp_path / "oldpython"
+    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")  # what `sys.exit(True)` does
+    old.chmod(0o755)
+    done = subprocess.run(
+        ["make", "env", f"PYTHON={old}"], cwd=root, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    said = done.stderr.splitlines()
+    assert said[0].startswith("error: Python 3.10 or newer is needed"), said
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def make_env(root, tmp_path, monkeypatch):
+    """tools/make_env.py on an empty repository, with pip and venv replaced by recorders."""
+    spec = importlib.util.spec_from_file_location("make_env", root / "tools" / "make_env.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    (tmp_path / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(module, "STAMP", tmp_path / ".venv" / "stamp")
+    monkeypatch.setattr(module, "PYTHON", tmp_path / ".venv" / "python")
+    calls: list[str] = []
+
+    def fake_venv() -> None:
+        calls.append("venv")
+        (tmp_path / ".venv").mkdir(exist_ok=True)
+        module.PYTHON.touch()
+
+    monkeypatch.setattr(module, "make_venv", fake_venv)
+    monkeypatch.setattr(module, "pip_install", lambda *a: calls.append("pip"))
+    module.calls = calls
+    return module
+
+
+def test_a_second_set_up_does_nothing(make_env):
+    make_env.main()
+    assert make_env.calls == ["venv", "pip", "pip"]
+    make_env.main()
+    assert make_env.calls == ["venv", "pip", "pip"]
+
+
+def test_a_changed_pyproject_is_installed_again(make_env):
+    make_env.main()
+    (make_env.ROOT / "pyproject.toml").write_text("[project]\nname='x'\n", encoding="utf-8")
+    make_env.main()
+    assert make_env.calls == ["venv", "pip", "pip"] * 2
+
+
+def test_an_interrupted_install_is_not_taken_for_a_finished_one(make_env, monkeypatch):
+    def interrupted(*arguments: str) -> None:
+        raise KeyboardInterrupt
+
+    make_env.main()
+    (make_env.ROOT / "pyproject.toml").write_text("[project]\nname='x'\n", encoding="utf-8")
+    with monkeypatch.context() as patch:
+        patch.setattr(make_env, "pip_install", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make_env.main()
+    assert not make_env.ready()
+    make_env.main()
+    assert make_env.ready()
+
+
+def test_a_failed_pip_is_told_with_its_last_lines(root, tmp_path):
+    """The real `pip_install`, with a Python that knows no pip."""
+    code = (
+        "import sys; sys.path.insert(0, 'tools'); import make_env; from pathlib import Path; "
+        f"make_env.PYTHON = Path({str(tmp_path / 'python')!r}); make_env.pip_install('x')"
+    )
+    fake = tmp_path / "python"
+    if os.name == "nt":
+        pytest.skip("needs a shell script as Python")
+    fake.write_text("#!/bin/sh\necho 'No module named pip'; exit 1\n", encoding="utf-8")
+    fake.chmod(0o755)
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "No module named pip" in done.stderr
+    assert "error: pip could not install" in done.stderr

@@ -1,0 +1,136 @@
+"""Make ``.venv`` with everything in pyproject.toml; every target of the Makefile calls this first.
+
+A stamp inside ``.venv`` is written after a complete install only and names what it was made from
+(pyproject.toml, the Python's version, the folder), so a second call returns at once, and an
+interrupted install, an edited pyproject.toml or a moved folder leads to a new one.
+Standard library only: nothing is installed yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STAMP = VENV / "nbnet-install-complete"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+LARGE_DOWNLOAD_MB = 30
+
+
+@contextlib.contextmanager
+def only_one() -> Iterator[None]:
+    """Let a second `make` in the same folder wait; the lock goes with its process."""
+    with open(ROOT / ".venv.lock", "w") as file:
+        if os.name != "nt":  # on Windows two at once are at the user's own risk
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def fingerprint() -> str:
+    """Return what the environment depends on, as one line."""
+    digest = hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest()
+    return "{} {} {}.{}".format(digest, ROOT, *sys.version_info)
+
+
+def ready() -> bool:
+    """Tell whether a complete environment for the present pyproject.toml is there."""
+    try:
+        return STAMP.read_text(encoding="utf-8") == fingerprint() and PYTHON.exists()
+    except OSError:
+        return False
+
+
+def make_venv() -> None:
+    """Make an empty ``.venv``, or keep one of this Python version that pip can go on with.
+
+    One that was made in another folder is no good: its scripts name that folder's Python.
+    """
+    made_for = "{} {}.{}".format(VENV, *sys.version_info)
+    note = VENV / "nbnet-made-for"
+    if PYTHON.exists() and note.is_file() and note.read_text(encoding="utf-8") == made_for:
+        probe = subprocess.run([PYTHON, "-m", "pip", "--version"], capture_output=True)
+        if probe.returncode == 0:
+            return
+    made = subprocess.run(
+        [sys.executable, "-m", "venv", "--clear", VENV], capture_output=True, text=True
+    )
+    if made.returncode:
+        sys.exit(
+            f"{(made.stdout + made.stderr).strip()}\n"
+            f"error: {sys.executable} cannot make a virtual environment in {VENV}: check that you "
+            "may write there and that Python's venv module is complete (Debian and Ubuntu: "
+            "apt install python3-venv)"
+        )
+    note.write_text(made_for, encoding="utf-8")
+
+
+def pip_install(*arguments: str) -> None:
+    """Run pip; show large downloads and the last step only, and its last lines if it fails."""
+    command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    process = subprocess.Popen(
+        [*command, "--progress-bar", "off", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=ROOT,
+        text=True,
+        errors="replace",
+    )
+    lines = []
+    assert process.stdout is not None
+    for line in process.stdout:
+        lines.append(line.rstrip())
+        download = re.match(r"\s*Downloading (\S+) \(([\d.]+) (MB|GB)\)", line)
+        if download:
+            name, amount, unit = download.groups()
+            if unit == "GB" or float(amount) >= LARGE_DOWNLOAD_MB:
+                short = "-".join(name.rsplit("/", 1)[-1].split("-")[:2])
+                print(f"  downloading {short} ({amount} {unit})", flush=True)
+        elif line.startswith("Installing collected packages"):
+            print(f"  unpacking {line.count(',') + 1} packages", flush=True)
+    if process.wait():
+        print("\n".join(lines[-40:]), file=sys.stderr)
+        sys.exit(
+            "error: pip could not install the packages (its last lines are above): check that a "
+            "package index is reachable and 6 GB of disk are free, then run the command again"
+        )
+
+
+def main() -> None:
+    """Bring ``.venv`` up to date, or return at once when it is."""
+    if ready():
+        return
+    with only_one():
+        if ready():  # another make was faster
+            return
+        free = shutil.disk_usage(ROOT).free / 1e9
+        if free < 7 and not STAMP.exists():
+            print(f"note: {free:.1f} GB of disk are free; the install takes about 6 GB")
+        print("Setting up .venv (once; the first time downloads about 3 GB) ...", flush=True)
+        started = time.monotonic()
+        STAMP.unlink(missing_ok=True)
+        make_venv()
+        # A pip of before 21.3, as some Python 3.10 bring, cannot do editable installs.
+        pip_install("--quiet", "--upgrade", "pip")
+        pip_install("--editable", ".[test]")
+        STAMP.write_text(fingerprint(), encoding="utf-8")
+        print(f"Ready after {time.monotonic() - started:.0f} s.", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted: run the same command again to go on with the install")
+    except OSError as error:
+        sys.exit(f"error: {error.filename or VENV}: {error.strerror or error}")
