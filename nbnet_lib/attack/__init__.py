@@ -1,0 +1,19 @@
+"""The reconstruction attack: train a decoder on (template, picture) pairs, then use it (chapter 4).
+
+>>> from nbnet_lib.attack import TrainConfig, reconstruct, train_decoder
+"""
+
+from nbnet_lib.attack.config import TrainConfig, learning_rate
+from nbnet_lib.attack.losses import create_loss, loss_names, pixel_loss
+from nbnet_lib.attack.reconstruct import reconstruct
+from nbnet_lib.attack.train import train_decoder
+
+__all__ = [
+    "TrainConfig",
+    "create_loss",
+    "learning_rate",
+    "loss_names",
+    "pixel_loss",
+    "reconstruct",
+    "train_decoder",
+]

@@ -1,0 +1,233 @@
+"""EXTENSION BEYOND THE PAPER: a surrogate encoder for a template-consistency loss (chapter 4).
+
+The paper's losses compare pictures: by pixel, or by the features of a public network. What decides
+whether a reconstruction is accepted is its *template*, but the target is a black box: no gradient
+comes out of it. What the attacker does own are the pairs (picture, template) it trains the decoder
+on. From the same pairs, with no further query, it can train a network of its own to imitate the
+target (distillation; Hinton et al., arXiv 1503.02531) and let the gradient flow through that:
+
+    loss = pixel loss + template_weight * (1 - cos(surrogate(reconstruction), template))
+
+The target itself is never differentiated, and the architecture below is not taken from it.
+Results made with ``template_weight`` > 0 are ours, not the paper's method, and are to be labelled
+so.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from tqdm import tqdm
+
+from nbnet_lib.attack.data import Pairs, batch_rows
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.weights import load_weights, save_weights
+
+WIDTHS = (32, 64, 128, 256)
+
+
+@dataclass(frozen=True)
+class SurrogateConfig:
+    """Settings of the distillation.
+
+    Attributes:
+        steps: updates in all.
+        batch_size: pairs per update.
+        lr: peak learning rate of AdamW; it rises for a tenth of the run, then falls as a cosine.
+        weight_decay: of AdamW.
+        precision: "no" or "bf16".
+        seed: order of the batches and the distortions.
+    """
+
+    steps: int = 4000
+    batch_size: int = 64
+    lr: float = 2e-3
+    weight_decay: float = 0.02
+    precision: str = "no"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch_size < 1 or not self.lr > 0:
+            raise NbnetError(
+                f"steps={self.steps}, batch_size={self.batch_size}, lr={self.lr}: all must be above 0"
+            )
+        if self.precision not in ("no", "bf16"):
+            raise NbnetError(f"precision={self.precision!r}: choose no or bf16")
+
+
+class Surrogate(nn.Module):
+    """A plain convolutional network: float32 [N, 3, S, S] in [-1, 1] -> [N, d], unit length."""
+
+    def __init__(self, template_dim: int, image_size: int):
+        super().__init__()
+        self.template_dim, self.image_size = template_dim, image_size
+        layers: list[nn.Module] = []
+        channels = 3
+        for width in WIDTHS:  # S = 64: 32 x 32, 16 x 16, 8 x 8, 4 x 4
+            layers += [
+                nn.Conv2d(channels, width, 4, stride=2, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.SiLU(),  # smooth, so that the gradient that the decoder gets is smooth as well
+                nn.Conv2d(width, width, 3, padding=1, bias=False),
+                nn.BatchNorm2d(width),
+                nn.SiLU(),
+            ]
+            channels = width
+        self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(4))
+        self.template = nn.Linear(channels * 16, template_dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return what the target would probably say."""
+        if images.shape[-1] > 80:  # 160 -> 80: the templates do not depend on finer detail
+            images = F.avg_pool2d(images, 2)
+        return F.normalize(self.template(self.features(images).flatten(1)).float())
+
+
+def train_surrogate(
+    images: np.ndarray,
+    templates: np.ndarray | Tensor,
+    config: SurrogateConfig | None = None,
+    *,
+    identities: Sequence[int] | np.ndarray | None,
+    device: str = "cpu",
+    progress: bool = True,
+) -> Surrogate:
+    """Distil the target into a `Surrogate` from the attacker's own pairs.
+
+    Half of each batch is blurred and made noisy while its template stays: a decoder's first
+    reconstructions are blurred, and a surrogate that has only seen sharp pictures can be fooled by
+    patterns that mean nothing to the target.
+
+    Args:
+        images: uint8 [N, S, S, 3].
+        templates: float32 [N, d], what the target made of them.
+        config: see `SurrogateConfig`.
+        identities: as in `train_decoder`: all >= 10,000, or None if the images are not SynthFaces.
+        device: where to train.
+        progress: show a bar on stderr.
+
+    Returns:
+        the surrogate in evaluation mode, without gradients of its own; ``surrogate.history`` is a
+        list of {"step", "agreement"}, agreement being the mean cosine with the target's templates.
+
+    Raises:
+        NbnetError: data that does not fit or is reserved for evaluation, or a NaN loss.
+    """
+    config = config or SurrogateConfig()
+    pairs = Pairs(images, templates, identities)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)  # only the initial weights; the global state is put back
+        surrogate = Surrogate(pairs.template_dim, pairs.image_size)
+    surrogate = surrogate.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator = torch.Generator().manual_seed(config.seed)
+    optimizer = torch.optim.AdamW(
+        surrogate.parameters(), lr=config.lr, weight_decay=config.weight_decay
+    )
+    warmup = max(1, config.steps // 10)
+    history: list[dict[str, float]] = []
+    recent: list[Tensor] = []
+    bar = tqdm(
+        range(config.steps), desc="surrogate", unit="step", file=sys.stderr, disable=not progress
+    )
+    surrogate.train()
+    for step in bar:
+        rise = min(1.0, (step + 1) / warmup)
+        for group in optimizer.param_groups:
+            group["lr"] = config.lr * rise * (1 + math.cos(math.pi * step / config.steps)) / 2
+        batch, wanted = pairs.batch(batch_rows(len(pairs), config.batch_size, step, config.seed))
+        batch = _distort(batch, generator).to(device)
+        with torch.autocast(
+            torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"
+        ):
+            seen = surrogate(batch)
+        agreement = F.cosine_similarity(seen, wanted.to(device)).mean()
+        optimizer.zero_grad()
+        (1 - agreement).backward()
+        optimizer.step()
+        recent.append(agreement.detach())
+        if (step + 1) % 50 == 0 or step + 1 == config.steps:
+            mean = float(torch.stack(recent).mean())
+            if not math.isfinite(mean):
+                raise NbnetError(f"the surrogate's loss became NaN by step {step + 1}: lower lr")
+            history.append({"step": step + 1, "agreement": mean})
+            recent = []
+            bar.set_postfix_str(f"agreement {mean:.3f}")
+    surrogate.history = history  # type: ignore[assignment]
+    return surrogate.eval().requires_grad_(False)
+
+
+def _distort(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Blur the first half of a (shuffled) batch by a random amount and add a little noise to it."""
+    half = len(images) // 2
+    if half == 0:
+        return images
+    size = images.shape[-1]
+    smaller = int(torch.randint(size // 4, size + 1, (), generator=generator))
+    blurred = F.interpolate(
+        F.interpolate(images[:half], size=smaller, mode="bilinear", antialias=True),
+        size=size,
+        mode="bilinear",
+    )
+    noise = torch.randn(blurred.shape, generator=generator)
+    return torch.cat([blurred + 0.05 * noise, images[half:]])
+
+
+@torch.no_grad()
+def surrogate_agreement(
+    surrogate: Surrogate, images: np.ndarray, templates: np.ndarray | Tensor, batch_size: int = 256
+) -> float:
+    """Return the mean cosine of the surrogate's templates with the target's, on held-out pairs."""
+    pairs = Pairs(images, templates, None)
+    device = next(surrogate.parameters()).device
+    total = 0.0
+    for start in range(0, len(pairs), batch_size):
+        batch, wanted = pairs.batch(np.arange(start, min(start + batch_size, len(pairs))))
+        total += float(F.cosine_similarity(surrogate(batch.to(device)).cpu(), wanted).sum())
+    return total / len(pairs)
+
+
+def save_surrogate(
+    surrogate: Surrogate,
+    path: str | os.PathLike[str],
+    config: SurrogateConfig | None = None,
+    card: dict[str, Any] | None = None,
+) -> Path:
+    """Write the surrogate with its card, for a later run of `train_decoder`."""
+    architecture = {
+        "name": "surrogate",
+        "template_dim": surrogate.template_dim,
+        "image_size": surrogate.image_size,
+    }
+    more = {"config": asdict(config)} if config else {}
+    return save_weights(
+        path, surrogate.state_dict(), {**(card or {}), **more, "architecture": architecture}
+    )
+
+
+def load_surrogate(path: str | os.PathLike[str], device: str = "cpu") -> Surrogate:
+    """Read what `save_surrogate` wrote, in evaluation mode.
+
+    Raises:
+        NbnetError: missing or damaged files, or weights of something else.
+    """
+    state, card = load_weights(path)
+    architecture = card.get("architecture") or {}
+    if architecture.get("name") != "surrogate":
+        raise NbnetError(f"{path} holds no surrogate encoder: give a file that save_surrogate wrote")
+    surrogate = Surrogate(architecture["template_dim"], architecture["image_size"])
+    try:
+        surrogate.load_state_dict(state)
+    except RuntimeError as error:
+        raise NbnetError(f"{path} does not fit its card: give both files of one run") from error
+    surrogate = surrogate.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return surrogate.eval().requires_grad_(False)
