@@ -1,0 +1,81 @@
+"""The command line: ``nbnet`` does at length, and without a notebook, what the chapters show.
+
+One file per command; each offers ``add(subparsers)`` and a function that returns a `Report` (or an
+exit status). Exit status: 0 done, 1 a check failed, 2 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+
+import nbnet_lib
+from nbnet_lib.cli import (
+    build,
+    course,
+    doctor,
+    encoder,
+    evaluate,
+    faces,
+    lab,
+    reconstruct,
+    train,
+)
+from nbnet_lib.cli.shared import Report, note, to_json
+from nbnet_lib.errors import NbnetError
+
+COMMANDS = (doctor, course, lab, faces, encoder, train, reconstruct, evaluate, build)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser with all commands."""
+    top = argparse.ArgumentParser(
+        prog="nbnet",
+        description="Deep face templates: learn them, reconstruct faces from them, measure it.",
+    )
+    top.add_argument("--version", action="version", version=f"nbnet {nbnet_lib.__version__}")
+    subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        command.add(subparsers)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``nbnet`` with these arguments (default: the process's); return the exit status."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    args = parser().parse_args(argv)
+    args.argv = argv
+    try:
+        return _print(_run(args), getattr(args, "json", False))
+    except NbnetError as error:
+        note(f"error: {error}")
+        return 2
+    except BrokenPipeError:  # the reader of a pipe (head, say) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        note(f"error: {where}{error.strerror or error}")
+        return 2
+    except KeyboardInterrupt as interrupt:
+        kept = str(interrupt) or "finished files are kept, a file in the making is not"
+        note(f"\ninterrupted: {kept}")
+        return 130
+
+
+def _run(args: argparse.Namespace) -> Report | int:
+    if getattr(args, "json", False):
+        # Whatever a library prints must not spoil the one JSON object on stdout.
+        with contextlib.redirect_stdout(sys.stderr):
+            return args.run(args)
+    return args.run(args)
+
+
+def _print(result: Report | int, as_json: bool) -> int:
+    if isinstance(result, int):
+        return result
+    print(to_json(result.payload) if as_json else result.text, flush=True)
+    return result.status

@@ -1,0 +1,100 @@
+"""``nbnet reconstruct``: a file of templates in, a folder of faces out."""
+
+from __future__ import annotations
+
+import argparse
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from nbnet_lib.cli.shared import Report, add_device, add_json, whole
+from nbnet_lib.errors import NbnetError
+
+
+def add(subparsers: Any) -> None:
+    """Add the command to the parser."""
+    parser = subparsers.add_parser(
+        "reconstruct",
+        help="draw the faces that templates give away",
+        description="For SynthFaces templates and your own. Templates of other people are personal "
+        "data: work on them only with the right to do so.",
+    )
+    parser.add_argument(
+        "--templates",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help=".npy, or .npz with the array 'templates': float [N, d] (see nbnet encoder embed)",
+    )
+    parser.add_argument(
+        "--decoder", default="nbnet-b-64", help="a shipped name or a .safetensors file"
+    )
+    parser.add_argument("--batch-size", type=whole(1), default=256, metavar="N")
+    add_device(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def read_templates(path: Path) -> Any:
+    """Return the float array [N, d] in an .npy or .npz file (one template [d] becomes [1, d]).
+
+    Raises:
+        NbnetError: no such file, another format, no array of templates in it, or not numbers.
+    """
+    import numpy as np
+
+    if not path.is_file():
+        raise NbnetError(f"no file {path}: give the .npy or .npz file that holds the templates")
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            templates = loaded
+        else:
+            with loaded:
+                if "templates" not in loaded.files and len(loaded.files) != 1:
+                    raise NbnetError(
+                        f"{path} holds the arrays {', '.join(loaded.files) or '(none)'}: "
+                        "name the one with the templates 'templates'"
+                    )
+                name = "templates" if "templates" in loaded.files else loaded.files[0]
+                templates = loaded[name]
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        if isinstance(error, NbnetError):
+            raise
+        raise NbnetError(
+            f"{path} is not a readable .npy or .npz file of numbers: write it with numpy.save or "
+            "numpy.savez"
+        ) from error
+    if templates.dtype.kind not in "fiu":
+        raise NbnetError(f"the templates in {path} are {templates.dtype}: give floats")
+    if templates.ndim == 1:
+        templates = templates[None]
+    if templates.ndim != 2 or not len(templates):
+        raise NbnetError(f"the templates in {path} have shape {templates.shape}: give [N, d]")
+    return templates.astype(np.float32)
+
+
+def run(args: argparse.Namespace) -> Report:
+    """Reconstruct and write PNG files and a contact sheet."""
+    from nbnet_lib.attack import reconstruct
+    from nbnet_lib.cli.pictures import contact_sheet, save_all, save_png
+    from nbnet_lib.course.profile import resolve_device
+    from nbnet_lib.decoders import load_decoder
+    from nbnet_lib.faces import to_uint8
+    from nbnet_lib.files import require_writable_folder
+
+    templates = read_templates(args.templates)
+    require_writable_folder(args.out)
+    decoder = load_decoder(args.decoder, device=resolve_device(args.device))
+    images = to_uint8(reconstruct(decoder, templates, batch_size=args.batch_size))
+    width = max(4, len(str(len(images) - 1)))
+    paths = save_all(images, [f"{i:0{width}d}" for i in range(len(images))], args.out)
+    sheet = save_png(contact_sheet(images[:400], per_row=20), args.out / "contact_sheet.png")
+    payload = {
+        "decoder": args.decoder,
+        "folder": args.out,
+        "files": [p.name for p in paths],
+        "contact_sheet": sheet.name,
+    }
+    return Report(payload, f"{len(paths)} faces and {sheet.name} in {args.out}")

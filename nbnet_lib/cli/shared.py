@@ -1,0 +1,190 @@
+"""What the commands share: the report they return, number ranges, and text tables.
+
+Standard library only, so that ``nbnet --help`` answers at once: the commands import torch inside
+their ``run`` functions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+MAX_IDS = 10_000_000
+
+
+@dataclass
+class Report:
+    """What a command found: ``payload`` for ``--json``, ``text`` for people, exit ``status``."""
+
+    payload: Any
+    text: str
+    status: int = 0
+
+
+def identity_range(text: str) -> list[int]:
+    """Parse ``"0-299"``, ``"7"`` or ``"0-9,20,30-39"`` into a list of identity numbers.
+
+    Raises:
+        argparse.ArgumentTypeError: anything else, a range that runs backwards, or a number twice.
+    """
+    ids: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not (first.isascii() and first.isdigit()) or (
+            dash and not (last.isascii() and last.isdigit())
+        ):
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a list of identities: write 0-299, 7 or 0-9,20,30-39"
+            )
+        low, high = int(first), int(last) if dash else int(first)
+        if high < low:
+            raise argparse.ArgumentTypeError(
+                f"the range {part.strip()} runs backwards: write {high}-{low}"
+            )
+        if len(ids) + high - low >= MAX_IDS:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} names more than {MAX_IDS:,} identities: take a smaller range"
+            )
+        ids.extend(range(low, high + 1))
+    if len(set(ids)) < len(ids):
+        raise argparse.ArgumentTypeError(f"{text!r} names an identity twice: name each once")
+    return ids
+
+
+def whole(minimum: int) -> Any:
+    """Return an argparse type for whole numbers of at least ``minimum``."""
+
+    def number(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = minimum - 1
+        if value < minimum:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {minimum} or more")
+        return value
+
+    return number
+
+
+def positive(text: str) -> float:
+    """Argparse type for finite numbers above zero."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add ``--json``."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+
+
+def add_identities(parser: argparse.ArgumentParser, default: str, samples: int) -> None:
+    """Add ``--identities`` and ``--samples``."""
+    parser.add_argument(
+        "--identities",
+        type=identity_range,
+        default=identity_range(default),
+        metavar="RANGE",
+        help=f"for example 0-299 or 0-9,20 (default {default})",
+    )
+    parser.add_argument(
+        "--samples",
+        type=whole(1),
+        default=samples,
+        metavar="N",
+        help=f"pictures of each identity (default {samples})",
+    )
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add ``--device``."""
+    parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")
+
+
+def add_encoder(parser: argparse.ArgumentParser) -> None:
+    """Add ``--encoder``."""
+    parser.add_argument(
+        "--encoder",
+        default="synth",
+        metavar="NAME",
+        help="the target: a name of `nbnet encoder list`, or a .safetensors file of your own "
+        "training (default synth)",
+    )
+
+
+def open_encoder(name: str, device: str) -> Any:
+    """Return the encoder that ``--encoder`` and ``--device`` name.
+
+    Raises:
+        NbnetError: unknown name, weights that are missing or damaged, a device that is not there.
+    """
+    from nbnet_lib.course.profile import resolve_device
+    from nbnet_lib.encoders import create_encoder
+
+    device = resolve_device(device)
+    if name.endswith(".safetensors"):
+        return create_encoder("synth", device=device, weights=name)
+    return create_encoder(name, device=device)
+
+
+def columns(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:
+    """Return rows as text in aligned columns, numbers to the right."""
+    cells = [[str(c) for c in row] for row in [header, *rows]]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
+    lines = [
+        "  ".join(
+            c.rjust(w) if r else c.ljust(w) for c, w, r in zip(row, widths, right, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+    lines.insert(1, "-" * sum(widths, 2 * (len(widths) - 1)))
+    return "\n".join(lines)
+
+
+def percent(value: float | None) -> str:
+    """Return 0.954 as ``"95.4 %"``, and nothing where there is no value."""
+    return "" if value is None else f"{100 * value:.1f} %"
+
+
+def note(text: str) -> None:
+    """Print progress for people; stdout is for results."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """Return the command as a person would type it again (kept in cards)."""
+    return shlex.join(["nbnet", *argv])
+
+
+def to_json(payload: Any) -> str:
+    """Return one JSON document; numpy scalars, arrays and paths become plain values.
+
+    NaN has no spelling in JSON and becomes null.
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(k): plain(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(v) for v in value]
+        if hasattr(value, "tolist"):  # numpy and torch
+            return plain(value.tolist())
+        if isinstance(value, Path):
+            return str(value)
+        if isinstance(value, float) and not math.isfinite(value):
+            return None
+        return value
+
+    return json.dumps(plain(payload), indent=2, allow_nan=False)

@@ -1,0 +1,1 @@
+"""The course around the library: checks, widgets, chapter builder, notebook runner, doctor."""

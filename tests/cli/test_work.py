@@ -1,0 +1,298 @@
+"""The working commands on tiny sets: faces, encoder, train, reconstruct, evaluate."""
+
+import json
+import re
+import shlex
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from nbnet_lib.cli import main
+from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
+from nbnet_lib.encoders.synth import SynthEncoder
+from nbnet_lib.weights import load_card, save_weights
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    """Faces are drawn into a fresh cache."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory) -> str:
+    """An untrained encoder's weights: the commands do not depend on how good it is."""
+    path = tmp_path_factory.mktemp("weights") / "encoder.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_weights(path, SynthEncoder().state_dict(), {"name": "synth"})
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory) -> str:
+    path = tmp_path_factory.mktemp("weights") / "decoder.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        save_decoder(create_decoder("dcnn", 128, 64, base_channels=64), path)
+    return str(path)
+
+
+@pytest.fixture
+def nbnet(capsys):
+    """Run a command that must succeed, and return what it printed on stdout."""
+
+    def run(*arguments: object) -> str:
+        assert main([str(a) for a in arguments]) == 0, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def fails(capsys):
+    """Run a command that must fail with status 2, and return its one line on stderr."""
+
+    def run(*arguments: object) -> str:
+        assert main([str(a) for a in arguments]) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        *progress, last = captured.err.splitlines()
+        assert last.startswith("error: ") and "Traceback" not in captured.err
+        return last
+
+    return run
+
+
+def test_faces_table(nbnet):
+    rows = json.loads(nbnet("faces", "table", "--identities", "3-5", "--json"))
+    assert [row["identity"] for row in rows] == [3, 4, 5]
+    assert {"gender", "age_years", "melanin"} <= rows[0].keys()
+    text = nbnet("faces", "table", "--identities", "3", "--samples", "2", "--csv")
+    assert len(text.splitlines()) == 3
+    assert "yaw_deg" in text.splitlines()[0]
+
+
+def test_faces_render_and_sheet(nbnet, tmp_path):
+    out = tmp_path / "faces"
+    arguments = ["--identities", "0,2", "--samples", "2", "--size", "48"]
+    report = json.loads(nbnet("faces", "render", *arguments, "--out", out, "--json"))
+    assert report["files"] == [
+        "000000-000.png",
+        "000000-001.png",
+        "000002-000.png",
+        "000002-001.png",
+    ]
+    assert sorted(p.name for p in out.iterdir()) == report["files"]
+    with Image.open(out / "000002-001.png") as picture:
+        assert picture.size == (48, 48) and picture.mode == "RGB"
+        tile = np.asarray(picture)
+    nbnet("faces", "sheet", *arguments, "--out", tmp_path / "sheet.png")
+    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
+    assert sheet.shape == (4 + 2 * 52, 4 + 2 * 52, 3)
+    assert np.array_equal(sheet[56:104, 56:104], tile)  # second row, second column
+
+
+def test_encoder_list(nbnet):
+    listed = json.loads(nbnet("encoder", "list", "--json"))
+    assert listed[0]["name"] == "synth" and listed[0]["template_dim"] == 128
+    assert "sha256" in listed[0]["card"]
+
+
+def test_encoder_test(nbnet, encoder):
+    arguments = ["encoder", "test", "--encoder", encoder, "--identities", "0-5", "--samples", "3"]
+    with pytest.warns(UserWarning, match="impostor"):  # 135 pairs are few for a FAR of 0.1 %
+        report = json.loads(nbnet(*arguments, "--json"))
+    assert (report["genuine_pairs"], report["impostor_pairs"]) == (18, 135)
+    assert report["far"].keys() == {"0.01", "0.001"}
+    assert all(0 <= row["tar"] <= 1 for row in report["far"].values())
+
+
+def test_encoder_test_needs_pairs_of_evaluation_identities(fails, encoder):
+    arguments = ["encoder", "test", "--encoder", encoder, "--identities"]
+    assert "identity 10000 is not for evaluation" in fails(*arguments, "9999-10000")
+    assert "at least 2 of each" in fails(*arguments, "0-4", "--samples", "1")
+
+
+def test_encoder_train_writes_weights_and_card(nbnet, tmp_path):
+    out = tmp_path / "encoder.safetensors"
+    arguments = ["encoder", "train", "--identities", "10000-10015", "--samples", "8"]
+    card = json.loads(nbnet(*arguments, "--epochs", "1", "--seed", "3", "--out", out, "--json"))
+    assert card["seed"] == 3
+    assert out.is_file() and load_card(out)["seed"] == 3
+
+
+def test_encoder_train_refuses_evaluation_identities(fails, tmp_path):
+    said = fails("encoder", "train", "--identities", "0-9", "--out", tmp_path / "x.safetensors")
+    assert "identity 0 is kept for evaluation" in said
+
+
+def test_embed_then_reconstruct(nbnet, encoder, decoder, tmp_path):
+    templates = tmp_path / "templates.npz"
+    arguments = ["--encoder", encoder, "--identities", "0-2", "--samples", "2"]
+    nbnet("encoder", "embed", *arguments, "--out", templates)
+    with np.load(templates) as stored:
+        assert stored["templates"].shape == (6, 128)
+        assert stored["identities"].tolist() == [0, 0, 1, 1, 2, 2]
+    out = tmp_path / "faces"
+    arguments = ["reconstruct", "--templates", templates, "--decoder", decoder, "--out", out]
+    report = json.loads(nbnet(*arguments, "--json"))
+    assert report["files"] == [f"{i:04d}.png" for i in range(6)]
+    assert np.asarray(Image.open(out / "0000.png")).shape == (64, 64, 3)
+    assert (out / "contact_sheet.png").is_file()
+
+
+def test_reconstruct_takes_one_template_in_an_npy_file(nbnet, decoder, tmp_path):
+    np.save(tmp_path / "one.npy", np.eye(128)[0])
+    arguments = ["--templates", tmp_path / "one.npy", "--decoder", decoder]
+    report = json.loads(nbnet("reconstruct", *arguments, "--out", tmp_path / "out", "--json"))
+    assert report["files"] == ["0000.png"]
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (np.zeros((2, 64), np.float32), r"templates have shape \(2, 64\).*takes \[N, 128\]"),
+        (np.full((1, 128), np.nan), "NaN"),
+        (np.zeros((2, 2, 128)), r"shape \(2, 2, 128\): give \[N, d\]"),
+        (np.zeros((0, 128)), r"shape \(0, 128\): give \[N, d\]"),
+        (np.array(["a"]), "give floats"),
+    ],
+)
+def test_reconstruct_refuses_wrong_templates(fails, decoder, tmp_path, array, said):
+    np.save(tmp_path / "t.npy", array)
+    arguments = ["--templates", tmp_path / "t.npy", "--decoder", decoder]
+    assert re.search(said, fails("reconstruct", *arguments, "--out", tmp_path / "out"))
+
+
+def test_reconstruct_refuses_wrong_files(fails, decoder, tmp_path):
+    def say(path) -> str:
+        arguments = ["--templates", path, "--decoder", decoder, "--out", tmp_path / "out"]
+        return fails("reconstruct", *arguments)
+
+    assert "no file" in say(tmp_path / "missing.npy")
+    (tmp_path / "text.npy").write_text("not numbers")
+    assert "not a readable" in say(tmp_path / "text.npy")
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04broken")
+    assert "not a readable" in say(tmp_path / "broken.npz")
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    assert "not a readable" in say(tmp_path / "objects.npy")
+    np.savez(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1))
+    assert "holds the arrays a, b" in say(tmp_path / "two.npz")
+
+
+def test_missing_weights_are_named(fails, tmp_path):
+    np.save(tmp_path / "t.npy", np.eye(128))
+    arguments = ["reconstruct", "--templates", tmp_path / "t.npy", "--out", tmp_path / "out"]
+    assert "no weights at" in fails(*arguments, "--decoder", "no-such-decoder")
+    assert "no encoder named 'x'" in fails("encoder", "test", "--encoder", "x")
+
+
+def test_an_output_that_cannot_be_written_is_found_first(fails, decoder, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    np.save(tmp_path / "t.npy", np.eye(128))
+    commands = [
+        ["reconstruct", "--templates", tmp_path / "t.npy", "--decoder", decoder, "--out", blocked],
+        ["faces", "render", "--out", blocked / "x"],
+        ["faces", "sheet", "--out", blocked / "x.png"],
+        ["encoder", "embed", "--out", blocked / "x.npz"],
+        ["encoder", "train", "--out", blocked / "x.safetensors"],
+        ["train", "--out", blocked / "x"],
+        ["course", "--output", blocked / "x"],
+    ]
+    for command in commands:
+        said = fails(*command)
+        assert f"cannot write to the folder {blocked}" in said, command
+
+
+TRAIN = ["--decoder", "dcnn", "--identities", "10000-10003", "--samples", "2", "--batch-size", "4"]
+
+
+def test_train_writes_a_decoder_that_can_be_loaded(nbnet, fails, encoder, tmp_path):
+    out = tmp_path / "run"
+    arguments = ["train", *TRAIN, "--encoder", encoder, "--seed", "5", "--out", out]
+    arguments += ["--schedule", "constant"]
+    report = json.loads(nbnet(*arguments, "--steps", "2", "--json"))
+    card = load_card(out / "decoder.safetensors")
+    assert shlex.split(card["command"])[:2] == ["nbnet", "train"]
+    assert card["seed"] == 5 and card["metrics"]["step"] == 2
+    assert card["architecture"]["name"] == "dcnn"
+    assert report["card"]["data"].startswith("SynthFaces identities 10000-10003 (4) x 2")
+    first = load_decoder(out / "decoder.safetensors")
+    assert (first.image_size, first.template_dim) == (64, 128)
+    # Another run may not overwrite this one by accident; --resume goes on.
+    assert "add --resume" in fails(*arguments, "--steps", "3")
+    nbnet(*arguments, "--steps", "3", "--resume")
+    history = json.loads((out / "history.json").read_text())
+    assert [entry["step"] for entry in history] == [2, 3]
+
+
+def test_train_with_a_surrogate_keeps_it_for_a_resume(nbnet, encoder, tmp_path):
+    out = tmp_path / "run"
+    arguments = ["train", *TRAIN, "--encoder", encoder, "--template-weight", "0.5", "--out", out]
+    arguments += ["--surrogate-steps", "2", "--schedule", "constant"]
+    nbnet(*arguments, "--steps", "2")
+    before = (out / "surrogate.safetensors").read_bytes()
+    card = json.loads(nbnet(*arguments, "--steps", "3", "--resume", "--json"))["card"]
+    assert (out / "surrogate.safetensors").read_bytes() == before
+    assert card["config"]["template_weight"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (["--identities", "9999-10001"], "identity 9999 is kept for evaluation"),
+        (["--loss", "magic"], "no loss is named 'magic'"),
+        (["--precision", "fp8"], "precision='fp8'"),
+        (["--decoder", "gan"], "no decoder is named 'gan'"),
+        (["--image-size", "50"], "50"),
+        (["--template-weight", "-1"], "must not be negative"),
+        (["--device", "cuda:99"], "cuda:99"),
+    ],
+)
+def test_train_refuses_bad_settings_before_it_draws(fails, encoder, tmp_path, wrong, said):
+    arguments = ["train", *TRAIN, "--encoder", encoder, "--steps", "1", "--out", tmp_path / "run"]
+    assert said in fails(*arguments, *wrong)
+
+
+def test_evaluate_prints_one_json_object(nbnet, encoder, decoder):
+    arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder]
+    arguments += ["--identities", "0-5", "--samples", "2", "--seed", "1"]
+    with pytest.warns(UserWarning, match="impostor"):
+        report = json.loads(nbnet(*arguments, "--json"))
+    assert report.keys() >= {"decoder", "encoder", "seed", "identities", "far"}
+    assert report["seed"] == 1
+    assert report["far"].keys() == {"0.01", "0.001"}
+    for row in report["far"].values():
+        assert row.keys() == {"threshold", "original", "type1", "type2"}
+        assert isinstance(row["threshold"], float)
+        for kind in ("original", "type1", "type2"):
+            low, high = row[kind]["ci95"]
+            assert 0 <= low <= row[kind]["tar"] <= high <= 1
+    with pytest.warns(UserWarning, match="impostor"):
+        table = nbnet(*arguments)
+    assert "type-I TAR" in table and "0.1 %" in table
+
+
+def test_evaluate_refuses_training_identities(fails, encoder, decoder):
+    arguments = [
+        "evaluate",
+        "--encoder",
+        encoder,
+        "--decoder",
+        decoder,
+        "--identities",
+        "10000-10009",
+    ]
+    assert "identity 10000 is not for evaluation" in fails(*arguments)
+
+
+def test_faces_csv_is_read_by_pandas(nbnet, tmp_path):
+    (tmp_path / "t.csv").write_text(nbnet("faces", "table", "--identities", "0-2", "--csv"))
+    assert pd.read_csv(tmp_path / "t.csv")["identity"].tolist() == [0, 1, 2]
