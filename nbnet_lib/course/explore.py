@@ -1,0 +1,171 @@
+"""Figures with alternative text, and figures with controls.
+
+An error inside a widget's callback is easily lost: papermill does not see it, and a reader sees a
+picture that stops moving. So `explore` draws its default view first, as an ordinary figure outside
+any callback: an error there fails the cell, and the picture stays in a notebook that has no kernel.
+Introduced in chapter 01.
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+from collections.abc import Callable
+from typing import Any
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import PIL.Image
+from IPython.display import Image, display
+from matplotlib.figure import Figure
+
+from nbnet_lib.errors import NbnetError
+
+
+def picture(figure: Figure, alt: str) -> Image:
+    """Return ``figure`` as a PNG with ``alt`` as its text alternative, and close the figure.
+
+    Raises:
+        NbnetError: ``figure`` is not a matplotlib figure, or ``alt`` says nothing.
+    """
+    if not isinstance(figure, Figure):
+        raise NbnetError(
+            f"expected a matplotlib figure to show, got {type(figure).__name__}: "
+            "end the drawing function with `return figure`"
+        )
+    if not alt or not alt.strip():
+        raise NbnetError("a figure needs alternative text: say in a sentence what it shows")
+    drawn, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(drawn, format="png")
+    plt.close(figure)
+    # 256 colours, chosen for this picture: a third of the bytes, and hardly a difference.
+    colours = PIL.Image.open(drawn).convert("RGB").quantize(256, PIL.Image.Quantize.MEDIANCUT)
+    colours.save(small, format="png", optimize=True)
+    return Image(data=small.getvalue(), format="png", alt=" ".join(alt.split()))
+
+
+def show(figure: Figure, alt: str) -> None:
+    """Display ``figure`` in the notebook with a text alternative for those who cannot see it."""
+    display(picture(figure, alt))
+
+
+class Explorer:
+    """A figure and its controls; made by `explore`.
+
+    Attributes:
+        controls: name -> ipywidgets control.
+        draws: how often the figure has been drawn, the default view included.
+        error: the exception of the last redraw, or None.
+    """
+
+    def __init__(
+        self, fn: Callable[..., Figure], controls: dict[str, widgets.Widget], alt: str
+    ) -> None:
+        self.fn = fn
+        self.controls = controls
+        self.alt = alt
+        self.draws = 0
+        self.error: Exception | None = None
+        self._messages = widgets.Output()
+        # Outside any callback: what goes wrong here fails the cell.
+        self._handle = display(self._draw(), display_id=True)
+        for control in controls.values():
+            control.observe(self._redraw, names="value")
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """The present value of each control."""
+        return {name: control.value for name, control in self.controls.items()}
+
+    def set(self, **values: Any) -> None:
+        """Move controls as a hand would; an error of the drawing function is raised."""
+        for name, value in values.items():
+            if name not in self.controls:
+                raise NbnetError(f"no control {name!r}: there are {', '.join(self.controls)}")
+            self.controls[name].value = value
+
+    def _draw(self) -> Image:
+        image = picture(self.fn(**self.values), self.alt)
+        self.draws += 1
+        return image
+
+    def _redraw(self, change: Any) -> None:
+        self._messages.outputs = ()
+        try:
+            image = self._draw()
+        except Exception as error:
+            self.error = error
+            self._messages.append_stderr(
+                f"{type(error).__name__}: {error}\n(the figure shows the last view that worked)\n"
+            )
+            raise  # the kernel logs it; only hiding it would be wrong
+        self.error = None
+        if self._handle is not None:  # None outside IPython
+            self._handle.update(image)
+
+    def _show_controls(self) -> None:
+        display(widgets.VBox([*self.controls.values(), self._messages]))
+
+    def _ipython_display_(self) -> None:
+        """Nothing: an explorer that ends a cell has been shown already."""
+
+
+def explore(fn: Callable[..., Figure], *, alt: str = "", **controls: Any) -> Explorer:
+    """Draw ``fn`` with the default values, then offer ``controls`` that redraw it in place.
+
+    Args:
+        fn: takes the controls by name and returns a matplotlib figure.
+        alt: text alternative; the first line of the docstring of ``fn`` where it is empty.
+        **controls: ``(low, high)`` or ``(low, high, step)`` for a slider, a list for a choice, a
+            bool for a box, or an ipywidgets control. The default is that of the argument of
+            ``fn``; where it has none, the low end, the first entry or the bool itself.
+
+    Raises:
+        NbnetError: a control that ``fn`` has no argument for, or that cannot be understood.
+    """
+    alt = alt or (inspect.getdoc(fn) or "").split("\n")[0]
+    parameters = inspect.signature(fn).parameters
+    made = {}
+    for name, spec in controls.items():
+        if name not in parameters:
+            raise NbnetError(f"explore: {getattr(fn, '__name__', fn)} has no argument {name!r}")
+        made[name] = _control(name, spec, parameters[name].default)
+    explorer = Explorer(fn, made, alt)
+    print("Move the controls below (they need a running kernel); the figure above follows.")
+    explorer._show_controls()
+    return explorer
+
+
+def _control(name: str, spec: Any, default: Any) -> widgets.Widget:
+    """Make one control from its short form."""
+    label = {"description": name.replace("_", " "), "style": {"description_width": "9em"}}
+    missing = default is inspect.Parameter.empty
+    if isinstance(spec, widgets.Widget):
+        return spec
+    if isinstance(spec, bool):
+        return widgets.Checkbox(value=spec if missing else bool(default), **label)
+    if isinstance(spec, list) and spec:
+        return widgets.Dropdown(options=spec, value=spec[0] if missing else default, **label)
+    numbers = isinstance(spec, tuple) and all(isinstance(v, int | float) for v in spec)
+    if numbers and len(spec) in (2, 3) and spec[0] < spec[1]:
+        value = spec[0] if missing else default
+        if not spec[0] <= value <= spec[1]:
+            raise NbnetError(f"explore: {name} = {value} is not within {spec[0]} to {spec[1]}")
+        layout = widgets.Layout(width="32em")
+        whole = all(isinstance(v, int) for v in spec)
+        kind = widgets.IntSlider if whole else widgets.FloatSlider
+        step = spec[2] if len(spec) == 3 else (1 if whole else (spec[1] - spec[0]) / 100)
+        # One redraw when the hand lets go: drawing takes longer than moving.
+        return kind(
+            value=value,
+            min=spec[0],
+            max=spec[1],
+            step=step,
+            continuous_update=False,
+            layout=layout,
+            **label,
+        )
+    raise NbnetError(
+        f"explore: cannot make a control of {name}={spec!r}: give (low, high), (low, high, step), "
+        "a list, True or False, or an ipywidgets control"
+    )

@@ -1,0 +1,155 @@
+"""Exercises of chapter 02: correct variants pass, typical slips get the right hint."""
+
+from itertools import combinations
+from math import comb, floor
+
+import numpy as np
+import pytest
+
+
+def test_count_pairs(passes):
+    def by_comb(people, samples):
+        genuine = people * comb(samples, 2)
+        return genuine, comb(people * samples, 2) - genuine
+
+    passes("2.1", by_comb, lambda p, s: [p * s * (s - 1) / 2, p * (p - 1) / 2 * s * s])
+
+
+def test_count_pairs_by_listing_them(passes):
+    # Slow and obvious; also shows that the check's own numbers are right.
+    def listed(people, samples):
+        if people > 20:
+            return people * comb(samples, 2), comb(people, 2) * samples**2
+        owners = [p for p in range(people) for _ in range(samples)]
+        same = [a == b for a, b in combinations(owners, 2)]
+        return sum(same), len(same) - sum(same)
+
+    passes("2.1", listed)
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda p, s: (p * s * (s - 1), p * (p - 1) * s * s), "are one comparison"),
+        (lambda p, s: (comb(p, 2) * s * s, p * comb(s, 2)), "swapped"),
+        (lambda p, s: (p * comb(s, 2), comb(p * s, 2)), "less the genuine"),
+        (lambda p, s: (p * comb(s, 2), comb(p, 2)), "samples * samples"),
+        (lambda p, s: (p * s * s, comb(p, 2) * s * s), "with itself"),
+        (lambda p, s: (comb(s, 2), comb(p, 2) * s * s), "one person's"),
+        (lambda p, s: p * s, "expected two values"),
+    ],
+)
+def test_count_slips(answer, part, is_told):
+    is_told("2.1", answer, part)
+
+
+def test_threshold(passes):
+    def by_partition(impostor, far):
+        k = floor(far * len(impostor))
+        n = len(impostor)
+        return np.partition(impostor, n - 1 - k)[n - 1 - k]
+
+    def between(impostor, far):  # anywhere between two neighbouring scores accepts the same
+        ordered = np.sort(impostor)[::-1]
+        k = int(far * len(ordered))
+        return (
+            ordered[k]
+            if ordered[k] == ordered[k - 1]
+            else (ordered[k] * 0.7 + ordered[k - 1] * 0.3)
+        )
+
+    passes("2.2", lambda i, far: sorted(i, reverse=True)[int(far * len(i))], by_partition, between)
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda i, far: np.sort(i)[int(far * len(i))], "low end"),
+        (lambda i, far: np.sort(i)[::-1][int(far * len(i)) - 1], "one too strict"),
+        (lambda i, far: np.sort(i)[::-1][int(far * len(i)) + 1], "too lenient"),
+        (lambda i, far: i.max(), "too strict"),
+        (lambda i, far: np.quantile(i, 1 - far), "interpolates"),
+        (lambda i, far: np.sort(i)[::-1][int(far * len(i))] - 1e-9, "too lenient"),
+        (lambda i, far: np.sort(i), "expected one number"),
+        (lambda i, far: int(far * len(i)), "FAR"),
+    ],
+)
+def test_threshold_slips(answer, part, is_told):
+    is_told("2.2", answer, part)
+
+
+def test_tar(passes):
+    passes(
+        "2.3",
+        lambda g, t: np.mean(g > t),
+        lambda g, t: sum(1 for x in g if x > t) / len(g),
+        lambda g, t: np.count_nonzero(g > t) / g.size,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda g, t: np.mean(g >= t), "use >"),
+        (lambda g, t: 100 * np.mean(g > t), "per cent"),
+        (lambda g, t: np.sum(g > t), "count"),
+        (lambda g, t: np.mean(g <= t), "share refused"),
+        (lambda g, t: g > t, "expected one number"),
+    ],
+)
+def test_tar_slips(answer, part, is_told):
+    is_told("2.3", answer, part)
+
+
+def quantiles(values, low=0.025, high=0.975):
+    return tuple(np.quantile(values, [low, high]))
+
+
+def test_bootstrap(passes):
+    def rows(accepted, rng, repeats):
+        n = len(accepted)
+        return quantiles([accepted[rng.integers(0, n, n)].mean() for _ in range(repeats)])
+
+    def at_once(accepted, rng, repeats):
+        n = len(accepted)
+        return np.percentile(
+            accepted.mean(axis=1)[rng.choice(n, (repeats, n))].mean(axis=1), [2.5, 97.5]
+        )
+
+    def normal(accepted, rng, repeats):  # the normal approximation of the same
+        n = len(accepted)
+        values = [accepted[rng.integers(0, n, n)].mean() for _ in range(repeats)]
+        middle, spread = np.mean(values), np.std(values)
+        return middle - 1.96 * spread, middle + 1.96 * spread
+
+    passes("2.4", rows, at_once, normal)
+
+
+def drawn_rows(accepted, rng, repeats):
+    n = len(accepted)
+    return [accepted[rng.integers(0, n, n)].mean() for _ in range(repeats)]
+
+
+def pairs_drawn(accepted, rng, repeats):
+    flat = accepted.ravel()
+    return quantiles([rng.choice(flat, flat.size).mean() for _ in range(repeats)])
+
+
+def not_replaced(accepted, rng, repeats):
+    return quantiles([rng.permutation(accepted).mean() for _ in range(repeats)])
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (pairs_drawn, "people (rows)"),
+        (not_replaced, "with replacement"),
+        (lambda a, rng, n: quantiles(drawn_rows(a, rng, n), 0.05, 0.95), "0.975"),
+        (lambda a, rng, n: (min(drawn_rows(a, rng, n)), max(drawn_rows(a, rng, n))), "too wide"),
+        (lambda a, rng, n: quantiles(drawn_rows(a, rng, n))[::-1], "low first"),
+        (lambda a, rng, n: a.mean(), "expected two values"),
+        (lambda a, rng, n: tuple(100 * x for x in quantiles(drawn_rows(a, rng, n))), "from 0 to 1"),
+    ],
+)
+def test_bootstrap_slips(answer, part, is_told):
+    is_told("2.4", answer, part)

@@ -1,0 +1,118 @@
+"""The whole walk: every notebook runs, failures are reported, the summary is written."""
+
+import json
+
+import nbformat
+import pytest
+
+from nbnet_lib.course import run as module
+from nbnet_lib.course.notebooks import WIDGET_VIEW, execute
+from nbnet_lib.course.run import run_course
+from nbnet_lib.errors import NbnetError
+
+
+def notebook(*cells):
+    made = nbformat.v4.new_notebook()
+    made.metadata["kernelspec"] = {"name": "python3", "display_name": "x", "language": "python"}
+    first = nbformat.v4.new_code_cell("profile = 'auto'\nseed = 0\ndevice = 'auto'")
+    first.metadata["tags"] = ["parameters"]
+    made.cells = [nbformat.v4.new_markdown_cell("# The title"), first]
+    made.cells += [nbformat.v4.new_code_cell(cell) for cell in cells]
+    return made
+
+
+@pytest.fixture(scope="module")
+def walked(tmp_path_factory):
+    """A course of three notebooks whose second fails, after it ran."""
+    root = tmp_path_factory.mktemp("walk")
+    (root / "solutions").mkdir()
+    widget = "import ipywidgets\ndisplay(ipywidgets.IntSlider())"
+    for name, cells in {
+        "01_good": ["print(profile, seed, device)", widget],
+        "02_bad": ["print('before')", "ok = 1\n1 / 0", "print('after')"],
+        "03_last": ["print('last')"],
+    }.items():
+        (root / "solutions" / f"{name}.py").write_text("# %%\n")
+        nbformat.write(notebook(*cells), root / "solutions" / f"{name}.ipynb")
+    with pytest.raises(NbnetError) as caught:
+        run_course("quick", output=root / "out", root=root, seed=5, device="cpu", benchmark=False)
+    return root, str(caught.value), json.loads((root / "out" / "summary.json").read_text())
+
+
+def test_a_failing_notebook_is_reported_with_its_cell_and_the_others_run(walked):
+    root, message, summary = walked
+    assert "1 of 3 notebooks failed" in message and "02_bad.ipynb" in message
+    assert "cell 4 (it begins `ok = 1`) stopped with ZeroDivisionError: division by zero" in message
+    assert [n["status"] for n in summary["notebooks"]] == ["ok", "failed", "ok"]
+    assert summary["notebooks"][1]["error"] and not summary["notebooks"][0]["error"]
+
+
+def test_the_summary_says_what_ran(walked):
+    _, _, summary = walked
+    assert summary["profile"] == "quick" and summary["seed"] == 5 and summary["device"] == "cpu"
+    assert summary["versions"]["torch"] and summary["versions"]["nbnet"]
+    assert summary["attack"] is None and summary["seconds"] > 0
+    assert {n["title"] for n in summary["notebooks"]} == {"The title"}
+
+
+def test_executed_notebooks_and_pages_are_written(walked):
+    root, _, _ = walked
+    done = nbformat.read(root / "out" / "01_good.ipynb", as_version=4)
+    assert done.cells[2].outputs[0].text == "quick 5 cpu\n"
+    assert "widgets" not in done.metadata
+    assert not any(WIDGET_VIEW in o.get("data", {}) for c in done.cells[1:] for o in c.outputs)
+    half = nbformat.read(root / "out" / "02_bad.ipynb", as_version=4)
+    assert half.cells[2].outputs[0].text == "before\n"
+    assert half.cells[3].outputs[0].ename == "ZeroDivisionError"
+    for name in ("01_good", "02_bad", "03_last"):
+        page = (root / "out" / f"{name}.html").read_text()
+        assert "<title>The title</title>" in page
+        assert 'src="http' not in page and "src='http" not in page
+
+
+def test_a_killed_kernel_is_an_error_and_no_hang():
+    run = execute(notebook("import os\nos._exit(1)"), {})
+    assert run.error and "ied" in run.error
+
+
+def test_the_kernel_is_this_interpreter(tmp_path, monkeypatch):
+    import sys
+
+    # A kernel of the same name in the user's folder, of an environment that is long gone.
+    spec = tmp_path / "kernels" / "python3"
+    spec.mkdir(parents=True)
+    (spec / "kernel.json").write_text('{"argv": ["/nowhere/python"], "display_name": "old"}')
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    run = execute(notebook("import sys\nprint(sys.executable)"), {})
+    assert run.error is None
+    assert run.notebook.cells[-1].outputs[0].text.strip() == sys.executable
+
+
+def test_progress_goes_to_stderr_and_the_result_is_returned(tmp_path, capsys, monkeypatch):
+    (tmp_path / "solutions").mkdir()
+    (tmp_path / "solutions" / "01_a.py").write_text("# %%\n")
+    nbformat.write(notebook("1"), tmp_path / "solutions" / "01_a.ipynb")
+    monkeypatch.setattr(module, "_benchmark", lambda *args: {"decoder": "x"})
+    monkeypatch.chdir(tmp_path)
+    summary = run_course("quick", output=tmp_path / "out")
+    captured = capsys.readouterr()
+    assert "[1/1] The title ... " in captured.err and captured.out == ""
+    assert summary["attack"] == {"decoder": "x"}
+    assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
+    assert run_course("quick", only="01", output=tmp_path / "out", progress=False)["attack"] is None
+    assert capsys.readouterr().err == ""
+
+
+def test_what_is_missing_is_told(tmp_path):
+    with pytest.raises(NbnetError, match="no solutions/"):
+        run_course("quick", root=tmp_path, output=tmp_path / "out")
+    (tmp_path / "solutions").mkdir()
+    (tmp_path / "solutions" / "01_a.py").write_text("# %%\n")
+    with pytest.raises(NbnetError, match=r"01_a.ipynb is missing: run `nbnet build`"):
+        run_course("quick", root=tmp_path, output=tmp_path / "out")
+    (tmp_path / "solutions" / "01_a.ipynb").write_text("{")
+    with pytest.raises(NbnetError, match="is not a notebook"):
+        run_course("quick", root=tmp_path, output=tmp_path / "out")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NbnetError, match="cannot write"):
+        run_course("quick", root=tmp_path, output=tmp_path / "file")

@@ -1,0 +1,142 @@
+"""Figures with controls: the default view is an ordinary figure, and no error gets lost."""
+
+import base64
+import io
+
+import ipywidgets as widgets
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from PIL import Image
+
+from nbnet_lib.course import explore as module
+from nbnet_lib.course.explore import explore, picture, show
+from nbnet_lib.errors import NbnetError
+
+
+def wave(frequency=2, phase=0.0, kind="sine", grid=False):
+    """A wave."""
+    figure, axis = plt.subplots(figsize=(2, 2))
+    t = np.linspace(0, 6, 50)
+    axis.plot(t, (np.sin if kind == "sine" else np.cos)(frequency * t + phase))
+    axis.grid(grid)
+    return figure
+
+
+def picky(frequency=2):
+    """A wave that cannot be drawn at frequency 5."""
+    if frequency == 5:
+        raise ValueError("no such frequency")
+    return wave(frequency)
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """Everything that display was given, and every update of it."""
+    items = []
+
+    class Handle:
+        def update(self, item):
+            items.append(("update", item))
+
+    def display(item, display_id=None):
+        items.append(("display", item))
+        return Handle() if display_id else None
+
+    monkeypatch.setattr(module, "display", display)
+    return items
+
+
+def pixels(item):
+    return np.asarray(Image.open(io.BytesIO(item.data)).convert("RGB"))
+
+
+def test_the_default_view_is_a_picture_and_the_controls_follow(shown, capsys):
+    explorer = explore(
+        wave, frequency=(1, 5), phase=(0.0, 3.0, 0.5), kind=["sine", "cosine"], grid=True
+    )
+    assert explorer.values == {"frequency": 2, "phase": 0.0, "kind": "sine", "grid": False}
+    kinds = [type(c).__name__ for c in explorer.controls.values()]
+    assert kinds == ["IntSlider", "FloatSlider", "Dropdown", "Checkbox"]
+    assert [what for what, _ in shown] == ["display", "display"]
+    assert shown[0][1].alt == "A wave." and pixels(shown[0][1]).std() > 1
+    assert isinstance(shown[1][1], widgets.VBox)
+    assert "running kernel" in capsys.readouterr().out
+    assert not plt.get_fignums()
+
+
+def test_moving_a_control_changes_the_picture_in_place(shown):
+    explorer = explore(wave, frequency=(1, 5), kind=["sine", "cosine"])
+    explorer.controls["frequency"].value = 4
+    explorer.set(kind="cosine")
+    assert [what for what, _ in shown] == ["display", "display", "update", "update"]
+    assert explorer.draws == 3
+    views = [pixels(item) for what, item in shown if hasattr(item, "data")]
+    assert all((a != b).any() for a, b in zip(views, views[1:], strict=False))
+
+
+def test_an_error_of_the_default_view_is_raised(shown):
+    def broken(frequency=2):
+        """Nothing."""
+        raise RuntimeError("cannot draw")
+
+    with pytest.raises(RuntimeError, match="cannot draw"):
+        explore(broken, frequency=(1, 5))
+
+
+def test_an_error_of_a_callback_is_raised_shown_and_forgotten_when_mended(shown):
+    explorer = explore(picky, frequency=(1, 9))
+    with pytest.raises(ValueError, match="no such frequency"):
+        explorer.set(frequency=5)
+    assert isinstance(explorer.error, ValueError)
+    text = explorer._messages.outputs[0]["text"]
+    assert "ValueError: no such frequency" in text and "last view that worked" in text
+    explorer.set(frequency=6)
+    assert explorer.error is None
+    assert explorer._messages.outputs == ()
+    assert shown[-1][0] == "update"
+
+
+@pytest.mark.parametrize(
+    ("controls", "part"),
+    [
+        ({"speed": (1, 5)}, "no argument 'speed'"),
+        ({"frequency": (5, 1)}, "cannot make a control"),
+        ({"frequency": "fast"}, "cannot make a control"),
+        ({"frequency": []}, "cannot make a control"),
+        ({"frequency": (3, 9)}, "not within 3 to 9"),
+    ],
+)
+def test_a_control_that_cannot_be_is_told(shown, controls, part):
+    with pytest.raises(NbnetError, match=part):
+        explore(wave, **controls)
+
+
+def test_a_function_that_returns_no_figure_is_told(shown):
+    def nothing(frequency=2):
+        """Nothing."""
+
+    with pytest.raises(NbnetError, match="return figure"):
+        explore(nothing, frequency=(1, 5))
+
+
+def test_a_figure_without_alternative_text_is_refused():
+    figure, _ = plt.subplots()
+    with pytest.raises(NbnetError, match="alternative text"):
+        picture(figure, "  ")
+    plt.close(figure)
+
+
+def test_the_text_travels_with_the_picture(shown):
+    figure, _ = plt.subplots(figsize=(1, 1))
+    show(figure, "An empty\n  frame.")
+    data, metadata = shown[0][1]._repr_mimebundle_()
+    assert metadata["image/png"]["alt"] == "An empty frame."
+    png = data["image/png"]
+    raw = png if isinstance(png, bytes) else base64.b64decode(png)
+    assert raw.startswith(b"\x89PNG")
+
+
+def test_setting_an_unknown_control_is_told(shown):
+    with pytest.raises(NbnetError, match="no control 'x'"):
+        explore(wave, frequency=(1, 5)).set(x=1)
