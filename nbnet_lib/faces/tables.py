@@ -71,7 +71,9 @@ SAMPLE_COLUMNS = {
 
 
 def _identity_row(person: Identity) -> dict[str, Any]:
-    derived: dict[str, Any] = {f"ancestry_{name}": weight for name, weight in person.ancestry.items()}
+    derived: dict[str, Any] = {
+        f"ancestry_{name}": weight for name, weight in person.ancestry.items()
+    }
     derived |= {"mole_count": len(person.moles), "brow_thickness": person.brow["thickness"]}
     row: dict[str, Any] = {"identity": person.identity}
     for column in IDENTITY_COLUMNS:

@@ -17,14 +17,16 @@ import numpy as np
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.synth.camera import aim_camera
 from nbnet_lib.faces.synth.develop import background, develop
-from nbnet_lib.faces.synth.hair import Strands, draw_strands, grow_strands
+from nbnet_lib.faces.synth.hair import Strands, grow_strands
 from nbnet_lib.faces.synth.identity import Identity, identity_mesh, make_identity
 from nbnet_lib.faces.synth.light import light_coefficients, light_transfer
 from nbnet_lib.faces.synth.model import AXIS_Z, EYE_CENTRE, head_model
 from nbnet_lib.faces.synth.raster import box_downsample, rasterise, vertex_normals
 from nbnet_lib.faces.synth.sample import Sample, make_sample
 from nbnet_lib.faces.synth.shade import darken, shade_pixels
-from nbnet_lib.faces.synth.skin import Y_HIGH, Y_LOW, skin_texture
+from nbnet_lib.faces.synth.skin import skin_texture
+from nbnet_lib.faces.synth.skin_map import Y_HIGH, Y_LOW
+from nbnet_lib.faces.synth.strands import draw_strands
 
 RENDERER_VERSION = 1  # raised whenever a pixel changes: caches and cards name it
 SUPERSAMPLING = 2
