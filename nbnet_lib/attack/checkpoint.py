@@ -20,6 +20,17 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path
 
 BEST = "best.pt"
+KEYS = {
+    "step",
+    "config",
+    "data",
+    "decoder",
+    "optimizer",
+    "averaged",
+    "generator",
+    "history",
+    "best",
+}
 
 
 def checkpoint_path(folder: str | os.PathLike[str], step: int) -> Path:
@@ -72,7 +83,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise NbnetError(
             f"{path} is not a readable checkpoint: delete it and resume from an older one"
         ) from error
-    missing = {"step", "decoder", "optimizer", "config"} - set(state if isinstance(state, dict) else ())
-    if missing:
-        raise NbnetError(f"{path} is not a checkpoint of train_decoder ({sorted(missing)} missing)")
+    if not (isinstance(state, dict) and KEYS <= set(state)):
+        raise NbnetError(f"{path} is not a checkpoint of train_decoder: give one that it wrote")
     return state

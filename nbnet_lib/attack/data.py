@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces import require_training, to_tensor
 
 
 class Pairs:
@@ -57,9 +58,6 @@ class Pairs:
                 raise NbnetError(
                     f"{len(images)} images but {len(identities)} identities: give one per image"
                 )
-            # Imported here, so that pictures of another origin do not load the renderer.
-            from nbnet_lib.faces import require_training
-
             require_training(identities)
         self.images, self.templates = images, templates
 
@@ -78,9 +76,7 @@ class Pairs:
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return (images float32 [B, 3, S, S] in [-1, 1], templates float32 [B, d])."""
-        pixels = torch.from_numpy(np.ascontiguousarray(self.images[rows]))
-        images = pixels.permute(0, 3, 1, 2).float() / 127.5 - 1
-        return images, self.templates[torch.from_numpy(rows)]
+        return to_tensor(self.images[rows]), self.templates[torch.from_numpy(rows)]
 
     def fingerprint(self) -> str:
         """Return a short hash that differs when other data is given (checked at resume)."""

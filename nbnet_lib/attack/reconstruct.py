@@ -9,15 +9,13 @@ from torch import Tensor, nn
 from nbnet_lib.errors import NbnetError
 
 
-def reconstruct(
-    decoder: nn.Module, templates: Tensor | np.ndarray, batch_size: int = 256
-) -> Tensor:
+def reconstruct(decoder: nn.Module, templates: Tensor | np.ndarray, batch_size: int = 64) -> Tensor:
     """Draw the picture of each template.
 
     Args:
         decoder: from `load_decoder` or `create_decoder`; used in evaluation mode, then put back.
         templates: float32 [N, d], unit length.
-        batch_size: pictures drawn at once (memory).
+        batch_size: pictures drawn at once; small batches stay in the processor's cache.
 
     Returns:
         float32 [N, 3, S, S] in [-1, 1] on the CPU.
@@ -35,6 +33,8 @@ def reconstruct(
     bad = (~torch.isfinite(templates)).any(dim=1).nonzero()
     if len(bad):
         raise NbnetError(f"template {int(bad[0])} holds NaN or infinity: extract it again")
+    if not len(templates):
+        raise NbnetError("no templates were given: give at least one")
     if batch_size < 1:
         raise NbnetError(f"batch_size={batch_size} must be at least 1")
     device = next(decoder.parameters()).device
@@ -45,7 +45,4 @@ def reconstruct(
             parts = [decoder(part.to(device)).float().cpu() for part in templates.split(batch_size)]
     finally:
         decoder.train(was_training)
-    if not parts or not len(templates):
-        size = decoder.image_size
-        return torch.empty(0, 3, size, size)  # type: ignore[arg-type]
     return torch.cat(parts)

@@ -59,7 +59,8 @@ class SurrogateConfig:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch_size < 1 or not self.lr > 0:
             raise NbnetError(
-                f"steps={self.steps}, batch_size={self.batch_size}, lr={self.lr}: all must be above 0"
+                f"steps={self.steps}, batch_size={self.batch_size}, lr={self.lr}: "
+                "all must be above 0"
             )
         if self.precision not in ("no", "bf16"):
             raise NbnetError(f"precision={self.precision!r}: choose no or bf16")
@@ -223,7 +224,9 @@ def load_surrogate(path: str | os.PathLike[str], device: str = "cpu") -> Surroga
     state, card = load_weights(path)
     architecture = card.get("architecture") or {}
     if architecture.get("name") != "surrogate":
-        raise NbnetError(f"{path} holds no surrogate encoder: give a file that save_surrogate wrote")
+        raise NbnetError(
+            f"{path} holds no surrogate encoder: give a file that save_surrogate wrote"
+        )
     surrogate = Surrogate(architecture["template_dim"], architecture["image_size"])
     try:
         surrogate.load_state_dict(state)

@@ -8,11 +8,14 @@ arXiv 1703.00832. The algorithm:
 3. minimise loss(decoder(template), picture).
 
 The loop runs on `accelerate`: the same code on CPU, one GPU, or several (``accelerate launch``).
+For a long run on a Linux CPU: precision "bf16" where the processor knows it (NbNet-B at 64 px then
+trains about 1.8 times as fast as in float32), and MALLOC_MMAP_THRESHOLD_=4000000000 with
+MALLOC_TRIM_THRESHOLD_=8000000000 in the environment, so that freed memory is kept, not fetched anew
+from the system for each batch (12 to 20 % less time).
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import os
 import signal
@@ -21,7 +24,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -30,10 +32,10 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nbnet_lib.attack.checkpoint import load_checkpoint, save_checkpoint
 from nbnet_lib.attack.config import TrainConfig, learning_rate
 from nbnet_lib.attack.data import Pairs, batch_rows
 from nbnet_lib.attack.losses import create_loss
+from nbnet_lib.attack.state import RunState
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import require_writable_folder
 
@@ -95,7 +97,7 @@ def train_decoder(
     )
     loss_function = create_loss(config.loss)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=config.lr, betas=config.betas)
-    run = _Run(decoder, optimizer, config, pairs.fingerprint(), folder)
+    run = RunState(decoder, optimizer, config, pairs.fingerprint(), folder)
     if resume:
         run.resume(resume)
     model, optimizer = accelerator.prepare(decoder, optimizer)
@@ -141,7 +143,7 @@ def train_decoder(
             bar.update()
 
             last = run.step == config.steps
-            log = last or run.step % config.log_every == 0
+            log = last or _due(run.step, config.log_every)
             evaluation = evaluate is not None and (last or _due(run.step, config.evaluate_every))
             save = folder is not None and (last or _due(run.step, config.checkpoint_every))
             if log or evaluation or save or interrupted.is_set():
@@ -162,129 +164,13 @@ def train_decoder(
                 run.history.append(entry)
                 losses, logged = [], time.perf_counter()
                 bar.set_postfix_str(f"loss {mean:.4f}")
-            if (save or (interrupted.is_set() and folder is not None)) and accelerator.is_main_process:
+            stopped = interrupted.is_set()
+            if (save or (stopped and folder is not None)) and accelerator.is_main_process:
                 run.save()
-            if interrupted.is_set():
+            if stopped:
                 raise KeyboardInterrupt(run.tell_interrupted())
     run.finish()
     return run.history
-
-
-class _Run:
-    """What an interrupted run has to remember."""
-
-    def __init__(
-        self,
-        decoder: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        config: TrainConfig,
-        data: str,
-        folder: str | os.PathLike[str] | None,
-    ):
-        self.decoder, self.optimizer, self.config = decoder, optimizer, config
-        self.data, self.folder = data, folder
-        self.step, self.history, self.last_saved = 0, [], None  # type: ignore[var-annotated]
-        self.best: float | None = None
-        self.averaged = copy.deepcopy(decoder) if config.ema_decay is not None else None
-
-    def to(self, device: torch.device) -> None:
-        if self.averaged is not None:
-            self.averaged.to(device).requires_grad_(False)
-
-    @torch.no_grad()
-    def average(self) -> None:
-        """Move the averaged weights (and batch-norm statistics) towards the current ones."""
-        if self.averaged is None or self.config.ema_decay is None:
-            return
-        # At first the average follows fast, so that it forgets the random start.
-        keep = min(self.config.ema_decay, self.step / (self.step + 10))
-        for old, new in zip(
-            self.averaged.state_dict().values(), self.decoder.state_dict().values(), strict=True
-        ):
-            if old.is_floating_point():
-                old.lerp_(new, 1 - keep)
-            else:
-                old.copy_(new)
-
-    def result(self) -> nn.Module:
-        return self.decoder if self.averaged is None else self.averaged
-
-    def finish(self) -> None:
-        if self.averaged is not None:
-            self.decoder.load_state_dict(self.averaged.state_dict())
-        self.decoder.eval()
-
-    def save(self) -> None:
-        assert self.folder is not None
-        score = self.history[-1].get(self.config.best)
-        best = False
-        if score is not None:
-            score = -score if self.config.best == "loss" else score
-            best = self.best is None or score > self.best
-            self.best = score if best else self.best
-        state = {
-            "step": self.step,
-            "config": asdict(self.config),
-            "data": self.data,
-            "decoder": self.decoder.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "averaged": None if self.averaged is None else self.averaged.state_dict(),
-            "generator": torch.get_rng_state(),
-            "history": self.history,
-            "best": self.best,
-        }
-        self.last_saved = save_checkpoint(self.folder, state, self.config.keep, best)
-
-    def resume(self, source: bool | str | os.PathLike[str]) -> None:
-        from nbnet_lib.attack.checkpoint import list_checkpoints
-
-        if source is True:
-            if self.folder is None:
-                raise NbnetError("resume=True needs the folder of the checkpoints: give folder=...")
-            if not list_checkpoints(self.folder):
-                return  # nothing yet: a fresh start, so that one command serves both
-            source = self.folder
-        state = load_checkpoint(source)  # type: ignore[arg-type]
-        self._check_same_run(state)
-        try:
-            self.decoder.load_state_dict(state["decoder"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            if self.averaged is not None:
-                self.averaged.load_state_dict(state["averaged"])
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise NbnetError(
-                f"the checkpoint in {source} belongs to another decoder: build the decoder with "
-                "the name, template_dim, image_size and options of that run"
-            ) from error
-        torch.set_rng_state(state["generator"])
-        self.step, self.history, self.best = state["step"], state["history"], state["best"]
-
-    def _check_same_run(self, state: dict[str, Any]) -> None:
-        free = {"log_every", "evaluate_every", "checkpoint_every", "keep", "best"}
-        if self.config.schedule in ("paper", "constant"):
-            free.add("steps")  # these schedules do not look at the end: a run may be prolonged
-        now, then = asdict(self.config), state["config"]
-        differ = [k for k in now if k not in free and _plain(now[k]) != _plain(then.get(k))]
-        if differ:
-            told = ", ".join(f"{k}: {then.get(k)} then, {now[k]} now" for k in differ)
-            raise NbnetError(f"the checkpoint was made with other settings ({told}): use the same")
-        if state["data"] != self.data:
-            raise NbnetError(
-                "the checkpoint was made with other training pairs: give the same images and "
-                "templates in the same order"
-            )
-
-    def tell_nan(self, lr: float) -> str:
-        saved = self.last_saved or "none was written"
-        return (
-            f"the loss became NaN or infinite at or just before step {self.step} "
-            f"(learning rate {lr:.3g}); last good checkpoint: {saved}; lower lr and start again"
-        )
-
-    def tell_interrupted(self) -> str:
-        if self.folder is None:
-            return f"stopped after step {self.step}; no folder was given, so nothing is saved"
-        return f"stopped after step {self.step}, saved {self.last_saved}; resume=True goes on"
 
 
 def _check_fit(
@@ -306,7 +192,7 @@ def _check_fit(
 
 @contextmanager
 def _delayed_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a flag, so that no update is left half done; a second one stops."""
+    """Turn the first Ctrl-C into a flag, so that no update stays half done; a second one stops."""
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield flag  # only the main thread may set handlers
@@ -326,10 +212,6 @@ def _delayed_interrupt() -> Iterator[threading.Event]:
 
 def _due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _text(entry: dict[str, float]) -> str:

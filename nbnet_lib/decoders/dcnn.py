@@ -43,7 +43,7 @@ class DCNN(nn.Module):
             nn.SELU(),  # 512 x 5 x 5
         ]
         channels = base_channels
-        for _ in range(ups):  # 256 x 10 x 10, 128 x 20 x 20, 64 x 40 x 40, 32 x 80 x 80, 16 x 160 x 160
+        for _ in range(ups):  # 256x10x10, 128x20x20, 64x40x40, 32x80x80, 16x160x160
             layers += [
                 nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1, bias=False),
                 nn.SELU(),
@@ -55,11 +55,10 @@ class DCNN(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw every kernel from N(0, 1/fan_in), what SELU needs to keep unit variance."""
-        for module in self.modules():
-            if isinstance(module, nn.ConvTranspose2d):
-                # A 4x4 kernel with stride 2 puts 2x2 of its taps on each output pixel.
-                taps = 1 if module.in_channels == self.template_dim and module.stride == (1, 1) else 4
-                nn.init.normal_(module.weight, std=math.sqrt(1 / (taps * module.in_channels)))
+        stem, *ups = [m for m in self.deconvolutions if isinstance(m, nn.ConvTranspose2d)]
+        nn.init.normal_(stem.weight, std=math.sqrt(1 / self.template_dim))
+        for up in ups:  # a 4x4 kernel with stride 2 puts 2x2 of its taps on each output pixel
+            nn.init.normal_(up.weight, std=math.sqrt(1 / (4 * up.in_channels)))
         nn.init.normal_(self.head.weight, std=math.sqrt(1 / (9 * self.head.in_channels)))
 
     def forward(self, templates: Tensor) -> Tensor:

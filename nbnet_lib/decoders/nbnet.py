@@ -95,7 +95,8 @@ class NbNet(nn.Module):
         variant: "a" (chains) or "b" (dense blocks).
         template_dim: length d of a template.
         image_size: edge of the picture in pixels (40, 64, 80, 112 or 160).
-        base_channels: channels of the stem; block k has base/8/2^k layers (paper: 256, so 32, 16...).
+        base_channels: channels of the stem; block k has base/8/2^k layers (paper: 256,
+            so 32, 16, 8, 4, 2, 1 layers).
         growth: channels that each neighbour adds (paper: 8).
 
     Input float32 [N, d] (unit length), output float32 [N, 3, S, S] in [-1, 1].
@@ -130,11 +131,13 @@ class NbNet(nn.Module):
         for k in range(ups + 1):
             layers = base_channels // 8 // 2**k  # 32, 16, 8, 4, 2, 1
             blocks.append(block(channels, layers, growth))
-            channels += layers * growth  # 512x5x5, 256x10x10, 128x20x20, 64x40x40, 32x80x80, 16x160x160
+            # 512x5x5, 256x10x10, 128x20x20, 64x40x40, 32x80x80, 16x160x160
+            channels += layers * growth
             if k < ups:
                 out_channels = base_channels // 2 ** (k + 1)
                 doublings.append(Up(channels, out_channels))
-                channels = out_channels  # 128x10x10, 64x20x20, 32x40x40, 16x80x80, 8x160x160
+                # 128x10x10, 64x20x20, 32x40x40, 16x80x80, 8x160x160
+                channels = out_channels
         self.blocks = nn.ModuleList(blocks)
         self.ups = nn.ModuleList(doublings)
         self.norm = nn.BatchNorm2d(channels, eps=EPS, momentum=MOMENTUM)
@@ -150,7 +153,8 @@ class NbNet(nn.Module):
         nn.init.normal_(self.stem.weight, std=math.sqrt(1 / self.template_dim))
         for module in self.modules():
             if isinstance(module, NormReluConv):
-                nn.init.normal_(module.conv.weight, std=math.sqrt(2 / (9 * module.conv.in_channels)))
+                fan_in = 9 * module.conv.in_channels
+                nn.init.normal_(module.conv.weight, std=math.sqrt(2 / fan_in))
             elif isinstance(module, Up):
                 fan_in = 4 * module.deconv.in_channels
                 nn.init.normal_(module.deconv.weight, std=math.sqrt(2 / fan_in))

@@ -15,7 +15,7 @@ from torch import nn
 from nbnet_lib.decoders.dcnn import DCNN
 from nbnet_lib.decoders.nbnet import NbNet
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.weights import load_weights, save_weights
+from nbnet_lib.weights import FOLDER, load_weights, save_weights, weight_path
 
 MIN_DIM, MAX_DIM = 16, 2048
 
@@ -105,20 +105,22 @@ def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> n
     """Rebuild a decoder from a shipped name ("nbnet-b-64") or a .safetensors file with its card.
 
     Returns:
-        the decoder in evaluation mode on ``device``; ``decoder.card`` is its card.
+        the decoder in evaluation mode on ``device``; ``decoder.card`` is its card and
+        ``decoder.name`` the shipped name or the path.
 
     Raises:
         NbnetError: files that are missing, damaged, or not of the architecture in the card.
     """
     state, card = load_weights(name_or_path)
-    architecture = card.get("architecture")
+    architecture: Any = card.get("architecture")
     try:
-        decoder = create_decoder(
-            architecture["name"],
-            architecture["template_dim"],
-            architecture["image_size"],
-            **architecture.get("options", {}),
-        )
+        with torch.random.fork_rng(devices=[]):  # the fresh weights are overwritten anyway
+            decoder = create_decoder(
+                architecture["name"],
+                architecture["template_dim"],
+                architecture["image_size"],
+                **architecture.get("options", {}),
+            )
     except (TypeError, KeyError) as error:
         raise NbnetError(
             f"the card of {name_or_path} does not describe a decoder (architecture: "
@@ -129,10 +131,13 @@ def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> n
     wrong += [k for k in state if k not in wanted]
     if wrong:
         raise NbnetError(
-            f"{name_or_path} does not hold a {architecture['name']} at {architecture['image_size']} "
-            f"px: {len(wrong)} tensors are missing, extra or of another shape (first: {wrong[0]}); "
+            f"{name_or_path} does not hold a {decoder.name}: "
+            f"{len(wrong)} tensors are missing, extra or of another shape (first: {wrong[0]}); "
             "give the weights that belong to this card"
         )
     decoder.load_state_dict(state)
     decoder.card = card  # type: ignore[assignment]
+    # Reports name the weights, not just the network: a shipped name, or the file as it was given.
+    shipped = weight_path(name_or_path).parent == FOLDER
+    decoder.name = Path(name_or_path).stem if shipped else str(name_or_path)  # type: ignore[assignment]
     return decoder.to(device).eval()

@@ -125,9 +125,8 @@ def evaluate_attack(
     Raises:
         NbnetError: lengths that differ, NaN, a person with a single picture, a bad FAR.
     """
-    x, y = as_templates(originals, "original templates"), as_templates(
-        reconstructed, "reconstructed templates"
-    )
+    x = as_templates(originals, "original templates")
+    y = as_templates(reconstructed, "reconstructed templates")
     if x.shape != y.shape:
         raise NbnetError(
             f"originals have shape {x.shape} but reconstructed templates {y.shape}: "

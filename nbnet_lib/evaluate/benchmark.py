@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from nbnet_lib.attack import reconstruct
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.attack import AttackResult, evaluate_attack
+from nbnet_lib.faces import render_set, require_evaluation
 
 
 def run_benchmark(
@@ -45,8 +46,6 @@ def run_benchmark(
         NbnetError: an identity of the training range, fewer than two samples, or an encoder and a
             decoder whose templates differ in length.
     """
-    from nbnet_lib.faces import render_set, require_evaluation
-
     identities = list(identities)
     require_evaluation(identities)
     if len(set(identities)) < 2 or samples < 2:
@@ -60,7 +59,9 @@ def run_benchmark(
             f"{decoder.template_dim}: give the decoder that was trained against this encoder"
         )
     clock = _Clock()
-    faces = render_set(identities, samples, size=image_size or encoder.image_size, progress=progress)
+    faces = render_set(
+        identities, samples, size=image_size or encoder.image_size, progress=progress
+    )
     clock.stage("render")
     originals = encoder.embed(faces.images, progress=progress)
     clock.stage("embed")

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.verification import as_scores, roc
+from nbnet_lib.faces import to_uint8
 
 DASHES = ["-", "--", "-.", ":"]
 LABELS = {
@@ -132,7 +133,9 @@ def select_by_score(scores: np.ndarray, each: int = 3) -> dict[str, np.ndarray]:
     """
     scores = as_scores(scores, "selection")
     if each < 1 or len(scores) < 3 * each:
-        raise NbnetError(f"{len(scores)} scores are too few to pick 3 x {each}: choose a smaller each")
+        raise NbnetError(
+            f"{len(scores)} scores are too few to pick 3 x {each}: choose a smaller each"
+        )
     order = np.argsort(-scores, kind="stable")
     middle = (len(order) - each) // 2
     return {
@@ -152,7 +155,7 @@ def reconstruction_strip(
     """Draw originals above their reconstructions: best, median and worst by type-I score.
 
     Args:
-        originals: uint8 [N, H, W, 3] or float32 [N, 3, H, W] in [-1, 1].
+        originals: uint8 array [N, H, W, 3] or float32 tensor [N, 3, H, W] in [-1, 1].
         reconstructions: likewise, row by row (the edge may differ).
         scores: type-I score of each row, printed below it.
         each: how many of each group.
@@ -169,7 +172,7 @@ def reconstruction_strip(
         )
     groups = select_by_score(scores, each)
     figure = plt.figure(figsize=(3 * each * 0.95 + 0.6, 2.5), layout="constrained")
-    parts = figure.subfigures(1, 3, wspace=0.03)
+    parts = list(np.ravel(figure.subfigures(1, 3, wspace=0.03)))  # type: ignore[arg-type]
     for part, (name, rows) in zip(parts, groups.items(), strict=True):
         part.suptitle(name, fontsize=10)
         grid = part.subplots(2, each, squeeze=False)
@@ -190,10 +193,4 @@ def reconstruction_strip(
 
 def _picture(image: np.ndarray | Tensor) -> np.ndarray:
     """Return uint8 [H, W, 3]."""
-    if isinstance(image, Tensor):
-        image = image.detach().cpu().float().permute(1, 2, 0).numpy()
-    elif image.dtype == np.uint8:
-        return image
-    elif image.shape[0] == 3:
-        image = image.transpose(1, 2, 0)
-    return np.clip((image + 1) * 127.5 + 0.5, 0, 255).astype(np.uint8)
+    return to_uint8(image[None])[0] if isinstance(image, Tensor) else image

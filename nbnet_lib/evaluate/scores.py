@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from nbnet_lib.errors import NbnetError
@@ -76,7 +75,8 @@ def _all_pairs(
     for start in range(0, len(x), rows_at_once):
         rows = np.arange(start, min(start + rows_at_once, len(x)))
         score = x[rows] @ x[start:].T
-        later = np.arange(start, len(x))[None, :] > rows[:, None]  # each pair once, none with itself
+        # Columns right of the diagonal: each pair once, none with itself.
+        later = np.arange(start, len(x))[None, :] > rows[:, None]
         same = who[rows, None] == who[None, start:]
         genuine.append(score[later & same])
         owners.append(np.broadcast_to(who[rows, None], score.shape)[later & same])
