@@ -102,7 +102,18 @@ def pip_install(*arguments: str) -> None:
         print("\n".join(lines[-40:]), file=sys.stderr)
         sys.exit(
             "error: pip could not install the packages (its last lines are above): check that a "
-            "package index is reachable and 6 GB of disk are free, then run the command again"
+            "package index is reachable and 7 GB of disk are free, then run the command again"
+        )
+
+
+def compile_renderer() -> None:
+    """Draw one face: numba compiles the renderer now (about 15 s), not inside the first command."""
+    code = "from nbnet_lib.faces import render; render(0, 0, 64)"
+    done = subprocess.run([PYTHON, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(
+            f"{done.stderr.strip()}\nerror: the installed packages cannot draw a face (see above): "
+            "run `make clean`, then the same command again"
         )
 
 
@@ -114,15 +125,17 @@ def main() -> None:
         if ready():  # another make was faster
             return
         free = shutil.disk_usage(ROOT).free / 1e9
-        if free < 7 and not STAMP.exists():
-            print(f"note: {free:.1f} GB of disk are free; the install takes about 6 GB")
+        if free < 8 and not STAMP.exists():
+            print(f"note: {free:.1f} GB of disk are free; the install takes about 6.5 GB")
         print("Setting up .venv (once; the first time downloads about 3 GB) ...", flush=True)
         started = time.monotonic()
         STAMP.unlink(missing_ok=True)
         make_venv()
         # A pip of before 21.3, as some Python 3.10 bring, cannot do editable installs.
         pip_install("--quiet", "--upgrade", "pip")
-        pip_install("--editable", ".[test]")
+        # Thousands of modules are never imported; Python compiles the others when they are.
+        pip_install("--no-compile", "--editable", ".[test]")
+        compile_renderer()
         STAMP.write_text(fingerprint(), encoding="utf-8")
         print(f"Ready after {time.monotonic() - started:.0f} s.", flush=True)
 

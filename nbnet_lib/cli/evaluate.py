@@ -14,6 +14,7 @@ from nbnet_lib.cli.shared import (
     columns,
     open_encoder,
     percent,
+    to_json,
     whole,
 )
 
@@ -34,6 +35,11 @@ def add(subparsers: Any) -> None:
     add_identities(parser, "0-299", 6)
     parser.add_argument("--seed", type=whole(0), default=0, help="of the bootstrap (default 0)")
     add_device(parser)
+    parser.add_argument(
+        "--into-card",
+        action="store_true",
+        help="also write the result into the decoder's card, under 'benchmark'",
+    )
     add_json(parser)
     parser.set_defaults(run=run)
 
@@ -52,30 +58,43 @@ def run(args: argparse.Namespace) -> Report:
         seed=args.seed,
     )
     payload = result.to_dict()
+    if args.into_card:
+        _into_card(args.decoder, payload)
     return Report(payload, attack_table(payload))
 
 
-def attack_table(result: dict[str, Any]) -> str:
-    """Return the benchmark's JSON object as a text table, one row per FAR."""
+def _into_card(decoder: str, result: dict[str, Any]) -> None:
+    from nbnet_lib.files import atomic_path
+    from nbnet_lib.weights import load_card, weight_path
+
+    card = load_card(decoder)
+    # The seconds belong to this machine, not to the weights.
+    card["benchmark"] = {key: value for key, value in result.items() if key != "seconds"}
+    with atomic_path(weight_path(decoder).with_suffix(".json")) as temporary:
+        temporary.write_text(to_json(card) + "\n", encoding="utf-8")
+
+
+def attack_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return the cells of the attack table: the header, then one row per FAR."""
+    header = ("FAR", "threshold", "original TAR", "type-I TAR", "type-II TAR")
     rows = [
         (percent(float(far)), f"{row['threshold']:.3f}")
         + tuple(_with_interval(row[kind]) for kind in ("original", "type1", "type2"))
         for far, row in result["far"].items()
     ]
-    header = ("FAR", "threshold", "original TAR", "type-I TAR", "type-II TAR")
-    ids = result["identities"]
-    count = ids if isinstance(ids, int | str) else len(ids)
-    return "\n".join(
-        [
-            f"Decoder {result['decoder']} against encoder {result['encoder']}, {count} identities "
-            f"the attack never saw (95 % interval in brackets)",
-            columns(rows, header),
-        ]
+    return [header, *rows]
+
+
+def attack_table(result: dict[str, Any]) -> str:
+    """Return the benchmark's JSON object as a text table."""
+    header, *rows = attack_rows(result)
+    return (
+        f"Decoder {result['decoder']} against encoder {result['encoder']}, "
+        f"{result['identities']} identities the attack never saw (95 % interval in brackets)\n"
+        + columns(rows, header)
     )
 
 
 def _with_interval(value: dict[str, Any]) -> str:
     low, high = value["ci95"]
-    if low is None or high is None:
-        return percent(value["tar"])
     return f"{percent(value['tar'])} [{100 * low:.1f}, {100 * high:.1f}]"

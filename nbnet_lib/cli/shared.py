@@ -164,8 +164,11 @@ def note(text: str) -> None:
 
 
 def command_line(argv: Sequence[str]) -> str:
-    """Return the command as a person would type it again (kept in cards)."""
-    return shlex.join(["nbnet", *argv])
+    """Return the command as a person would type it again, for the card of what it made.
+
+    Absolute paths become their last part: cards are shared, and home folders carry names.
+    """
+    return shlex.join(["nbnet", *(Path(a).name if Path(a).is_absolute() else a for a in argv)])
 
 
 def to_json(payload: Any) -> str:

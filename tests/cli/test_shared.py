@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbnet_lib.cli.shared import columns, identity_range, percent, positive, to_json, whole
+from nbnet_lib.cli.shared import (
+    columns,
+    command_line,
+    identity_range,
+    percent,
+    positive,
+    to_json,
+    whole,
+)
 
 
 @pytest.mark.parametrize(
@@ -92,3 +100,9 @@ def test_to_json_takes_numpy_and_has_no_nan():
         "d": "x",
         "1": [True, None, False],
     }
+
+
+def test_command_line_names_no_home_folder():
+    absolute = str(Path.cwd() / "runs" / "my run")
+    assert command_line(["train", "--out", absolute]) == "nbnet train --out 'my run'"
+    assert command_line(["train", "--out", "runs/x"]) == "nbnet train --out runs/x"

@@ -280,6 +280,17 @@ def test_evaluate_prints_one_json_object(nbnet, encoder, decoder):
     assert "type-I TAR" in table and "0.1 %" in table
 
 
+def test_evaluate_writes_into_the_card(nbnet, encoder, decoder):
+    before = load_card(decoder)
+    arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, "--into-card"]
+    with pytest.warns(UserWarning, match="impostor"):
+        report = json.loads(nbnet(*arguments, "--identities", "0-5", "--samples", "2", "--json"))
+    card = load_card(decoder)
+    assert card.pop("benchmark")["far"] == report["far"]
+    assert card == before
+    load_decoder(decoder)  # the checksum still fits
+
+
 def test_evaluate_refuses_training_identities(fails, encoder, decoder):
     arguments = [
         "evaluate",

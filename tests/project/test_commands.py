@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from nbnet_lib.cli import parser
+from nbnet_lib.cli.evaluate import attack_rows
+from nbnet_lib.weights import load_card
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
@@ -49,6 +51,20 @@ def test_links_lead_somewhere(root, document):
     for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
         if "://" not in target:
             assert (root / target).exists(), f"{document} links to {target}"
+
+
+def test_readme_table_is_the_one_in_the_card(root):
+    """The card's benchmark comes from `nbnet evaluate --into-card`."""
+    card = load_card("nbnet-b-64")
+    assert "benchmark" in card, "run: nbnet evaluate --decoder nbnet-b-64 --into-card"
+    rows = attack_rows(card["benchmark"])
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    lines.insert(1, "|---" * len(rows[0]) + "|")
+    expected = "\n".join(lines)
+    text = (root / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- ATTACK TABLE: begin.*?-->\n(.*?)\n<!-- ATTACK TABLE: end", text, re.S)
+    assert found is not None
+    assert found.group(1) == expected, f"write this table into README.md:\n{expected}"
 
 
 def test_ci_calls_what_the_readme_says(root):
@@ -103,22 +119,23 @@ def make_env(root, tmp_path, monkeypatch):
 
     monkeypatch.setattr(module, "make_venv", fake_venv)
     monkeypatch.setattr(module, "pip_install", lambda *a: calls.append("pip"))
+    monkeypatch.setattr(module, "compile_renderer", lambda: calls.append("compile"))
     module.calls = calls
     return module
 
 
 def test_a_second_set_up_does_nothing(make_env):
     make_env.main()
-    assert make_env.calls == ["venv", "pip", "pip"]
+    assert make_env.calls == ["venv", "pip", "pip", "compile"]
     make_env.main()
-    assert make_env.calls == ["venv", "pip", "pip"]
+    assert make_env.calls == ["venv", "pip", "pip", "compile"]
 
 
 def test_a_changed_pyproject_is_installed_again(make_env):
     make_env.main()
     (make_env.ROOT / "pyproject.toml").write_text("[project]\nname='x'\n", encoding="utf-8")
     make_env.main()
-    assert make_env.calls == ["venv", "pip", "pip"] * 2
+    assert make_env.calls == ["venv", "pip", "pip", "compile"] * 2
 
 
 def test_an_interrupted_install_is_not_taken_for_a_finished_one(make_env, monkeypatch):
