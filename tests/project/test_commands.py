@@ -67,6 +67,22 @@ def test_readme_table_is_the_one_in_the_card(root):
     assert found.group(1) == expected, f"write this table into README.md:\n{expected}"
 
 
+def test_readme_compares_the_shipped_decoders_as_their_cards_do(root):
+    lines = ["| decoder | trained with | steps | type-I | type-II |", "|---|---|---|---|---|"]
+    for name in ("dcnn-64", "nbnet-b-64", "nbnet-b-64-surrogate"):
+        card = load_card(name)
+        config, rates = card["config"], card["benchmark"]["far"]["0.001"]
+        loss = "pixel loss" + (" and surrogate" if config["template_weight"] else "")
+        cells = [f"`{name}`", loss, f"{config['steps']:,}"]
+        cells += [f"{100 * rates[kind]['tar']:.1f} %" for kind in ("type1", "type2")]
+        lines.append("| " + " | ".join(cells) + " |")
+    expected = "\n".join(lines)
+    text = (root / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- DECODERS: begin.*?-->\n(.*?)\n?<!-- DECODERS: end", text, re.S)
+    assert found is not None
+    assert found.group(1) == expected, f"write this table into README.md:\n{expected}"
+
+
 def test_ci_calls_what_the_readme_says(root):
     script = root / ".ci" / "run"
     assert script.read_text(encoding="utf-8").rstrip().endswith("\nmake test")
