@@ -44,7 +44,7 @@ from torch import nn
 
 from nbnet_lib.course.check import check
 from nbnet_lib.course.explore import explore, show
-from nbnet_lib.course.hints import hint  # noqa: F401  for you: hint("3.1")
+from nbnet_lib.course.hints import hint  # for you: hint("3.1")  # noqa: F401
 from nbnet_lib.course.profile import start
 
 course = start(profile, seed, device)
@@ -328,28 +328,25 @@ def block_parameters(channels, units, growth=8):
 check("3.4", block_parameters)
 
 # %% [markdown]
-# Added up for the paper's network, 160 px and 128-D, and compared with what PyTorch counts. The
-# chapter's own loop below is the library's way of counting; your function must agree with it.
+# Now add up the paper's network, 160 px and 128-D. The stem, the up steps and the head are counted by
+# hand; for the blocks we take PyTorch's count, which your function must agree with.
 
 # %% tags=["nbval-check-output"]
-total = 128 * 256 * 5 * 5  # the stem, 1x1 -> 5x5, no bias
+total = 128 * 256 * 5 * 5  # the stem: 128 -> 256 channels, kernel 5x5, no bias
 print(f"stem                      {total:9,}")
-channels = 256
-for block in range(6):
-    units = 32 // 2**block  # 32, 16, 8, 4, 2, 1
-    values = sum((channels + 8 * i) * (2 + 9 * 8) for i in range(units))
-    channels += 8 * units  # 512, 256, 128, 64, 32, 16
-    print(f"block {block}: {units:2d} units          {values:9,}")
+for k, block in enumerate(nbnet.blocks):
+    channels = 16 * 2 ** (5 - k)  # what the block puts out: 512, 256, 128, 64, 32, 16
+    values = count_parameters(block)
+    print(f"block {k}: {len(block.layers):2d} units          {values:9,}")
     total += values
-    if block < 5:
-        out = 128 // 2**block
+    if k < 5:
+        out = channels // 4  # 128, 64, 32, 16, 8
         values = 2 * channels + channels * out * 4 * 4  # batch norm, de-conv 4x4
-        print(f"up {block}: {channels:3d} -> {out:3d} channels {values:9,}")
+        print(f"up {k}: {channels:3d} -> {out:3d} channels {values:9,}")
         total += values
-        channels = out
-values = 2 * channels + channels * 3  # batch norm, conv 1x1 to three colours
-print(f"head                      {values:9,}")
-print(f"NbNet-B by hand           {total + values:9,}")
+total += 2 * 16 + 16 * 3  # the head: batch norm, conv 1x1 to three colours
+print(f"head                      {2 * 16 + 16 * 3:9,}")
+print(f"NbNet-B by hand           {total:9,}")
 for name in ["nbnet-b", "nbnet-a", "dcnn"]:
     print(f"{name:8s} by PyTorch       {count_parameters(create_decoder(name, image_size=160)):9,}")
 
@@ -368,9 +365,10 @@ from nbnet_lib.decoders import load_decoder
 from nbnet_lib.encoders import create_encoder
 from nbnet_lib.faces import render_set
 
-n_faces = course.pick(quick=8, laptop=64)
-faces = render_set(range(n_faces), samples=1)
-templates = create_encoder("synth", device=course.device).embed(faces.images)  # [N, 128]
+n_samples = course.pick(quick=4, laptop=6)
+everybody = render_set(range(course.pick(quick=20, laptop=120)), samples=n_samples)
+images = everybody.images[::n_samples][:60]  # one picture of each person
+templates = create_encoder("synth", device=course.device).embed(images)  # [N, 128]
 decoders = {
     "D-CNN": load_decoder("dcnn-64", device=course.device),
     "NbNet-B": load_decoder("nbnet-b-64", device=course.device),
@@ -483,12 +481,12 @@ show(
 show_n = 6
 figure, axes = plt.subplots(3, show_n, figsize=(8.2, 4.3))
 rows = {
-    "original": faces.images,
+    "original": images,
     **{name: ((p.permute(0, 2, 3, 1).numpy() + 1) / 2).clip(0, 1) for name, p in pictures.items()},
 }
-for row, (name, images) in enumerate(rows.items()):
+for row, (name, drawn) in enumerate(rows.items()):
     for column in range(show_n):
-        axes[row, column].imshow(images[column])
+        axes[row, column].imshow(drawn[column])
         axes[row, column].set(xticks=[], yticks=[])
         axes[row, column].spines[:].set_visible(False)
     axes[row, 0].set_ylabel(name)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def build_all(
     check: bool = False,
     execute: bool = True,
     root: str | os.PathLike[str] | None = None,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Make the notebooks of all chapters, or compare them with their sources.
 
@@ -76,6 +78,7 @@ def build_all(
         execute: run the solutions in the laptop profile; False keeps the outputs that are there
             where the source did not change, and is an error where it did.
         root: folder that holds ``solutions/`` and ``chapters/``; found where it is None.
+        progress: say on stderr which notebook is being run.
 
     Returns:
         {"written": [...], "checked": [...]}, paths relative to the root.
@@ -96,8 +99,8 @@ def build_all(
             report["checked"] += [_relative(p, base) for p in (solution_path, starter_path)]
             continue
         if execute:
-            run = _run_solution(plain, source.name)
-            _write(solution_path, to_text(clean(run, plain)))
+            executed = _run_solution(plain, source.name, progress)
+            _write(solution_path, to_text(clean(executed, plain)))
             report["written"].append(_relative(solution_path, base))
         else:
             reason = _solution_drift(solution_path, plain)
@@ -113,8 +116,12 @@ def build_all(
     return report
 
 
-def _run_solution(plain: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
-    run = execute(plain, {"profile": EXECUTE_PROFILE}, title=name)
+def _run_solution(plain: nbformat.NotebookNode, name: str, progress: bool) -> nbformat.NotebookNode:
+    if progress:
+        print(f"{name}: running it ... ", end="", flush=True, file=sys.stderr)
+    run = execute(plain, {"profile": EXECUTE_PROFILE, "device": "cpu"})
+    if progress:
+        print(f"{run.seconds:.1f} s", file=sys.stderr)
     if run.error is not None:
         raise NbnetError(f"{name}: {run.error}")
     return run.notebook

@@ -60,9 +60,7 @@ def this_interpreter_kernel() -> Iterator[None]:
                 os.environ["JUPYTER_PATH"] = before
 
 
-def execute(
-    notebook: nbformat.NotebookNode, parameters: dict[str, Any], title: str = "notebook"
-) -> Run:
+def execute(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> Run:
     """Run a notebook from top to bottom through papermill; the given one is left as it is.
 
     The result is without the cell that papermill injects for the parameters and without widget
@@ -74,7 +72,9 @@ def execute(
 
     started = time.perf_counter()
     error = None
-    with tempfile.TemporaryDirectory(prefix="nbnet-run-") as folder, this_interpreter_kernel():
+    # Windows may hold a file of the kernel that just ended: leaving it is better than failing.
+    scratch = tempfile.TemporaryDirectory(prefix="nbnet-run-", ignore_cleanup_errors=True)
+    with scratch as folder, this_interpreter_kernel():
         source, result = Path(folder) / "source.ipynb", Path(folder) / "result.ipynb"
         nbformat.write(notebook, source)
         try:

@@ -71,7 +71,7 @@ def run_course(
         if progress:
             _say(f"[{position}/{len(sources)}] {title} ... ", end="")
         parameters = {"profile": profile, "seed": seed, "device": device}
-        run = execute(notebook, parameters, title)
+        run = execute(notebook, parameters)
         _write_pages(folder, source.stem, title, run)
         reports.append(
             {

@@ -85,6 +85,8 @@ def read_source(source: Path) -> nbformat.NotebookNode:
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: dict[str, int] = {}
     for cell in notebook.cells:
+        if cell.cell_type == "code":  # remarks to the linter are not for readers
+            cell.source = re.sub(r"[ \t]*# noqa\b.*$", "", cell.source, flags=re.MULTILINE)
         tags = cell.metadata.get("tags")
         cell.metadata = nbformat.from_dict({"tags": list(tags)} if tags else {})
         # An id made from the text: inserting a cell leaves the ids of all others as they are.

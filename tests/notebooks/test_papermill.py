@@ -1,0 +1,31 @@
+"""Every notebook of both folders runs from top to bottom through papermill, quick profile.
+
+Here a chapter is one whose exercises are all unfinished, a solution one whose exercises are all
+solved.
+"""
+
+from pathlib import Path
+
+import nbformat
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTEBOOKS = sorted([*ROOT.glob("solutions/*.ipynb"), *ROOT.glob("chapters/*.ipynb")])
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_papermill(notebook, papermill, tmp_path):
+    outcome = papermill(notebook)
+    assert outcome.status == 0, outcome.text[-3000:]
+    done = nbformat.read(tmp_path / "papermill" / f"{notebook.stem}.out.ipynb", as_version=4)
+    code = [c for c in done.cells if c.cell_type == "code"]
+    assert [c.execution_count for c in code] == list(range(1, len(code) + 1))
+    text = "\n".join(o.text for c in code for o in c.outputs if o.output_type == "stream")
+    exercises = sum(c.source.count('\ncheck("') for c in code)
+    mark = "[PASS]" if notebook.parent.name == "solutions" else "[----]"
+    assert exercises >= 2 and text.count(mark) == exercises and "[FAIL]" not in text
+    assert "profile quick" in text
+    pictures = [o for c in code for o in c.outputs if "image/png" in o.get("data", {})]
+    assert len(pictures) >= 4
+    assert all(o.metadata["image/png"]["alt"] for o in pictures)

@@ -1,0 +1,135 @@
+"""A broken notebook fails both runners, and a changed output fails nbval: the tests can fail."""
+
+import nbformat
+import pytest
+
+from nbnet_lib.course.build import clean
+from nbnet_lib.course.notebooks import execute
+from nbnet_lib.course.source import make_chapter, read_source, to_text
+
+SOURCE = """# %% [markdown]
+# # A small notebook
+
+# %% tags=["parameters"]
+profile = "auto"
+device = "auto"
+
+# %% tags=["nbval-check-output"]
+print("the answer is", 6 * 7)
+
+# %%
+import random
+print(random.random())
+"""
+EXPLORE = '''
+# %%
+import matplotlib.pyplot as plt
+from nbnet_lib.course.explore import explore
+
+
+def view(n=1):
+    """A line."""
+    if n == BAD:
+        raise ValueError("the view cannot be drawn")
+    figure, axis = plt.subplots(figsize=(1, 1))
+    return figure
+
+
+explore(view, n=(0, 5))
+'''
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """Make an executed notebook of a source, and its text."""
+
+    def make(source):
+        path = tmp_path_factory.mktemp("made") / "01_small.py"
+        path.write_text(source)
+        plain = read_source(path)
+        run = execute(plain, {})
+        target = path.with_suffix(".ipynb")
+        target.write_text(to_text(clean(run.notebook, plain)), encoding="utf-8")
+        return target
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def good(made):
+    return made(SOURCE)
+
+
+def test_a_good_notebook_passes_both(good, papermill, nbval):
+    assert papermill(good).status == 0
+    assert nbval(good).status == 0
+
+
+def test_an_error_in_a_cell_fails_both(made, papermill, nbval):
+    broken = made(SOURCE + "\n# %%\nundefined_name + 1\n")
+    for outcome in (papermill(broken), nbval(broken)):
+        assert outcome.status != 0
+        assert "undefined_name" in outcome.text
+
+
+def test_an_error_in_the_first_view_of_an_explorer_fails_both(made, papermill, nbval):
+    broken = made((SOURCE + EXPLORE).replace("BAD", "1"))
+    for outcome in (papermill(broken), nbval(broken)):
+        assert outcome.status != 0
+        assert "the view cannot be drawn" in outcome.text
+
+
+def test_a_changed_output_fails_nbval_where_it_is_tagged(good, nbval, tmp_path):
+    notebook = nbformat.read(good, as_version=4)
+    notebook.cells[-1].outputs[0].text = "0.5\n"  # random and not tagged: may differ
+    changed = tmp_path / "changed.ipynb"
+    nbformat.write(notebook, changed)
+    assert nbval(changed).status == 0
+    notebook.cells[2].outputs[0].text = "the answer is 43\n"
+    nbformat.write(notebook, changed)
+    outcome = nbval(changed)
+    assert outcome.status != 0
+    assert "the answer is 43" in outcome.text and "the answer is 42" in outcome.text
+
+
+def test_a_strict_run_over_a_stripped_notebook_compares_nothing(good, nbval, tmp_path):
+    """Why comparison is left to the executed solutions: a known trap of nbval."""
+    notebook = nbformat.read(good, as_version=4)
+    notebook.cells[2].source = "print('anything at all')"
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    stripped = tmp_path / "stripped.ipynb"
+    nbformat.write(notebook, stripped)
+    assert nbval(stripped, "--nbval").status == 0
+
+
+def test_a_chapter_of_a_half_solved_exercise_still_runs(made, papermill, tmp_path):
+    """Before, while and after: a learner's own bug is a [FAIL] line and stops nothing."""
+    source = (
+        SOURCE
+        + """
+# %%
+from nbnet_lib.course.check import check
+
+
+def cosine(a, b):
+    ### BEGIN SOLUTION
+    return undefined_name
+    ### END SOLUTION
+
+
+check("1.1", cosine)
+"""
+    )
+    path = tmp_path / "01_half.py"
+    path.write_text(source)
+    plain = read_source(path)
+    for number, notebook in enumerate((plain, make_chapter(plain, "01"))):
+        target = tmp_path / f"half{number}.ipynb"
+        nbformat.write(notebook, target)
+        outcome = papermill(target)
+        assert outcome.status == 0, outcome.text
+        text = (tmp_path / "papermill" / f"half{number}.out.ipynb").read_text()
+        assert ("[FAIL] cosine: it stopped with NameError" in text) == (number == 0)
+        assert ("[----] 1.1 not attempted yet" in text) == (number == 1)
