@@ -471,9 +471,29 @@ show(
 )
 
 # %% [markdown]
-# Read the table with care. The numbers of channels differ at each size, so compare the *shares* in
-# the right picture and the mean correlations, not the effective numbers themselves. And it is one
-# pair of trained networks: the paper's motive is an observation about such networks, not a theorem.
+# With this pair the measurement does *not* show what the motive leads one to expect: the channels of
+# NbNet-B are more alike than those of D-CNN. Before you conclude anything:
+#
+# - **Noise is unlike everything.** Look at the mosaic again: most channels of D-CNN are texture at the
+#   scale of a pixel. Such channels correlate with nothing and count as "different"; that does not
+#   make them useful.
+# - **Both networks are young.** The cards say how many updates they had; the paper allows 400,000.
+# - **It is one pair.** The paper's motive is an observation about its networks, not a theorem. Whether
+#   it holds for yours has to be measured, as you just did.
+#
+# The same honesty about the attack itself, from the benchmark in the cards (chapter 04 explains it):
+
+# %%
+for name, decoder in decoders.items():
+    rates = decoder.card["benchmark"]["far"]["0.001"]
+    print(
+        f"{name:8s} {decoder.card['config']['steps']} updates: TAR at FAR 0.1 %, "
+        f"type-I {rates['type1']['tar']:.1%}, type-II {rates['type2']['tar']:.1%}"
+    )
+
+# %% [markdown]
+# After so short a training the plain network is ahead. Architectures are compared at the end of
+# training, with equal effort, or not at all.
 #
 # ## And the pictures?
 

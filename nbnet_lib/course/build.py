@@ -75,8 +75,8 @@ def build_all(
     Args:
         only: numbers or names of chapters; None for all.
         check: write nothing; compare what is on disk with what the sources give.
-        execute: run the solutions in the laptop profile; False keeps the outputs that are there
-            where the source did not change, and is an error where it did.
+        execute: run the solutions in the laptop profile; False keeps the stored outputs, which is
+            an error where code changed (prose may).
         root: folder that holds ``solutions/`` and ``chapters/``; found where it is None.
         progress: say on stderr which notebook is being run.
 
@@ -100,12 +100,10 @@ def build_all(
             continue
         if execute:
             executed = _run_solution(plain, source.name, progress)
-            _write(solution_path, to_text(clean(executed, plain)))
-            report["written"].append(_relative(solution_path, base))
         else:
-            reason = _solution_drift(solution_path, plain)
-            if reason:
-                raise NbnetError(f"{_relative(solution_path, base)} {reason}: build with execution")
+            executed = _stored_solution(solution_path, plain, base)
+        _write(solution_path, to_text(clean(executed, plain)))
+        report["written"].append(_relative(solution_path, base))
         _write(starter_path, starter)
         report["written"].append(_relative(starter_path, base))
     if not only:
@@ -125,6 +123,21 @@ def _run_solution(plain: nbformat.NotebookNode, name: str, progress: bool) -> nb
     if run.error is not None:
         raise NbnetError(f"{name}: {run.error}")
     return run.notebook
+
+
+def _stored_solution(path: Path, plain: nbformat.NotebookNode, base: Path) -> nbformat.NotebookNode:
+    """Return the solution on disk, whose outputs still belong to the code of the source."""
+    name = _relative(path, base)
+    if not path.is_file():
+        raise NbnetError(f"{name} is missing: build with execution")
+    stored = nbformat.read(path, as_version=4)
+
+    def code(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
+        return [(cell.id, cell.source) for cell in notebook.cells if cell.cell_type == "code"]
+
+    if code(stored) != code(plain):
+        raise NbnetError(f"the code of {name} differs from its source: build with execution")
+    return stored
 
 
 def _differences(

@@ -46,6 +46,8 @@ def this_interpreter_kernel() -> Iterator[None]:
         spec = Path(folder) / "kernels" / "python3"
         spec.mkdir(parents=True)
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        # Newer kernels warn at every start that loopback TCP is not encrypted: noise here.
+        command.append("--IPKernelApp.log_level=40")
         (spec / "kernel.json").write_text(
             json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}),
             encoding="utf-8",

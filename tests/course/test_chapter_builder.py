@@ -203,6 +203,22 @@ def test_building_without_execution_refuses_stale_outputs(tiny):
         build_all(root=tiny, execute=False)
 
 
+def test_prose_can_change_without_execution_and_code_cannot(tiny):
+    source, solution = (tiny / "solutions" / f"01_tiny.{kind}" for kind in ("py", "ipynb"))
+    plain = read_source(source)
+    run = nbformat.from_dict(json.loads(json.dumps(plain)))
+    run.cells[2].outputs = [nbformat.v4.new_output("stream", name="stdout", text="kept\n")]
+    solution.write_text(to_text(clean(run, plain)))
+    source.write_text(SOURCE.replace("A tiny chapter", "Another title"))
+    build_all(root=tiny, execute=False)
+    built = nbformat.read(solution, as_version=4)
+    assert built.cells[0].source == "# Another title" and built.cells[2].outputs[0].text == "kept\n"
+    build_all(root=tiny, check=True)
+    source.write_text(SOURCE.replace("x + x", "2 * x"))
+    with pytest.raises(NbnetError, match="the code of solutions/01_tiny.ipynb differs"):
+        build_all(root=tiny, execute=False)
+
+
 def test_chapters_are_picked_by_number_or_name(tiny):
     (tiny / "solutions" / "02_next.py").write_text(SOURCE)
     names = [s.stem for s in chapter_sources(tiny)]
