@@ -418,12 +418,13 @@ for axis, (name, stage) in zip(axes, stages.items(), strict=True):
     axis.set_axis_off()
 show(
     figure,
-    "Small grey pictures of 32 channels each of D-CNN and NbNet-B at 32 x 32 pixels: outlines "
-    "of a face, many of them alike.",
+    "Small grey pictures of 32 channels each of D-CNN and NbNet-B at 32 x 32 pixels: mostly fine "
+    "speckle in D-CNN; in NbNet-B stripes and speckle, and some smooth channels with the outline of a "
+    "head.",
 )
 
 # %% [markdown]
-# Many channels look like brothers. To count instead of look: flatten every channel over all faces and
+# Which channels repeat others is hard to see. To count instead of look: flatten every channel over all faces and
 # pixels, and correlate each with each. Two summaries of the matrix:
 #
 # - the **mean absolute correlation** of two different channels (0: all different, 1: all copies);

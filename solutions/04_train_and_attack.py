@@ -426,7 +426,7 @@ check("4.4", confirmed)
 #   from originals.
 # - **Judging by eye.** Sharp pictures may score low and blurred ones high.
 # - **One decoder, one verdict.** "The attack fails" may only mean that it was trained for a minute, or
-#   with a weak loss: our three decoders are one network. Report what was spent, and on what.
+#   with a weak loss: our three decoders are of one family. Report what was spent, and on what.
 # - **Calling it the paper's.** The *surrogate* row is an extension of this course. Whoever quotes it
 #   quotes us, on synthetic faces.
 # - **No interval.** With few victims the intervals above are wide; look at them before the numbers.

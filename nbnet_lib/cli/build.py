@@ -24,7 +24,9 @@ def add(subparsers: Any) -> None:
         "--check", action="store_true", help="write nothing; an error names what is out of date"
     )
     mode.add_argument(
-        "--no-execute", action="store_true", help="write the chapters only; keep stored outputs"
+        "--no-execute",
+        action="store_true",
+        help="keep the stored outputs of the solutions (after a change of prose only)",
     )
     add_json(parser)
     parser.set_defaults(run=run)
