@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.scores import (
@@ -29,6 +28,9 @@ from nbnet_lib.evaluate.scores import (
 )
 from nbnet_lib.evaluate.uncertainty import bootstrap_rate
 from nbnet_lib.evaluate.verification import tar_at, threshold_at_far
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ROWS = {"original": "original", "type1": "type-I", "type2": "type-II"}
 
@@ -87,6 +89,8 @@ class AttackResult:
 
     def table(self) -> pd.DataFrame:
         """Return the rates laid out for printing: original, type-I, type-II x FAR."""
+        import pandas as pd  # slow to import, and the JSON does without
+
         return pd.DataFrame(
             {
                 f"TAR @ FAR {_percent(far)}": {

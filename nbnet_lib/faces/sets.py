@@ -1,6 +1,6 @@
 """Sets of synthetic faces: rendered in parallel processes, kept on disk in small blocks.
 
-A block (20 identities) is written atomically under the cache folder, so an interrupted run goes on
+A block (10 identities) is written atomically under the cache folder, so an interrupted run goes on
 where it stopped and the next run reads instead of drawing. Introduced in chapter 1.
 """
 
@@ -21,7 +21,7 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.synth import RENDERER_VERSION, render
 from nbnet_lib.files import atomic_path, cache_dir
 
-BLOCK = 20  # identities
+BLOCK = 10  # identities
 
 
 @dataclass(frozen=True)
