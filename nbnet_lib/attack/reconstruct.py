@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from nbnet_lib.errors import NbnetError
 
 
-def reconstruct(decoder: nn.Module, templates: Tensor | np.ndarray, batch_size: int = 64) -> Tensor:
+def reconstruct(decoder: nn.Module, templates: Tensor | np.ndarray, batch_size: int = 32) -> Tensor:
     """Draw the picture of each template.
 
     Args:
