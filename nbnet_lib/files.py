@@ -1,9 +1,11 @@
-"""Files that are either whole or not there: atomic writes, checksums, the cache folder."""
+"""Files that are either whole or not there: atomic writes, disk space, checksums, the cache."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,19 +14,38 @@ from pathlib import Path
 
 from nbnet_lib.errors import NbnetError
 
+# What a write answers when there is no room: disk full, quota used up, file size limit.
+_NO_ROOM = {getattr(errno, n) for n in ("ENOSPC", "EDQUOT", "EFBIG") if hasattr(errno, n)}
+
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], needed: int = 0) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that replaces it when the block ends well.
 
     A reader sees the old file or the new one, never half of one; a block that raises (or a process
     that dies) leaves ``path`` as it was.
 
+    Args:
+        path: the file to make or replace.
+        needed: its bytes, where known: the free space is checked before anything is written.
+
     Raises:
-        NbnetError: the folder of ``path`` cannot be made or written to.
+        NbnetError: the folder of ``path`` cannot be made or written to, or the disk is full.
     """
     path = Path(path)
     require_writable_folder(path.parent)
+    try:
+        require_free_space(path.parent, needed)
+        with _whole_or_nothing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise _no_room(path.parent, needed, error.strerror or str(error)) from error
+        raise
+
+
+@contextmanager
+def _whole_or_nothing(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     os.close(handle)
     temporary = Path(name)
@@ -58,6 +79,25 @@ def require_writable_folder(folder: str | os.PathLike[str]) -> Path:
             "choose another folder or give yourself write access to this one"
         ) from error
     return folder
+
+
+def require_free_space(folder: str | os.PathLike[str], needed: int) -> None:
+    """Raise unless ``needed`` bytes are free on the disk of ``folder``, which must exist.
+
+    Raises:
+        NbnetError: they are not; it names the folder, what is needed and what is free.
+    """
+    if needed and shutil.disk_usage(folder).free < needed:
+        raise _no_room(Path(folder), needed, "the disk is full")
+
+
+def _no_room(folder: Path, needed: int, reason: str) -> NbnetError:
+    amount = f"{needed / 1e6:,.1f} MB" if needed else "a file"
+    free = shutil.disk_usage(folder).free / 1e6
+    return NbnetError(
+        f"cannot write {amount} to the folder {folder} ({reason}; {free:,.1f} MB are free): "
+        "make room there or choose another folder"
+    )
 
 
 def sha256_file(path: str | os.PathLike[str]) -> str:

@@ -56,7 +56,7 @@ course = start(profile, seed, device)
 # graphics program: nobody lent their face to it, nothing is downloaded, and the course may show,
 # attack and reconstruct these pictures as it likes. A picture is a function of three whole numbers:
 # `render(identity, sample, size)`. The *identity* fixes the head, the skin, the eyes; the *sample*
-# fixes what changes from one photograph to the next: pose, light, expression.
+# fixes what changes from one photograph to the next: pose, light, expression, and what is worn.
 
 # %% tags=["nbval-check-output"]
 from nbnet_lib.faces import render, render_set, table
@@ -286,7 +286,7 @@ show(
 # angle between their head turns (yaw), and beside it how far apart the pixels are.
 
 # %%
-poses = table(range(n_identities), samples=range(n_samples))
+poses = table(range(n_identities), samples=n_samples, columns=["yaw_deg"])
 yaw = poses["yaw_deg"].to_numpy()
 first, second = np.nonzero(same & once)
 angle = np.abs(yaw[first] - yaw[second])
@@ -316,6 +316,60 @@ print(
     "correlation of the turn with the cosine:          ",
     round(np.corrcoef(angle, scores[first, second])[0, 1], 2),
 )
+
+# %% [markdown]
+# ## Try it: change one thing
+#
+# A photograph of somebody ten years older is also a photograph in another light. Here everything
+# about a picture is a parameter, so *one* can be changed with all else fixed: what then happens to
+# the template is the effect of that parameter and of nothing else. `render(..., changes={...})` does
+# it; `nbnet faces parameters` lists what there is to change.
+#
+# Move a slider and look at the black line. Some changes leave the picture of a person a picture of
+# the same person, to the encoder; some make a stranger of them. Before you move one: which will it
+# be for the yaw, for a smile, for the width of the nose, for glasses?
+
+# %%
+from nbnet_lib.course.faces import before_and_after, parameter_controls
+
+owners = table(range(n_identities), columns=["glasses"]).query("glasses != 'none'")["identity"]
+chosen_one = int(owners.iloc[0])  # somebody who has glasses to put on
+before = render(chosen_one, sample=0, size=128)
+before_template = encoder.embed(before[None])[0]
+same_band = np.quantile(same_scores, [0.05, 0.95])
+
+
+def change(**changes):
+    """A face before and after the changes, and the cosine of the two among all pairs above."""
+    after = render(chosen_one, sample=0, size=128, changes=changes)
+    cosine = float(encoder.embed(after[None])[0] @ before_template)
+    return before_and_after(before, after, cosine, same_band, (strangers_low, strangers_high))
+
+
+sliders = parameter_controls(
+    chosen_one,
+    0,
+    [
+        "gender_axis",
+        "age_years",
+        "melanin",
+        "weight",
+        "shape/nose/nose-scale-horiz-incr",
+        "shape/mouth/mouth-scale-horiz-incr",
+        "shape/chin/chin-width-incr",
+        "hair_style",
+        "yaw_deg",
+        "pitch_deg",
+        "smile",
+        "jaw_open",
+        "light_azimuth_deg",
+        "light_elevation_deg",
+        "wears_glasses",
+        "headwear",
+    ],
+)
+sliders["yaw_deg"].value = 25.0  # one change to begin with
+explore(change, **sliders)
 
 # %% [markdown]
 # ## Try it: two pictures and their score
@@ -359,8 +413,8 @@ explore(
 # claim. The whole picture comes in chapter 04; a first look is a **probe**: a simple model that tries
 # to read one property from the template. SynthFaces gives us the truth for free, because we know the
 # parameters each face was drawn with. Please read them as what they are: *switches of a graphics
-# model*, not facts about people. "gender" here selects a head shape and the hair and beard styles to
-# draw from, nothing else.
+# model*, not facts about people. "gender" here selects a head shape and the hair, beard and make-up
+# to draw from, nothing else.
 #
 # Two things make such a test honest.
 #
@@ -462,8 +516,8 @@ show(
 # %% [markdown]
 # The encoder was never asked for any of these parameters. It learned to tell people apart, and what
 # tells people apart stays in the template. Not everything does: an iris is two or three pixels wide
-# here, and in the `laptop` profile eye colour is read hardly better than by chance. A bar that just
-# clears its chance level is no finding; a probe that fails is no proof that nothing is there.
+# here; look at the bar of eye colour beside its chance level. A bar that just clears its chance
+# level is no finding; a probe that fails is no proof that nothing is there.
 #
 # ## What can go wrong
 #
@@ -473,9 +527,11 @@ show(
 #   keeps identities below 10,000 for evaluation and refuses to train on them.
 # - **Reading distances off a t-SNE map.** Only neighbourhoods are meant.
 # - **Reading a probe as a cause.** Where two properties go together, a probe for one may use the other:
-#   here only "male" heads get beards, so the gender probe may be reading the beard.
-# - **Synthetic faces are easier and narrower than real ones.** Alignment is exact, there are no
-#   glasses slipping down. Numbers from here are about this encoder and these pictures.
+#   here only "male" heads get beards, so the gender probe may be reading the beard. The sliders above
+#   can change one thing alone; a probe cannot.
+# - **Synthetic faces are easier and narrower than real ones.** Alignment is exact, and nobody looks
+#   like a sister. Numbers from here are about this encoder and these pictures; the data card
+#   (`nbnet_lib/faces/DATACARD.md`) says what the pictures are and are not.
 #
 # ## For those who defend
 #

@@ -4,16 +4,52 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbnet_lib.cli.shared import Report, add_identities, add_json, identity_range, whole
+from nbnet_lib.cli import faces_data
+from nbnet_lib.cli.shared import Report, add_identities, add_json, columns, identity_range, whole
+from nbnet_lib.errors import NbnetError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nbnet_lib.faces import Truth
 
 
 def add(subparsers: Any) -> None:
     """Add the command to the parser."""
     faces = subparsers.add_parser("faces", help="render faces, or list their ground truth")
     commands = faces.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    render = commands.add_parser(
+        "render",
+        help="write one picture, or one PNG file per picture",
+        description="One picture: --identity 3 --sample 0 --out FILE.png. Many pictures: "
+        "--identities 0-11 --samples 6 --out FOLDER.",
+    )
+    render.add_argument("--identity", type=whole(0), metavar="N", help="one picture, of whom")
+    render.add_argument("--sample", type=whole(0), metavar="N", help="which of them (default 0)")
+    add_identities(render, "0-11", 6)
+    # None tells that one was not given, as it goes with --identity only or without it only.
+    render.set_defaults(identities=None, samples=None)
+    _add_drawing(render)
+    render.add_argument(
+        "--truth",
+        action="store_true",
+        help="write landmarks, masks, depth and normals beside each picture, as NAME.npz",
+    )
+    render.add_argument("--out", type=Path, required=True, metavar="FILE.png|FOLDER")
+    add_json(render)
+    render.set_defaults(run=run_render)
+
+    sheet = commands.add_parser("sheet", help="write a contact sheet, one row per identity")
+    add_identities(sheet, "0-11", 6)
+    _add_drawing(sheet)
+    sheet.add_argument("--out", type=Path, required=True, metavar="FILE.png")
+    add_json(sheet)
+    sheet.set_defaults(run=run_sheet)
 
     table = commands.add_parser("table", help="the parameters that each face was made from")
     table.add_argument(
@@ -26,63 +62,165 @@ def add(subparsers: Any) -> None:
     table.add_argument(
         "--samples", type=whole(1), metavar="N", help="one row per picture instead of per identity"
     )
+    _add_difficulty(table)
+    table.add_argument(
+        "--columns",
+        metavar="NAME,NAME",
+        help="only these (default: all; as text without the long lists of shape and actions)",
+    )
+    table.add_argument(
+        "--landmarks", type=int, metavar="SIZE", help="add the landmarks in pictures of SIZE pixels"
+    )
     form = table.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print comma-separated values")
     add_json(form)
     table.set_defaults(run=run_table)
 
-    render = commands.add_parser("render", help="write one PNG file per picture")
-    add_identities(render, "0-11", 6)
-    _add_size(render)
-    render.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    add_json(render)
-    render.set_defaults(run=run_render)
-
-    sheet = commands.add_parser("sheet", help="write a contact sheet, one row per identity")
-    add_identities(sheet, "0-11", 6)
-    _add_size(sheet)
-    sheet.add_argument("--out", type=Path, required=True, metavar="FILE.png")
-    add_json(sheet)
-    sheet.set_defaults(run=run_sheet)
+    parameters = commands.add_parser(
+        "parameters", help="what --set can change: names, ranges, units, meaning"
+    )
+    parameters.add_argument(
+        "word", nargs="?", default="", help="only names with this word, for example nose"
+    )
+    add_json(parameters)
+    parameters.set_defaults(run=run_parameters)
+    faces_data.add(commands)
 
 
-def _add_size(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--size", type=whole(16), default=160, help="edge in pixels (default 160)")
+def _add_drawing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--size", type=int, default=160, help="edge in pixels (default 160)")
+    _add_difficulty(parser)
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="change one parameter, all else fixed; may be repeated (see nbnet faces parameters)",
+    )
+
+
+def _add_difficulty(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--difficulty", type=float, default=1.0, help="0.25 easy to 2 hard (default 1)"
+    )
+
+
+def run_render(args: argparse.Namespace) -> Report:
+    """Write one picture, or one PNG file per picture."""
+    from nbnet_lib.cli.pictures import save_png
+    from nbnet_lib.faces.synth.changes import parse_changes
+    from nbnet_lib.files import require_writable_folder
+
+    single = args.identity is not None
+    if single and (args.identities is not None or args.samples is not None):
+        raise NbnetError("--identity draws one picture: give --sample, not a range")
+    if args.sample is not None and not single:
+        raise NbnetError("--sample needs --identity: for many pictures give --samples")
+    if single != (args.out.suffix.lower() == ".png"):
+        wanted = "a file ending in .png" if single else "a folder, or --identity for one picture"
+        raise NbnetError(f"--out is {args.out}: give {wanted}")
+    identities = [args.identity] if single else args.identities or identity_range("0-11")
+    samples = [args.sample or 0] if single else range(args.samples or 6)
+    folder = require_writable_folder(args.out.parent if single else args.out)
+    changes = parse_changes(args.set)
+    files = []
+    for identity, sample, image, truth in _draw(args, identities, samples, changes, args.truth):
+        path = args.out if single else folder / f"{identity:06d}-{sample:03d}.png"
+        files.append(save_png(image, path))
+        if truth is not None:
+            files.append(truth.save(path.with_suffix(".npz")))
+    names = [f.name for f in files]
+    payload = {"folder": folder, "files": names, "changes": changes}
+    what = " and ".join(names) if single else f"{len(files)} files"
+    return Report(payload, f"{what} in {folder}")
+
+
+def run_sheet(args: argparse.Namespace) -> Report:
+    """Write one picture of many faces."""
+    import numpy as np
+
+    from nbnet_lib.cli.pictures import contact_sheet, save_png
+    from nbnet_lib.faces.synth.changes import parse_changes
+    from nbnet_lib.files import require_writable_folder
+
+    require_writable_folder(args.out.parent)
+    changes = parse_changes(args.set)
+    drawn = _draw(args, args.identities, range(args.samples), changes, truth=False)
+    images = np.stack([image for _, _, image, _ in drawn])
+    save_png(contact_sheet(images, per_row=args.samples), args.out)
+    payload = {
+        "file": args.out,
+        "identities": len(args.identities),
+        "samples": args.samples,
+        "changes": changes,
+    }
+    return Report(payload, f"{len(images)} faces on {args.out}")
+
+
+def _draw(
+    args: argparse.Namespace,
+    identities: Sequence[int],
+    samples: Sequence[int],
+    changes: dict[str, Any],
+    truth: bool,
+) -> Iterator[tuple[int, int, np.ndarray, Truth | None]]:
+    """Yield identity, sample, picture and (where asked for) the truth, person by person."""
+    from nbnet_lib.faces import render, render_set, render_truth
+
+    if not changes and not truth:
+        faces = render_set(identities, samples, size=args.size, difficulty=args.difficulty)
+        for i, s, image in zip(faces.identities, faces.samples, faces.images, strict=True):
+            yield int(i), int(s), image, None
+        return
+    for identity in identities:
+        for sample in samples:
+            numbers = identity, sample, args.size, args.difficulty, changes
+            if truth:
+                known = render_truth(*numbers)
+                yield identity, sample, known.image, known
+            else:
+                yield identity, sample, render(*numbers), None
 
 
 def run_table(args: argparse.Namespace) -> Report:
     """List the ground truth."""
     from nbnet_lib.faces import table
 
-    samples = None if args.samples is None else range(args.samples)
-    frame = table(args.identities, samples)
+    names = None
+    if args.columns is not None:
+        names = [name.strip() for name in args.columns.split(",")]
+    frame = table(args.identities, args.samples, args.difficulty, names, args.landmarks)
     if args.csv:
         return Report(None, frame.to_csv(index=False).rstrip("\n"))
-    return Report(json.loads(frame.to_json(orient="records")), frame.to_string(index=False))
+    # Turned, as there are many more parameters than rows; long lists only where asked for.
+    shown = frame if names else frame[[c for c in frame.columns if "/" not in c]]
+    rows = [[name, *map(_short, shown[name])] for name in shown.columns[1:]]
+    text = columns(rows, ["identity", *map(str, frame["identity"])])
+    return Report(json.loads(frame.to_json(orient="records")), text)
 
 
-def run_render(args: argparse.Namespace) -> Report:
-    """Write the pictures as PNG files."""
-    from nbnet_lib.cli.pictures import save_all
-    from nbnet_lib.faces import render_set
-    from nbnet_lib.files import require_writable_folder
-
-    require_writable_folder(args.out)
-    faces = render_set(args.identities, args.samples, size=args.size)
-    names = [f"{i:06d}-{s:03d}" for i, s in zip(faces.identities, faces.samples, strict=True)]
-    paths = save_all(faces.images, names, args.out)
-    payload = {"folder": args.out, "files": [p.name for p in paths]}
-    return Report(payload, f"{len(paths)} pictures in {args.out}")
+def _short(value: Any) -> Any:
+    return f"{value:.3g}" if isinstance(value, float) else value
 
 
-def run_sheet(args: argparse.Namespace) -> Report:
-    """Write one picture of many faces."""
-    from nbnet_lib.cli.pictures import contact_sheet, save_png
-    from nbnet_lib.faces import render_set
-    from nbnet_lib.files import require_writable_folder
+def run_parameters(args: argparse.Namespace) -> Report:
+    """List what can be changed."""
+    from nbnet_lib.faces import describe
 
-    require_writable_folder(args.out.parent)
-    faces = render_set(args.identities, args.samples, size=args.size)
-    save_png(contact_sheet(faces.images, per_row=args.samples), args.out)
-    payload = {"file": args.out, "identities": len(args.identities), "samples": args.samples}
-    return Report(payload, f"{len(faces)} faces on {args.out}")
+    frame = describe()
+    found = frame[[args.word in name for name in frame.index]]
+    if found.empty:
+        raise NbnetError(f"no parameter has {args.word!r} in its name: `nbnet faces parameters`")
+    rows: list[list[Any]] = []
+    hidden: dict[str, int] = {}
+    for name, row in found.iterrows():
+        if "/" in name and not args.word:
+            family = name.partition("/")[0]
+            hidden[family] = hidden.get(family, 0) + 1
+        else:
+            rows.append([name, row["of"], row["meaning"], row["allowed"]])
+    text = columns(rows, ["name", "of", "meaning", "allowed"])
+    for family, count in hidden.items():
+        text += f"\nand {count} named {family}/...: nbnet faces parameters {family}/"
+    payload = json.loads(found.reset_index().to_json(orient="records"))
+    return Report(payload, text)

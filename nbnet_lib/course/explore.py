@@ -3,7 +3,8 @@
 An error inside a widget's callback is easily lost: papermill does not see it, and a reader sees a
 picture that stops moving. So `explore` draws its default view first, as an ordinary figure outside
 any callback: an error there fails the cell, and the picture stays in a notebook that has no kernel.
-Introduced in chapter 01.
+Matplotlib takes a tenth of a second for a figure; a function that is to follow the hand returns its
+picture as an array. Introduced in chapter 01.
 """
 
 from __future__ import annotations
@@ -15,36 +16,48 @@ from typing import Any
 
 import ipywidgets as widgets
 import matplotlib.pyplot as plt
+import numpy as np
 import PIL.Image
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 
 from nbnet_lib.errors import NbnetError
 
+Picture = Figure | np.ndarray
+_ONE_COLUMN = 8  # controls; more stand in two columns
 
-def picture(figure: Figure, alt: str) -> Image:
-    """Return ``figure`` as a PNG with ``alt`` as its text alternative, and close the figure.
+
+def picture(drawn: Picture, alt: str) -> Image:
+    """Return a figure as a PNG with ``alt`` as its text alternative, and close it.
+
+    Args:
+        drawn: a matplotlib figure, or a picture, uint8 [H, W, 3].
+        alt: what it shows, in a sentence.
 
     Raises:
-        NbnetError: ``figure`` is not a matplotlib figure, or ``alt`` says nothing.
+        NbnetError: ``drawn`` is neither, or ``alt`` says nothing.
     """
-    if not isinstance(figure, Figure):
-        raise NbnetError(
-            f"expected a matplotlib figure to show, got {type(figure).__name__}: "
-            "end the drawing function with `return figure`"
-        )
     if not alt or not alt.strip():
         raise NbnetError("a figure needs alternative text: say in a sentence what it shows")
-    drawn, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(drawn, format="png")
-    plt.close(figure)
-    # 256 colours, chosen for this picture: a third of the bytes, and hardly a difference.
-    colours = PIL.Image.open(drawn).convert("RGB").quantize(256, PIL.Image.Quantize.MEDIANCUT)
-    colours.save(small, format="png", optimize=True)
-    return Image(data=small.getvalue(), format="png", alt=" ".join(alt.split()))
+    png = io.BytesIO()
+    if isinstance(drawn, np.ndarray) and drawn.dtype == np.uint8 and drawn.ndim == 3:
+        PIL.Image.fromarray(drawn).save(png, format="png", compress_level=1)  # soon replaced
+    elif isinstance(drawn, Figure):
+        large = io.BytesIO()
+        drawn.savefig(large, format="png")
+        plt.close(drawn)
+        # 256 colours, chosen for this picture: a third of the bytes, and hardly a difference.
+        colours = PIL.Image.open(large).convert("RGB").quantize(256, PIL.Image.Quantize.MEDIANCUT)
+        colours.save(png, format="png", optimize=True)
+    else:
+        raise NbnetError(
+            f"expected a matplotlib figure to show, got {type(drawn).__name__}: "
+            "end the drawing function with `return figure`"
+        )
+    return Image(data=png.getvalue(), format="png", alt=" ".join(alt.split()))
 
 
-def show(figure: Figure, alt: str) -> None:
+def show(figure: Picture, alt: str) -> None:
     """Display ``figure`` in the notebook with a text alternative for those who cannot see it."""
     display(picture(figure, alt))
 
@@ -59,7 +72,7 @@ class Explorer:
     """
 
     def __init__(
-        self, fn: Callable[..., Figure], controls: dict[str, widgets.Widget], alt: str
+        self, fn: Callable[..., Picture], controls: dict[str, widgets.Widget], alt: str
     ) -> None:
         self.fn = fn
         self.controls = controls
@@ -104,17 +117,24 @@ class Explorer:
             self._handle.update(image)
 
     def _show_controls(self) -> None:
-        display(widgets.VBox([*self.controls.values(), self._messages]))
+        controls = list(self.controls.values())
+        if len(controls) > _ONE_COLUMN:
+            half = -(-len(controls) // 2)
+            controls = [
+                widgets.HBox([widgets.VBox(controls[:half]), widgets.VBox(controls[half:])])
+            ]
+        display(widgets.VBox([*controls, self._messages]))
 
     def _ipython_display_(self) -> None:
         """Nothing: an explorer that ends a cell has been shown already."""
 
 
-def explore(fn: Callable[..., Figure], *, alt: str = "", **controls: Any) -> Explorer:
+def explore(fn: Callable[..., Picture], *, alt: str = "", **controls: Any) -> Explorer:
     """Draw ``fn`` with the default values, then offer ``controls`` that redraw it in place.
 
     Args:
-        fn: takes the controls by name and returns a matplotlib figure.
+        fn: takes the controls by name and returns a matplotlib figure or a picture, uint8
+            [H, W, 3].
         alt: text alternative; the first line of the docstring of ``fn`` where it is empty.
         **controls: ``(low, high)`` or ``(low, high, step)`` for a slider, a list for a choice, a
             bool for a box, or an ipywidgets control. The default is that of the argument of
@@ -125,11 +145,13 @@ def explore(fn: Callable[..., Figure], *, alt: str = "", **controls: Any) -> Exp
     """
     alt = alt or (inspect.getdoc(fn) or "").split("\n")[0]
     parameters = inspect.signature(fn).parameters
+    takes_all = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
     made = {}
     for name, spec in controls.items():
-        if name not in parameters:
+        if name not in parameters and not takes_all:
             raise NbnetError(f"explore: {getattr(fn, '__name__', fn)} has no argument {name!r}")
-        made[name] = _control(name, spec, parameters[name].default)
+        default = parameters[name].default if name in parameters else inspect.Parameter.empty
+        made[name] = _control(name, spec, default)
     explorer = Explorer(fn, made, alt)
     print("Move the controls below (they need a running kernel); the figure above follows.")
     explorer._show_controls()

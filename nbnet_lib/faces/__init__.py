@@ -1,9 +1,10 @@
 """Faces: SynthFaces pictures, their ground truth, and the tensors that networks eat.
 
-Tables (pandas) and tensors (torch) are imported when first used: the processes that draw pictures
-need neither, and start in a second instead of six.
+Tables (pandas), tensors and data sets (torch) are imported when first used: drawing needs neither,
+and a command that only draws starts in a second instead of six.
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from nbnet_lib.faces.sets import FaceSet, render_set
@@ -12,25 +13,39 @@ from nbnet_lib.faces.splits import (
     require_evaluation,
     require_training,
 )
-from nbnet_lib.faces.synth import make_identity, make_sample, render
+from nbnet_lib.faces.synth import make_identity, make_sample
+from nbnet_lib.faces.truth import Truth, parameters_of, render, render_truth
 
 if TYPE_CHECKING:
-    from nbnet_lib.faces.tables import IDENTITY_COLUMNS, SAMPLE_COLUMNS, table
+    from nbnet_lib.faces.dataset import SynthFaces
+    from nbnet_lib.faces.tables import LANDMARKS, describe, table
     from nbnet_lib.faces.transforms import check_images, resize, to_tensor, to_uint8
 
-_TABLES = ("IDENTITY_COLUMNS", "SAMPLE_COLUMNS", "table")
-_TRANSFORMS = ("check_images", "resize", "to_tensor", "to_uint8")
+_LATER = {
+    "SynthFaces": "dataset",
+    "LANDMARKS": "tables",
+    "describe": "tables",
+    "table": "tables",
+    "check_images": "transforms",
+    "resize": "transforms",
+    "to_tensor": "transforms",
+    "to_uint8": "transforms",
+}
 
 __all__ = [
     "FIRST_TRAINING_IDENTITY",
-    "IDENTITY_COLUMNS",
-    "SAMPLE_COLUMNS",
+    "LANDMARKS",
     "FaceSet",
+    "SynthFaces",
+    "Truth",
     "check_images",
+    "describe",
     "make_identity",
     "make_sample",
+    "parameters_of",
     "render",
     "render_set",
+    "render_truth",
     "require_evaluation",
     "require_training",
     "resize",
@@ -41,10 +56,6 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _TABLES:
-        from nbnet_lib.faces import tables as module
-    elif name in _TRANSFORMS:
-        from nbnet_lib.faces import transforms as module  # type: ignore[no-redef]
-    else:
+    if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(module, name)
+    return getattr(importlib.import_module(f"nbnet_lib.faces.{_LATER[name]}"), name)

@@ -1,27 +1,21 @@
-"""Sets of synthetic faces: rendered in parallel processes, kept on disk in small blocks.
+"""Sets of synthetic faces as arrays in memory: `render_set`, in one call.
 
-A block (10 identities) is written atomically under the cache folder, so an interrupted run goes on
-where it stopped and the next run reads instead of drawing. Introduced in chapter 1.
+What it draws is kept on disk (`nbnet_lib.faces.blocks`), so an interrupted run goes on where it
+stopped and the next run reads instead of drawing. `nbnet_lib.faces.dataset.SynthFaces` is the same
+store for sets that do not fit in memory. Introduced in chapter 1.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-import joblib
 import numpy as np
 from tqdm import tqdm
 
-from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.synth import RENDERER_VERSION, render
-from nbnet_lib.files import atomic_path, cache_dir
-
-BLOCK = 10  # identities
+from nbnet_lib.faces.blocks import Block, BlockStore
+from nbnet_lib.faces.drawing import Recipe, cores, in_parallel, whole_numbers
 
 
 @dataclass(frozen=True)
@@ -36,32 +30,14 @@ class FaceSet:
         return len(self.images)
 
 
-def _block_file(identities: tuple[int, ...], samples: tuple[int, ...], size: int) -> Path:
-    key = json.dumps([RENDERER_VERSION, identities, samples, size])
-    name = hashlib.sha256(key.encode()).hexdigest()[:24]
-    return cache_dir() / "faces" / f"v{RENDERER_VERSION}-{size}px" / f"{name}.npy"
-
-
-def _read_block(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return a cached block, or None if there is none or it is damaged (then it is drawn anew)."""
-    try:
-        block = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError):
-        return None
-    return block if block.shape == shape and block.dtype == np.uint8 else None
-
-
-def _draw_block(identities: tuple[int, ...], samples: tuple[int, ...], size: int) -> np.ndarray:
-    return np.stack([render(i, s, size) for i in identities for s in samples])
-
-
 def render_set(
     identities: Iterable[int],
     samples: int | Iterable[int],
     size: int = 64,
     workers: int | None = None,
-    cache: bool = True,
+    cache: bool | str | Path = True,
     progress: bool = True,
+    difficulty: float = 1.0,
 ) -> FaceSet:
     """Draw pictures of many people.
 
@@ -69,49 +45,54 @@ def render_set(
         identities: identity numbers.
         samples: how many pictures of each person (0 to n - 1), or their numbers.
         size: side in pixels.
-        workers: processes; None for one per CPU core. Small sets are drawn in this process.
-        cache: keep blocks under `nbnet_lib.files.cache_dir` and read them from there.
+        workers: how many draw at the same time; None for one per CPU core.
+        cache: keep blocks under `nbnet_lib.files.cache_dir` and read them from there; or the
+            folder to use instead; or False.
         progress: show a bar on stderr.
+        difficulty: 0.25 (easy) to 2; 1 is the default set.
 
     Returns:
         A `FaceSet`, person by person, samples in order.
 
     Raises:
-        NbnetError: no identity or no sample, a size out of range, or a cache that is not writable.
+        NbnetError: no identity or no sample, a number out of range, or a cache that is not
+            writable or has no room.
     """
-    people = tuple(int(i) for i in identities)
-    numbers = tuple(range(samples) if isinstance(samples, int) else (int(s) for s in samples))
-    if not people or not numbers:
-        raise NbnetError("nothing to draw: give at least one identity and one sample")
-    blocks = [people[i : i + BLOCK] for i in range(0, len(people), BLOCK)]
-    shapes = [(len(block) * len(numbers), size, size, 3) for block in blocks]
-    files = [_block_file(block, numbers, size) for block in blocks]
-    drawn: list[np.ndarray | None] = [
-        _read_block(file, shape) if cache else None
-        for file, shape in zip(files, shapes, strict=True)
-    ]
-    missing = [i for i, block in enumerate(drawn) if block is None]
-    if workers is None:
-        workers = os.cpu_count() or 1
-    workers = min(workers, len(missing))
-    bar = tqdm(
-        total=len(missing),
-        desc=f"drawing {len(people)} people x {len(numbers)}",
-        unit="block",
-        disable=not progress or not missing,
-    )
-    with bar:
-        # Blocks come back in order, each is on disk before the next is waited for.
-        parallel = joblib.Parallel(n_jobs=max(workers, 1), return_as="generator")
-        results = parallel(joblib.delayed(_draw_block)(blocks[i], numbers, size) for i in missing)
-        for i, block in zip(missing, results, strict=True):
-            if cache:
-                with atomic_path(files[i]) as temporary, open(temporary, "wb") as handle:
-                    np.save(handle, block)
-            drawn[i] = block
-            bar.update()
+    people = whole_numbers(identities, "identity")
+    recipe = Recipe(samples, size, difficulty)
+    workers = cores(workers)
+    once, rows = np.unique(people, return_inverse=True)
+    images = np.empty((len(once), *recipe.shape), np.uint8)
+    with drawing_bar(len(once), recipe, progress) as bar:
+        if cache is False:
+            for row, pictures in enumerate(in_parallel(recipe.draw, once.tolist(), workers)):
+                images[row] = pictures
+                bar.update(len(recipe.samples))
+        else:
+            store = BlockStore(recipe, cache)
+            blocks = list(store.blocks(once))
+
+            def keep(block: Block, pictures: np.ndarray) -> None:
+                first = np.searchsorted(once, block[0])
+                images[first : first + len(block)] = pictures
+                bar.update(len(block) * len(recipe.samples))
+
+            store.require_space(blocks)
+            store.build(blocks, workers, keep)
+    in_order = len(once) == len(people) and np.array_equal(once, people)
     return FaceSet(
-        images=np.concatenate([block for block in drawn if block is not None]),
-        identities=np.repeat(np.array(people, np.int64), len(numbers)),
-        samples=np.tile(np.array(numbers, np.int64), len(people)),
+        images=(images if in_order else images[rows]).reshape(-1, *recipe.shape[1:]),
+        identities=np.repeat(people, len(recipe.samples)),
+        samples=np.tile(np.array(recipe.samples, np.int64), len(people)),
+    )
+
+
+def drawing_bar(people: int, recipe: Recipe, progress: bool) -> tqdm:
+    """Return a progress bar that counts pictures; short work ends before it appears."""
+    return tqdm(
+        total=people * len(recipe.samples),
+        desc=f"drawing {people} people x {len(recipe.samples)}",
+        unit="image",
+        delay=0.3,  # nothing flashes up for a set that is read from disk
+        disable=not progress,
     )

@@ -9,119 +9,108 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.synth import Identity, Sample, make_identity, make_sample
+from nbnet_lib.faces.synth.checks import check_number
+from nbnet_lib.faces.synth.parameters import Parameter, find, parameters
+from nbnet_lib.faces.truth import landmarks
 
-# Columns with their unit or range; the order of the table.
-IDENTITY_COLUMNS = {
-    "gender": "male or female: the base mesh and the hair and beard styles drawn from",
-    "gender_axis": "0 female mesh .. 1 male mesh",
-    "age_years": "18 .. 80",
-    "ancestry_main": "the heaviest of the three MakeHuman base meshes",
-    "ancestry_african": "weight of the mesh, the three sum to 1",
-    "ancestry_asian": "weight of the mesh",
-    "ancestry_caucasian": "weight of the mesh",
-    "muscle": "0 .. 1",
-    "weight": "0 thin .. 1 heavy",
-    "melanin": "0 .. 1",
-    "hemoglobin": "0 .. 1",
-    "yellowness": "0 .. 1",
-    "blush": "0 .. 1.2",
-    "dark_circles": "0 .. 1.1",
-    "wrinkles": "0 .. 1.1",
-    "gloss": "0.1 .. 1",
-    "freckles": "0 and up",
-    "mole_count": "0 .. 8",
-    "hair_style": "one of ten styles or bald",
-    "hair_color": "natural colour, before grey",
-    "greyness": "share of grey in the hair, 0 .. 1",
-    "hairline": "decimetres above the mean hairline",
-    "temples": "0 full .. 1.1 receded",
-    "curl": "0 .. 1",
-    "volume": "0 .. 1",
-    "hair_length": "0.2 .. 1 within the style",
-    "beard": "none, moustache, goatee, full or short",
-    "stubble": "0 .. 1",
-    "brow_thickness": "decimetres",
-    "eye_color": "one of six",
-    "iris_radius": "radians on the eyeball",
-    "makeup": "0 and up; above 0.45 lipstick is worn",
-}
-SAMPLE_COLUMNS = {
-    "yaw_deg": "-32 .. 32 degrees",
-    "pitch_deg": "-18 .. 18 degrees",
-    "roll_deg": "degrees",
-    "expression": "one of eight",
-    "jaw_open": "0 .. 1",
-    "blink": "0 .. 0.45",
-    "gaze_right_deg": "degrees",
-    "gaze_down_deg": "degrees",
-    "light_azimuth_deg": "degrees, 0 is behind the camera",
-    "light_elevation_deg": "-15 .. 70 degrees",
-    "key_strength": "0.35 .. 1.05",
-    "softness": "0 lamp .. 1 overcast sky",
-    "warmth": "negative bluish, positive reddish",
-    "exposure": "factor",
-    "distance_dm": "7 .. 18 decimetres, camera to head",
-    "blur": "sigma in pixels at 112 px; below 0.25 none",
-    "noise": "standard deviation, of full scale 1",
-    "saturation": "factor",
-}
+LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")  # the subject's sides
 
 
-def _identity_row(person: Identity) -> dict[str, Any]:
-    derived: dict[str, Any] = {
-        f"ancestry_{name}": weight for name, weight in person.ancestry.items()
-    }
-    derived |= {"mole_count": len(person.moles), "brow_thickness": person.brow["thickness"]}
-    row: dict[str, Any] = {"identity": person.identity}
-    for column in IDENTITY_COLUMNS:
-        row[column] = derived[column] if column in derived else getattr(person, column)
-    return row
+def describe() -> pd.DataFrame:
+    """Return what each parameter is, a row each, by name.
+
+    Returns:
+        Columns "of" (identity or sample), "kind" (number, whole, choice, flag, label), "unit",
+        "allowed" and "meaning"; the index is the name: a column of `table`, a key of ``changes``.
+    """
+    rows = [
+        {"of": p.owner, "kind": p.kind, "unit": p.unit, "allowed": p.allowed, "meaning": p.meaning}
+        for p in parameters().values()
+    ]
+    return pd.DataFrame(rows, index=pd.Index(parameters(), name="name"))
 
 
-def _sample_row(sample: Sample) -> dict[str, Any]:
-    return {
-        "sample": sample.sample,
-        "yaw_deg": sample.yaw,
-        "pitch_deg": sample.pitch,
-        "roll_deg": sample.roll,
-        "expression": sample.expression,
-        "jaw_open": sample.actions.get("jawOpen", 0.0),
-        "blink": sample.actions["eyeBlinkLeft"],
-        "gaze_right_deg": sample.gaze[0],
-        "gaze_down_deg": sample.gaze[1],
-        "light_azimuth_deg": sample.light_azimuth,
-        "light_elevation_deg": sample.light_elevation,
-        "key_strength": sample.key_strength,
-        "softness": sample.softness,
-        "warmth": sample.warmth,
-        "exposure": sample.exposure,
-        "distance_dm": sample.distance,
-        "blur": sample.blur,
-        "noise": sample.noise,
-        "saturation": sample.saturation,
-    }
-
-
-def table(identities: Iterable[int], samples: int | Iterable[int] | None = None) -> pd.DataFrame:
+def table(
+    identities: Iterable[int],
+    samples: int | Iterable[int] | None = None,
+    difficulty: float = 1.0,
+    columns: Iterable[str] | None = None,
+    landmarks_size: int | None = None,
+) -> pd.DataFrame:
     """Return the ground truth: a row per identity, or per picture when ``samples`` is given.
+
+    No picture is drawn.
 
     Args:
         identities: identity numbers.
         samples: None, a number of samples (0 to n - 1), or sample numbers.
+        difficulty: 0.25 to 2; the one that the pictures are drawn with.
+        columns: names of parameters (see `describe`); None for all.
+        landmarks_size: also give the five landmarks in a picture of so many pixels, as
+            ``right_eye_x`` to ``left_mouth_y``, see `LANDMARKS` and `nbnet_lib.faces.truth`.
 
     Returns:
-        Columns "identity" and `IDENTITY_COLUMNS`; with samples also "sample" and
-        `SAMPLE_COLUMNS`. Rows in the order of `render_set`. No picture is drawn.
+        "identity", the parameters of identities, then with samples also "sample", the parameters
+        of samples and the landmarks. Rows in the order of `render_set`.
+
+    Raises:
+        NbnetError: a number, a difficulty, a column or a size that is not allowed.
     """
-    rows = []
-    for identity in identities:
-        person = _identity_row(make_identity(int(identity)))
-        if samples is None:
-            rows.append(person)
-            continue
-        for sample in range(samples) if isinstance(samples, int) else samples:
-            rows.append(person | _sample_row(make_sample(int(identity), int(sample))))
-    return pd.DataFrame(rows)
+    people = [check_number("identity", i) for i in identities]
+    wanted = list(parameters().values()) if columns is None else [find(name) for name in columns]
+    who = _Columns([p for p in wanted if p.owner == "identity"])
+    what = _Columns([p for p in wanted if p.owner == "sample"])
+    if samples is None:
+        _refuse_pictures(what.chosen if columns is not None else [], landmarks_size)
+        for identity in people:
+            who.add(make_identity(identity, difficulty))
+        return pd.DataFrame({"identity": np.array(people, np.int64)} | who.arrays())
+
+    numbers = range(samples) if isinstance(samples, int) else samples
+    numbers = [check_number("sample", s) for s in numbers]
+    marks = []
+    for identity in people:
+        who.add(make_identity(identity, difficulty))
+        for sample in numbers:
+            what.add(make_sample(identity, sample, difficulty))
+        if landmarks_size is not None:
+            marks += [landmarks(identity, s, landmarks_size, difficulty) for s in numbers]
+    data = {"identity": np.array(people, np.int64)} | who.arrays()
+    data = {name: np.repeat(values, len(numbers)) for name, values in data.items()}
+    data["sample"] = np.tile(np.array(numbers, np.int64), len(people))
+    data |= what.arrays()
+    if marks:
+        flat = np.stack(marks).reshape(-1, 10)
+        data |= {f"{LANDMARKS[i // 2]}_{'xy'[i % 2]}": flat[:, i] for i in range(10)}
+    return pd.DataFrame(data)
+
+
+def _refuse_pictures(of_samples: list[Parameter], landmarks_size: int | None) -> None:
+    names = [p.name for p in of_samples] + ["a landmark"] * (landmarks_size is not None)
+    if names:
+        raise NbnetError(f"{names[0]} belongs to a picture: give samples as well")
+
+
+class _Columns:
+    """Values of some parameters, collected one identity or sample at a time."""
+
+    def __init__(self, chosen: list[Parameter]) -> None:
+        self.chosen = chosen
+        self._values: list[list[Any]] = [[] for _ in chosen]
+
+    def add(self, thing: Identity | Sample) -> None:
+        for parameter, values in zip(self.chosen, self._values, strict=True):
+            values.append(parameter.read(thing))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return name -> array [n]: float64, int64, bool, or object for words."""
+        return {
+            parameter.name: np.array(values, object if isinstance(values[0], str) else None)
+            for parameter, values in zip(self.chosen, self._values, strict=True)
+            if values
+        }

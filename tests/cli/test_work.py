@@ -1,16 +1,14 @@
-"""The working commands on tiny sets: faces, encoder, train, reconstruct, evaluate."""
+"""The working commands on tiny sets: encoder, train, reconstruct, evaluate."""
 
 import json
 import re
 import shlex
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from PIL import Image
 
-from nbnet_lib.cli import main
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
 from nbnet_lib.encoders.synth import SynthEncoder
 from nbnet_lib.weights import load_card, save_weights
@@ -41,61 +39,6 @@ def decoder(tmp_path_factory) -> str:
         torch.manual_seed(0)
         save_decoder(create_decoder("dcnn", 128, 64, base_channels=64), path)
     return str(path)
-
-
-@pytest.fixture
-def nbnet(capsys):
-    """Run a command that must succeed, and return what it printed on stdout."""
-
-    def run(*arguments: object) -> str:
-        assert main([str(a) for a in arguments]) == 0, capsys.readouterr().err
-        return capsys.readouterr().out
-
-    return run
-
-
-@pytest.fixture
-def fails(capsys):
-    """Run a command that must fail with status 2, and return its one line on stderr."""
-
-    def run(*arguments: object) -> str:
-        assert main([str(a) for a in arguments]) == 2
-        captured = capsys.readouterr()
-        assert captured.out == ""
-        *progress, last = captured.err.splitlines()
-        assert last.startswith("error: ") and "Traceback" not in captured.err
-        return last
-
-    return run
-
-
-def test_faces_table(nbnet):
-    rows = json.loads(nbnet("faces", "table", "--identities", "3-5", "--json"))
-    assert [row["identity"] for row in rows] == [3, 4, 5]
-    assert {"gender", "age_years", "melanin"} <= rows[0].keys()
-    text = nbnet("faces", "table", "--identities", "3", "--samples", "2", "--csv")
-    assert len(text.splitlines()) == 3
-    assert "yaw_deg" in text.splitlines()[0]
-
-
-def test_faces_render_and_sheet(nbnet, tmp_path):
-    out = tmp_path / "faces"
-    arguments = ["--identities", "0,2", "--samples", "2", "--size", "48"]
-    report = json.loads(nbnet("faces", "render", *arguments, "--out", out, "--json"))
-    assert report["files"] == [
-        "000000-000.png",
-        "000000-001.png",
-        "000002-000.png",
-        "000002-001.png",
-    ]
-    assert sorted(p.name for p in out.iterdir()) == report["files"]
-    with Image.open(out / "000002-001.png") as picture:
-        assert picture.size == (48, 48) and picture.mode == "RGB"
-        tile = np.asarray(picture)
-    nbnet("faces", "sheet", *arguments, "--out", tmp_path / "sheet.png")
-    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
-    assert sheet.shape == (4 + 2 * 52, 4 + 2 * 52, 3)
-    assert np.array_equal(sheet[56:104, 56:104], tile)  # second row, second column
 
 
 def test_encoder_list(nbnet):
@@ -302,8 +245,3 @@ def test_evaluate_refuses_training_identities(fails, encoder, decoder):
         "10000-10009",
     ]
     assert "identity 10000 is not for evaluation" in fails(*arguments)
-
-
-def test_faces_csv_is_read_by_pandas(nbnet, tmp_path):
-    (tmp_path / "t.csv").write_text(nbnet("faces", "table", "--identities", "0-2", "--csv"))
-    assert pd.read_csv(tmp_path / "t.csv")["identity"].tolist() == [0, 1, 2]

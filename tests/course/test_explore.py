@@ -75,6 +75,33 @@ def test_moving_a_control_changes_the_picture_in_place(shown):
     assert all((a != b).any() for a, b in zip(views, views[1:], strict=False))
 
 
+def test_a_picture_is_shown_as_it_is(shown):
+    def shade(level=100):
+        """A grey tile."""
+        return np.full((40, 60, 3), level, np.uint8)
+
+    explore(shade, level=(0, 255)).set(level=7)
+    assert (pixels(shown[0][1]) == 100).all() and pixels(shown[-1][1]).shape == (40, 60, 3)
+    assert (pixels(shown[-1][1]) == 7).all()
+    with pytest.raises(NbnetError, match="expected a matplotlib figure to show, got ndarray"):
+        picture(np.zeros((4, 4)), "Floats.")
+
+
+def test_a_function_may_take_any_control_and_many_stand_in_two_columns(shown):
+    seen = {}
+
+    def draw(**values):
+        """Nothing."""
+        seen.update(values)
+        return np.zeros((4, 4, 3), np.uint8)
+
+    controls = {f"part/{i}": widgets.FloatSlider(value=i) for i in range(9)}
+    explore(draw, **controls).set(**{"part/3": 50})
+    assert seen == {f"part/{i}": 50 if i == 3 else i for i in range(9)}
+    box = shown[1][1].children[0]
+    assert [len(column.children) for column in box.children] == [5, 4]
+
+
 def test_an_error_of_the_default_view_is_raised(shown):
     def broken(frequency=2):
         """Nothing."""

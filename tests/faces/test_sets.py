@@ -1,4 +1,4 @@
-"""Sets, tables, splits and tensors."""
+"""Sets in memory, splits and tensors; the store on disk is tested in test_dataset.py."""
 
 import numpy as np
 import pytest
@@ -6,16 +6,13 @@ import torch
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import (
-    IDENTITY_COLUMNS,
-    SAMPLE_COLUMNS,
     check_images,
+    drawing,
     render,
     render_set,
     require_evaluation,
     require_training,
     resize,
-    sets,
-    table,
     to_tensor,
     to_uint8,
 )
@@ -41,22 +38,27 @@ def test_a_second_call_reads_and_does_not_draw(cache, monkeypatch):
     def fail(*_):
         raise AssertionError("drew again")
 
-    monkeypatch.setattr(sets, "_draw_block", fail)
+    monkeypatch.setattr(drawing.Recipe, "draw", fail)
     assert np.array_equal(render_set([3, 8], 2, 64, progress=False).images, first.images)
+    turned = render_set([8, 3, 8], 2, 64, progress=False)  # any order, and twice if asked for
+    assert turned.identities.tolist() == [8, 8, 3, 3, 8, 8]
+    assert np.array_equal(turned.images, first.images[[2, 3, 0, 1, 2, 3]])
 
 
-def test_a_truncated_block_is_drawn_anew(cache):
-    first = render_set([3], 2, 64, progress=False)
-    (file,) = cache.rglob("*.npy")
-    file.write_bytes(file.read_bytes()[:200])
-    assert np.array_equal(render_set([3], 2, 64, progress=False).images, first.images)
-    assert np.array_equal(np.load(file), first.images)
+def test_threads_draw_what_one_thread_draws():
+    people = range(10_007, 10_013)  # parts of two blocks
+    alone = render_set(people, 1, 32, workers=1, cache=False, progress=False)
+    together = render_set(people, 1, 32, workers=3, cache=False, progress=False)
+    assert np.array_equal(alone.images, together.images)
+    assert np.array_equal(alone.images[5], render(10_012, 0, 32))
 
 
-def test_processes_draw_what_one_process_draws(cache):
-    people = list(range(10_000, 10_022))  # three blocks
-    parallel = render_set(people, 1, 32, workers=2, cache=False, progress=False)
-    assert np.array_equal(parallel.images[21], render(10_021, 0, 32))
+def test_difficulty_changes_pictures_and_their_place_on_disk(cache):
+    plain = render_set([3], 1, 32, progress=False)
+    hard = render_set([3], 1, 32, difficulty=2.0, progress=False)
+    assert not np.array_equal(plain.images, hard.images)
+    assert np.array_equal(render_set([3], 1, 32, progress=False).images, plain.images)
+    assert np.array_equal(hard.images[0], render(3, 0, 32, difficulty=2.0))
 
 
 def test_an_unwritable_cache_is_one_sentence(tmp_path, monkeypatch):
@@ -66,20 +68,25 @@ def test_an_unwritable_cache_is_one_sentence(tmp_path, monkeypatch):
         render_set([3], 1, 32, progress=False)
 
 
-def test_empty_sets_are_refused():
-    with pytest.raises(NbnetError, match="at least one"):
-        render_set([], 2)
-    with pytest.raises(NbnetError, match="at least one"):
-        render_set([1], 0)
-
-
-def test_tables_hold_every_documented_column():
-    people = table(range(4))
-    assert list(people.columns) == ["identity", *IDENTITY_COLUMNS]
-    pictures = table([5, 6], samples=3)
-    assert list(pictures.columns) == ["identity", *IDENTITY_COLUMNS, "sample", *SAMPLE_COLUMNS]
-    assert len(pictures) == 6
-    assert pictures.groupby("identity")["age_years"].nunique().eq(1).all()
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (dict(identities=[]), "at least one identity"),
+        (dict(samples=0), "at least one sample"),
+        (dict(samples=-3), "at least one sample"),
+        (dict(samples=[-1]), "sample is -1"),
+        (dict(identities=[4, -2]), "identity is -2"),
+        (dict(identities=[1.5]), "identity numbers are float64"),
+        (dict(identities=[1 << 63]), "below 2\\^62"),
+        (dict(size=0), "size is 0: expected whole pixels from 32 to 512"),
+        (dict(size=5000), "size is 5000"),
+        (dict(difficulty=9.0), "difficulty is 9"),
+        (dict(workers=0), "workers is 0"),
+    ],
+)
+def test_bad_requests_are_refused(asked, said):
+    with pytest.raises(NbnetError, match=said):
+        render_set(**(dict(identities=[1], samples=1, size=32) | asked))
 
 
 def test_training_and_evaluation_identities_do_not_mix():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbnet_lib.faces.synth.raster import compiled
 from nbnet_lib.faces.synth.sample import Sample
 
 # Where the landmarks of a face land, as shares of the image side: x, y of the subject's right
@@ -48,42 +49,60 @@ class Camera:
     distance: float
     matrix: np.ndarray  # float32 [2, 2], to pixels
     shift: np.ndarray  # float32 [2]
-
-    @property
-    def scale(self) -> float:
-        """Pixels per decimetre."""
-        return float(np.sqrt(abs(np.linalg.det(self.matrix))))
+    scale: float  # pixels per decimetre
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Return screen x, y in pixels and depth, float32 [n, 3], of points [n, 3]."""
-        world = _perspective(points, self.rotation, self.centre, self.distance)
-        world[:, :2] = world[:, :2] @ self.matrix.T + self.shift
-        return world
+        """Return screen x, y in pixels and depth, float32 [n, 3], of points float32 [n, 3]."""
+        return _project(points, self.rotation, self.centre, self.distance, self.matrix, self.shift)
+
+    def turn(self, normals: np.ndarray) -> np.ndarray:
+        """Return unit vectors float32 [n, 3], head space, in world space."""
+        origin, none = np.zeros(3, np.float32), np.zeros(2, np.float32)
+        flipped = np.array([[1, 0], [0, -1]], np.float32)
+        return _project(normals, self.rotation, origin, 1e9, flipped, none)
 
 
-def _perspective(points, rotation, centre, distance):
-    world = (points - centre) @ rotation.T
-    factor = distance / (distance - world[:, 2])
-    return np.stack([world[:, 0] * factor, -world[:, 1] * factor, world[:, 2]], 1).astype(
-        np.float32
-    )
+@compiled
+def _project(points, rotation, centre, distance, matrix, shift):
+    """Rotate, divide by the distance, then to pixels. A plain loop: BLAS would start threads."""
+    result = np.empty((points.shape[0], 3), np.float32)
+    for i in range(points.shape[0]):
+        a, b, c = points[i, 0] - centre[0], points[i, 1] - centre[1], points[i, 2] - centre[2]
+        x = rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c
+        y = rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c
+        z = rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c
+        factor = distance / (distance - z)
+        x, y = x * factor, -y * factor
+        result[i, 0] = matrix[0, 0] * x + matrix[0, 1] * y + shift[0]
+        result[i, 1] = matrix[1, 0] * x + matrix[1, 1] * y + shift[1]
+        result[i, 2] = z
+    return result
 
 
 def aim_camera(sample: Sample, landmarks: np.ndarray, centre: np.ndarray, pixels: int) -> Camera:
     """Point the camera so that the landmarks, float32 [5, 3], land on `REFERENCE`, with jitter."""
     rotation = rotation_matrix(sample.yaw, sample.pitch)
-    flat = _perspective(landmarks, rotation, centre, sample.distance)[:, :2]
+    flat = _project(
+        landmarks,
+        rotation,
+        centre,
+        sample.distance,
+        np.eye(2, dtype=np.float32),
+        np.zeros(2, np.float32),
+    )[:, :2]
     matrix, shift = fit_similarity(flat, REFERENCE * pixels)
     roll = np.radians(sample.roll)
     jitter = (1 + sample.zoom) * np.array(
         [[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]]
     )
     pivot = np.array([0.5, 0.55]) * pixels
+    scale = (1 + sample.zoom) * float(np.hypot(matrix[0, 0], matrix[1, 0]))
     return Camera(
         rotation=rotation,
         centre=centre,
         distance=sample.distance,
         matrix=(jitter @ matrix).astype(np.float32),
+        scale=scale,
         shift=(jitter @ (shift - pivot) + pivot + np.array(sample.shift) * pixels).astype(
             np.float32
         ),

@@ -23,31 +23,8 @@ ASSET = Path(__file__).parent / "assets" / "head_model.npz"
 
 SKIN, EYE, TEETH, TONGUE, LASH = range(5)  # values of `part`
 AXIS_Z = 0.35  # z of the vertical axis of the cylinder that skin coordinates wrap around
+LOWER_LASHES = 7.278  # height where they end on the mean head
 EYE_CENTRE = np.array([0.30775, 7.28415, 1.24535], np.float32)  # left eye of the mean head
-
-_OPPOSITES = {
-    "decr": "incr", "down": "up", "backward": "forward",
-    "in": "out", "concave": "convex", "compress": "uncompress",
-}  # fmt: skip
-_SHAPE_FOLDERS = (
-    "cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "neck", "nose",
-)  # fmt: skip
-# Targets that move the whole head, age it or shift features as a block: pose, age and alignment
-# are set elsewhere, so they would only fight with those settings.
-_SKIPPED = (
-    "head/head-age", "head/head-trans", "head/head-angle", "head/head-scale-vert",
-    "neck/neck-trans", "neck/neck-scale-vert", "neck/measure", "mouth/mouth-trans-in",
-    "nose/nose-trans-in",
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class ShapeAxis:
-    """One signed way in which faces differ, e.g. "nose/nose-width": targets for - and for +."""
-
-    name: str
-    negative: tuple[int, ...]
-    positive: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -66,11 +43,12 @@ class HeadModel:
     mean_fine: np.ndarray  # float32 [R, 3]: the mean head at the render vertices
     render_vertex: np.ndarray  # int32 [R]: the fine vertex of each render vertex
     triangles: np.ndarray  # int32 [T, 3], render vertices, no lashes, clockwise on the screen
-    part: np.ndarray  # int8 [T]: SKIN, EYE, TEETH or TONGUE
-    fine_triangles: np.ndarray  # int32 [T, 3], the same triangles in fine vertices
-    lashes: np.ndarray  # int32 [L, 3], render vertices, both windings
+    part: np.ndarray  # int8 [T], ascending: SKIN, EYE, TEETH or TONGUE
+    fine_triangles: np.ndarray  # int32 [T, 3], the same in fine vertices, counter-clockwise
+    screen_triangles: np.ndarray  # int32 [T, 3], fine vertices, clockwise on the screen
+    mouth: np.ndarray  # bool [T]: skin inside the mouth, the only place where teeth may show
+    fine_lashes: np.ndarray  # int32 [L, 3], fine vertices, upper lids, both windings
     masks: dict[str, np.ndarray]  # float32 [R] in [0, 1]: lips, eyelids, ears, inside_mouth
-    axes: tuple[ShapeAxis, ...]  # local shape axes
     asymmetries: tuple[int, ...]  # targets that make the two halves differ
     action_offsets: np.ndarray  # float32 [A, C * 3]: facial actions (smile, blink, jaw open)
     actions: dict[str, int]  # action name -> row of `action_offsets`
@@ -79,29 +57,6 @@ class HeadModel:
     nose_tip: int  # fine vertices of three landmarks
     mouth_right: int
     mouth_left: int
-
-
-def _shape_axes(targets: dict[str, int]) -> tuple[ShapeAxis, ...]:
-    """Pair opposite targets into signed axes; the left and the right side move together."""
-    found: dict[str, dict[int, list[int]]] = {}
-    for name, row in targets.items():
-        folder, _, rest = name.partition("/")
-        if folder not in _SHAPE_FOLDERS:
-            continue
-        if rest.startswith(("l-", "r-")):
-            rest = rest[2:]
-        sign, base = 1, rest
-        for minus, plus in _OPPOSITES.items():
-            if rest.endswith("-" + minus):
-                sign, base = -1, rest[: -len(minus) - 1]
-            elif rest.endswith("-" + plus):
-                base = rest[: -len(plus) - 1]
-        found.setdefault(f"{folder}/{base}", {}).setdefault(sign, []).append(row)
-    return tuple(
-        ShapeAxis(name, tuple(sides.get(-1, ())), tuple(sides.get(1, ())))
-        for name, sides in sorted(found.items())
-        if not name.startswith(_SKIPPED)
-    )
 
 
 @lru_cache(1)
@@ -125,9 +80,12 @@ def head_model() -> HeadModel:
     mean_fine = fine[render_vertex]
     vertex_part = np.zeros(len(render_vertex), np.int8)
     vertex_part[all_triangles.ravel()] = np.repeat(all_parts, 3)
-    solid = all_parts != LASH
+    # Sorted by part, so that skin and eyes can be drawn without the mouth's inside.
+    solid = np.argsort(all_parts, kind="stable")[: int((all_parts != LASH).sum())]
     triangles = all_triangles[solid]
-    lashes = all_triangles[~solid]
+    lashes = all_triangles[all_parts == LASH]
+    # The lower lashes are too fine for the mesh that models them: they read as a grey ring.
+    lashes = lashes[mean_fine[lashes][..., 1].mean(1) > LOWER_LASHES]
 
     # Subdivision makes four fine quads of a coarse one, corner first, so the first corners of the
     # fine quads spell out the coarse faces again.
@@ -141,6 +99,7 @@ def head_model() -> HeadModel:
         mask[vertex_part != SKIN] = 0
         masks[key] = mask
 
+    inside = masks["inside_mouth"][triangles].mean(1) > 0.2
     eyes = vertex_part == EYE
     action_names = [name for name in names if name.startswith("fu/")]
 
@@ -159,10 +118,14 @@ def head_model() -> HeadModel:
         triangles=np.ascontiguousarray(triangles[:, [0, 2, 1]]),
         part=all_parts[solid],
         fine_triangles=np.ascontiguousarray(render_vertex[triangles]),
-        lashes=np.concatenate([lashes, lashes[:, [0, 2, 1]]]),
+        # Image y runs down, so a triangle that faces the camera turns clockwise there.
+        screen_triangles=np.ascontiguousarray(render_vertex[triangles[:, [0, 2, 1]]]),
+        mouth=inside & (all_parts[solid] == SKIN),
+        fine_lashes=np.ascontiguousarray(
+            render_vertex[np.concatenate([lashes, lashes[:, [0, 2, 1]]])]
+        ),
         masks=masks,
-        axes=_shape_axes(targets),
-        asymmetries=tuple(row for name, row in targets.items() if name.startswith("asym/")),
+        asymmetries=tuple(row for name, row in targets.items() if name.startswith("asym/asym-")),
         action_offsets=offsets[[targets[name] for name in action_names]].toarray(),
         actions={name[3:]: i for i, name in enumerate(action_names)},
         eye_right=np.unique(render_vertex[eyes & (mean_fine[:, 0] < 0)]),

@@ -10,7 +10,8 @@ import math
 import numba
 import numpy as np
 
-compiled = numba.njit(cache=True, fastmath=True, nogil=True)
+# `error_model`: a division by zero gives inf as in C, instead of a test before each division.
+compiled = numba.njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
 
 
 @compiled
@@ -27,9 +28,9 @@ def rasterise(points, triangles, depth, triangle_of, weights):
     height, width = depth.shape
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        x0, y0, z0 = points[a, 0], points[a, 1], points[a, 2]
-        x1, y1, z1 = points[b, 0], points[b, 1], points[b, 2]
-        x2, y2, z2 = points[c, 0], points[c, 1], points[c, 2]
+        x0, y0 = points[a, 0], points[a, 1]
+        x1, y1 = points[b, 0], points[b, 1]
+        x2, y2 = points[c, 0], points[c, 1]
         area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
         if area <= 1e-9:
             continue
@@ -37,21 +38,27 @@ def rasterise(points, triangles, depth, triangle_of, weights):
         right = min(width - 1, int(math.floor(max(x0, x1, x2) - 0.5)))
         top = max(0, int(math.ceil(min(y0, y1, y2) - 0.5)))
         bottom = min(height - 1, int(math.floor(max(y0, y1, y2) - 0.5)))
+        if left > right or top > bottom:
+            continue
+        z0, z1, z2 = points[a, 2], points[b, 2], points[c, 2]
+        # The weights of two corners are linear in x and y: one step to the right adds a constant.
+        inverse = 1 / area
+        right0, right1 = (y1 - y2) * inverse, (y2 - y0) * inverse
         for y in range(top, bottom + 1):
-            py = y + 0.5
+            px, py = left + 0.5, y + 0.5
+            w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse
+            w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse
             for x in range(left, right + 1):
-                px = x + 0.5
-                w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) / area
-                w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) / area
                 w2 = 1 - w0 - w1
-                if w0 < -1e-6 or w1 < -1e-6 or w2 < -1e-6:
-                    continue
-                z = w0 * z0 + w1 * z1 + w2 * z2
-                if z > depth[y, x]:
-                    depth[y, x] = z
-                    triangle_of[y, x] = t
-                    weights[y, x, 0] = w0
-                    weights[y, x, 1] = w1
+                if w0 >= -1e-6 and w1 >= -1e-6 and w2 >= -1e-6:
+                    z = w0 * z0 + w1 * z1 + w2 * z2
+                    if z > depth[y, x]:
+                        depth[y, x] = z
+                        triangle_of[y, x] = t
+                        weights[y, x, 0] = w0
+                        weights[y, x, 1] = w1
+                w0 += right0
+                w1 += right1
 
 
 @compiled
@@ -60,16 +67,9 @@ def vertex_normals(vertices, triangles):
     normals = np.zeros(vertices.shape, np.float32)
     for t in range(triangles.shape[0]):
         a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-        ux, uy, uz = (
-            vertices[b, 0] - vertices[a, 0],
-            vertices[b, 1] - vertices[a, 1],
-            vertices[b, 2] - vertices[a, 2],
-        )
-        vx, vy, vz = (
-            vertices[c, 0] - vertices[a, 0],
-            vertices[c, 1] - vertices[a, 1],
-            vertices[c, 2] - vertices[a, 2],
-        )
+        ax, ay, az = vertices[a, 0], vertices[a, 1], vertices[a, 2]
+        ux, uy, uz = vertices[b, 0] - ax, vertices[b, 1] - ay, vertices[b, 2] - az
+        vx, vy, vz = vertices[c, 0] - ax, vertices[c, 1] - ay, vertices[c, 2] - az
         nx, ny, nz = uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx
         for k in range(3):
             i = triangles[t, k]
@@ -77,22 +77,51 @@ def vertex_normals(vertices, triangles):
             normals[i, 1] += ny
             normals[i, 2] += nz
     for i in range(normals.shape[0]):
-        length = math.sqrt(normals[i, 0] ** 2 + normals[i, 1] ** 2 + normals[i, 2] ** 2) + 1e-12
-        for k in range(3):
-            normals[i, k] /= length
+        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
+        scale = 1 / (math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-12)
+        normals[i, 0] = nx * scale
+        normals[i, 1] = ny * scale
+        normals[i, 2] = nz * scale
     return normals
 
 
 @compiled
+def weighted_rows(starts, columns, values, rows):
+    """Multiply a sparse matrix in compressed rows with ``rows``: float32 [n, k] -> [m, k].
+
+    scipy's own product holds Python's lock, so several threads could not draw at once.
+    """
+    result = np.zeros((starts.shape[0] - 1, rows.shape[1]), np.float32)
+    if rows.shape[1] == 3:  # positions: three sums stay in registers
+        for i in range(result.shape[0]):
+            x = y = z = np.float32(0)
+            for j in range(starts[i], starts[i + 1]):
+                value, column = values[j], columns[j]
+                x += value * rows[column, 0]
+                y += value * rows[column, 1]
+                z += value * rows[column, 2]
+            result[i, 0], result[i, 1], result[i, 2] = x, y, z
+        return result
+    for i in range(result.shape[0]):
+        for j in range(starts[i], starts[i + 1]):
+            value, column = values[j], columns[j]
+            for k in range(rows.shape[1]):
+                result[i, k] += value * rows[column, k]
+    return result
+
+
+@compiled
 def box_downsample(image, factor):
-    """Average ``factor`` x ``factor`` pixels: float32 [H, W, 3] -> [H / factor, W / factor, 3]."""
+    """Average ``factor`` x ``factor`` pixels: float32 [H, W, c] -> [H / factor, W / factor, c]."""
     height, width = image.shape[0] // factor, image.shape[1] // factor
-    result = np.zeros((height, width, 3), np.float32)
+    channels = image.shape[2]
+    result = np.zeros((height, width, channels), np.float32)
+    scale = np.float32(1 / (factor * factor))
     for y in range(height * factor):
         for x in range(width * factor):
-            for c in range(3):
-                result[y // factor, x // factor, c] += image[y, x, c]
-    return result / np.float32(factor * factor)
+            for c in range(channels):
+                result[y // factor, x // factor, c] += image[y, x, c] * scale
+    return result
 
 
 @compiled

@@ -1,10 +1,10 @@
 """SynthFaces: a picture of a person who does not exist, as a pure function of three integers.
 
-    image = render(identity, sample, size)
+    picture = render_person(build_person(who), make_sample(identity, sample), size)
 
-`build_person` does what is the same in every picture of a person (mesh, skin, hair, shadows) and
-is kept for the last few identities; `render_person` does what changes (expression, pose, light,
-camera). Introduced in chapter 1.
+`geometry.build_person` does what is the same in every picture of a person (mesh, skin, hair,
+shadows); `render_person` does what changes (expression, pose, light, camera). Introduced in
+chapter 1.
 """
 
 from __future__ import annotations
@@ -14,201 +14,238 @@ from functools import lru_cache
 
 import numpy as np
 
-from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.synth.camera import aim_camera
-from nbnet_lib.faces.synth.develop import background, develop
-from nbnet_lib.faces.synth.hair import Strands, grow_strands
-from nbnet_lib.faces.synth.identity import Identity, identity_mesh, make_identity
-from nbnet_lib.faces.synth.light import light_coefficients, light_transfer
-from nbnet_lib.faces.synth.model import AXIS_Z, EYE_CENTRE, head_model
+from nbnet_lib.faces.synth.background import background, foreground
+from nbnet_lib.faces.synth.camera import Camera, aim_camera
+from nbnet_lib.faces.synth.develop import develop
+from nbnet_lib.faces.synth.geometry import (
+    Person,
+    landmarks,
+    place,
+    pose,
+    solid_of,
+    strands_of,
+)
+from nbnet_lib.faces.synth.glasses import Solid, shade_solid, tint_lens
+from nbnet_lib.faces.synth.hair import draw_hair
+from nbnet_lib.faces.synth.lighting import picture_light, vertex_light
+from nbnet_lib.faces.synth.makeup import makeup_colors, overlays
+from nbnet_lib.faces.synth.model import EYE_CENTRE, TEETH, head_model
 from nbnet_lib.faces.synth.raster import box_downsample, rasterise, vertex_normals
-from nbnet_lib.faces.synth.sample import Sample, make_sample
-from nbnet_lib.faces.synth.shade import darken, shade_pixels
-from nbnet_lib.faces.synth.skin import skin_texture
-from nbnet_lib.faces.synth.skin_map import Y_HIGH, Y_LOW
-from nbnet_lib.faces.synth.strands import draw_strands
+from nbnet_lib.faces.synth.sample import Sample
+from nbnet_lib.faces.synth.shade import Light, Look, Surface, darken, shade_pixels
+from nbnet_lib.faces.synth.skin import stubble_rgb
+from nbnet_lib.faces.synth.wardrobe import cover, hidden_hair, thicken
 
-RENDERER_VERSION = 1  # raised whenever a pixel changes: caches and cards name it
+RENDERER_VERSION = 2  # raised whenever a pixel changes: caches and cards name it
 SUPERSAMPLING = 2
-MIN_SIZE, MAX_SIZE = 32, 512
+_NO_COVER = np.zeros((0, 0), np.float32)
 
 
-@dataclass(frozen=True)
-class Person:
-    """Everything about an identity that its pictures share."""
+@dataclass
+class Buffers:
+    """What drawing fills, at ``SUPERSAMPLING`` times the picture's size; kept as ground truth."""
 
-    identity: Identity
-    mesh: np.ndarray  # float32 [C, 3], neutral
-    centre: np.ndarray  # float32 [3], middle of the head
-    transfer: np.ndarray  # float32 [F, 9], self-shadowing
-    skin: np.ndarray  # float32 [h, w, 4]
-    strands: list[Strands]
+    linear: np.ndarray  # float32 [P, P, 3]
+    depth: np.ndarray  # float32 [P, P], decimetres towards the camera from the head's middle
+    triangle_of: np.ndarray  # int32 [P, P], -1 where no face is
+    weights: np.ndarray  # float32 [P, P, 2], barycentric
+    hair: np.ndarray  # float32 [P, P] or [0, 0]: how much of the pixel is hair
+    glasses: np.ndarray  # int32 [P, P], -1 where no frame is
+    visor: np.ndarray  # int32 [P, P], -1 where no visor is
+    lenses: np.ndarray  # int32 [P, P]
+    camera: Camera
+    landmarks: np.ndarray  # float32 [5, 3], pixels of the buffer, and depth
+    surface: Surface
 
 
-def _eye_middle(vertices: np.ndarray) -> np.ndarray:
-    model = head_model()
-    return (vertices[model.eye_left].mean(0) + vertices[model.eye_right].mean(0)) / 2
+@lru_cache(1)
+def _small_overlays() -> np.ndarray:
+    """Return where make-up goes as `Surface.overlays`, uint8 [h, w, 4]: a quarter of the memory."""
+    full = overlays()
+    small = np.zeros((*full.shape[:2], 4), np.uint8)
+    small[..., :3] = full * 255 + 0.5
+    return small
 
 
-def build_person(identity: Identity) -> Person:
-    """Make mesh, shadows, skin and hair of an identity (about 0.1 s)."""
-    model = head_model()
-    mesh = identity_mesh(identity)
-    vertices = np.ascontiguousarray(model.subdivide @ mesh, np.float32)
-    eyes = _eye_middle(vertices)
-    centre = np.array([0, eyes[1] - 0.25, AXIS_Z], np.float32)
-
-    # Shadows vary slowly: they are computed on the coarse mesh and subdivided with it.
-    triangles = np.concatenate([model.quads[:, [0, 1, 2]], model.quads[:, [0, 2, 3]]])
-    coarse = mesh - centre
-    transfer = light_transfer(coarse, vertex_normals(coarse, triangles), triangles)
-
-    shift = (eyes - np.array([0, EYE_CENTRE[1], EYE_CENTRE[2]])).astype(np.float32)
-    normals = vertex_normals(vertices, model.fine_triangles)
-    strands = [
-        Strands(s.points + shift, s.color, s.occlusion)
-        for s in grow_strands(identity, vertices - shift, normals)
-    ]
-    return Person(
-        identity=identity,
-        mesh=mesh,
-        centre=centre,
-        transfer=np.ascontiguousarray(model.subdivide @ transfer, np.float32),
-        skin=skin_texture(identity),
-        strands=strands,
+def _look(person: Person, sample: Sample) -> Look:
+    who = person.identity
+    right, down = np.radians(sample.gaze)
+    gaze = np.array([np.sin(right), -np.sin(down), np.cos(right) * np.cos(down)], np.float32)
+    rng = np.random.default_rng([41, sample.background_seed])
+    striped = rng.random() < 0.3 and not sample.scarf
+    second = np.clip(sample.shirt * np.exp(0.8 * rng.standard_normal()) + 0.01, 0.01, 0.8)
+    return Look(
+        eye_centre=EYE_CENTRE,
+        eye_rgb=np.asarray(who.eye_rgb, np.float32),
+        iris=who.iris_radius,
+        gaze=gaze / np.linalg.norm(gaze),
+        makeup=np.ascontiguousarray(makeup_colors(who, sample), np.float32),
+        stubble_rgb=np.asarray(stubble_rgb(who), np.float32),
+        stubble=0.75 * sample.stubble,
+        flush=sample.flush,
+        gloss=who.gloss * sample.shine,
+        shirt=np.stack([sample.shirt, second]).astype(np.float32),
+        stripes=float(rng.uniform(2, 9)) if striped else 0.0,
+        headwear=np.asarray(sample.headwear_rgb, np.float32),
+        ribs=110.0 if sample.headwear == "beanie" else 0.0,
     )
+
+
+def _draw_solid(
+    buffers: Buffers, solid: Solid, found: np.ndarray, color: np.ndarray, shine: float, light: Light
+) -> None:
+    """Draw glasses or a visor; ``found``, int32 [P, P], receives the triangles."""
+    weights = np.empty_like(buffers.weights)
+    screen = buffers.camera.project(solid.points)
+    rasterise(screen, solid.triangles, buffers.depth, found, weights)
+    normals = buffers.camera.turn(solid.normals)
+    shade_solid(
+        buffers.linear, found, weights, solid.triangles, normals,
+        np.asarray(color, np.float32), shine, light,
+    )  # fmt: skip
+
+
+def _draw_lenses(buffers: Buffers, lenses: Solid, dark: bool, light: Light) -> None:
+    weights = np.empty_like(buffers.weights)
+    depth = buffers.depth.copy()  # a lens hides nothing
+    screen = buffers.camera.project(lenses.points)
+    rasterise(screen, lenses.triangles, depth, buffers.lenses, weights)
+    tint = np.array([0.012, 0.011, 0.010] if dark else [0.1, 0.11, 0.11], np.float32)
+    normals = buffers.camera.turn(lenses.normals)
+    tint_lens(
+        buffers.linear, buffers.lenses, weights, lenses.triangles, normals,
+        tint, 0.90 if dark else 0.02, light,
+    )  # fmt: skip
+
+
+def _rasterise_head(buffers: Buffers, screen: np.ndarray) -> None:
+    """Draw skin and eyes, then teeth and tongue where the inside of the mouth is seen.
+
+    A face that is changed in shape does not take its teeth along: without the second step they
+    would come out of a small chin.
+    """
+    model = head_model()
+    depth, found, weights = buffers.depth, buffers.triangle_of, buffers.weights
+    outer = int(np.searchsorted(model.part, TEETH))
+    rasterise(screen, model.screen_triangles[:outer], depth, found, weights)
+    open_mouth = model.mouth[found] & (found >= 0)
+    if open_mouth.any():
+        depth = np.where(open_mouth, depth, np.float32(1e9))
+        teeth = np.full_like(found, -1)
+        inner = np.empty_like(weights)
+        rasterise(screen, model.screen_triangles[outer:], depth, teeth, inner)
+        seen = teeth >= 0
+        found[seen] = teeth[seen] + outer
+        weights[seen] = inner[seen]
+        buffers.depth[seen] = depth[seen]
+
+
+def draw(person: Person, sample: Sample, size: int, truth: bool = False) -> Buffers:
+    """Draw a picture in linear light, ``SUPERSAMPLING`` times larger than ``size``.
+
+    Args:
+        person: from `build_person`.
+        sample: from `make_sample`.
+        size: side of the final picture in pixels.
+        truth: also fill ``Buffers.hair``.
+    """
+    model = head_model()
+    pixels = size * SUPERSAMPLING
+    mesh, vertices = pose(person.mesh, sample)
+    normals = vertex_normals(vertices, model.fine_triangles)
+    mean = place()[1]
+    covered = cover(sample, mean)
+    points = landmarks(vertices)
+    if thicken(vertices, normals, covered, mean, sample):
+        normals = vertex_normals(vertices, model.fine_triangles)
+    camera = aim_camera(sample, points, person.centre, pixels)
+    light = picture_light(sample, camera)
+    lit = vertex_light(person, sample, mesh, vertices, normals, camera, light, covered)
+
+    buffers = Buffers(
+        linear=background(sample, pixels),
+        depth=np.full((pixels, pixels), -1e9, np.float32),
+        triangle_of=np.full((pixels, pixels), -1, np.int32),
+        weights=np.zeros((pixels, pixels, 2), np.float32),
+        hair=np.zeros((pixels, pixels), np.float32) if truth else _NO_COVER,
+        glasses=np.full((pixels, pixels), -1, np.int32),
+        visor=np.full((pixels, pixels), -1, np.int32),
+        lenses=np.full((pixels, pixels), -1, np.int32),
+        camera=camera,
+        landmarks=camera.project(points),
+        surface=None,  # type: ignore[arg-type]
+    )
+    screen = camera.project(vertices)
+    _rasterise_head(buffers, screen)
+    buffers.surface = Surface(
+        buffers.triangle_of,
+        buffers.weights,
+        model.screen_triangles,
+        model.part,
+        lit,
+        person.skin,
+        _small_overlays(),
+        camera.scale > 90,
+    )
+    shade_pixels(buffers.linear, buffers.surface, light, _look(person, sample))
+    glasses = sample.wears_glasses or sample.sunglasses
+    if sample.headwear == "cap":
+        _draw_solid(
+            buffers, solid_of(person, "visor"), buffers.visor, sample.headwear_rgb, 0.05, light
+        )
+    if glasses:
+        _draw_solid(
+            buffers,
+            solid_of(person, "frame"),
+            buffers.glasses,
+            person.identity.glasses_rgb,
+            0.2,
+            light,
+        )
+    _draw_strands(buffers, person, sample, light, vertices)
+
+    lash_of = np.full((pixels, pixels), -1, np.int32)
+    nearer = screen + np.array([0, 0, 0.04], np.float32)  # lashes lie on the lids' surface
+    rasterise(nearer, model.fine_lashes, buffers.depth, lash_of, np.zeros_like(buffers.weights))
+    lashes = min(0.75, 0.38 * person.identity.lashes + 0.3 * sample.makeup)
+    darken(buffers.linear, lash_of, np.array([0.010, 0.008, 0.007]), lashes)
+    if glasses:
+        _draw_lenses(buffers, solid_of(person, "lenses"), sample.sunglasses, light)
+    return buffers
+
+
+def _draw_strands(
+    buffers: Buffers, person: Person, sample: Sample, light: Light, vertices: np.ndarray
+) -> None:
+    """Draw hair and beard: lights as `draw_hair` wants them."""
+    key = np.stack([light.key, light.key_rgb * light.key_strength * 1.9])
+    rim = np.stack([light.rim, np.full(3, light.rim_strength, np.float32)])
+    lights = np.stack([key, rim]).astype(np.float32)
+    ambient = np.stack([1.1 * light.fill, 0.55 * light.fill]).astype(np.float32)
+    phase = float(sample.background_seed % 6283) / 1000
+    hat = hidden_hair(sample, person.eye_shift)
+    hair, beard = strands_of(person, sample.hair_state)
+    for strands in hair:
+        draw_hair(strands, buffers.camera, lights, ambient, buffers.linear, buffers.depth,
+                  buffers.hair, growth=sample.hair_growth, mess=sample.hair_mess, phase=phase,
+                  hat=hat)  # fmt: skip
+    for strands in beard:
+        draw_hair(strands, buffers.camera, lights, ambient, buffers.linear, buffers.depth,
+                  buffers.hair, growth=sample.beard_growth, mess=0.3 * sample.hair_mess,
+                  phase=phase, vertices=vertices)  # fmt: skip
+
+
+def finish(buffers: Buffers, sample: Sample) -> np.ndarray:
+    """Return the camera's picture of what was drawn, uint8 [size, size, 3], sRGB."""
+    linear = box_downsample(buffers.linear, SUPERSAMPLING)
+    if sample.foreground:
+        rng = np.random.default_rng([43, sample.foreground_seed])
+        color = rng.uniform(0.02, 0.35) * np.exp(0.3 * rng.standard_normal(3)).astype(np.float32)
+        share = foreground(sample, len(linear))[..., None]
+        linear += (color.astype(np.float32) - linear) * share
+    return develop(linear, sample)
 
 
 def render_person(person: Person, sample: Sample, size: int) -> np.ndarray:
     """Return one picture, uint8 [size, size, 3], sRGB."""
-    model, who = head_model(), person.identity
-    pixels = size * SUPERSAMPLING
-
-    actions = np.zeros(len(model.actions), np.float32)
-    for name, value in sample.actions.items():
-        actions[model.actions[name]] = value
-    mesh = person.mesh + (actions @ model.action_offsets).reshape(-1, 3)
-    vertices = np.ascontiguousarray(model.subdivide @ mesh, np.float32)
-    normals = vertex_normals(vertices, model.fine_triangles)
-
-    landmarks = np.stack(
-        [
-            vertices[model.eye_right].mean(0),
-            vertices[model.eye_left].mean(0),
-            vertices[model.nose_tip],
-            vertices[model.mouth_right],
-            vertices[model.mouth_left],
-        ]
-    )
-    camera = aim_camera(sample, landmarks, person.centre, pixels)
-    screen = camera.project(vertices)[model.render_vertex]
-    depth = np.full((pixels, pixels), -1e9, np.float32)
-    triangle_of = np.full((pixels, pixels), -1, np.int32)
-    weights = np.zeros((pixels, pixels, 2), np.float32)
-    rasterise(screen, model.triangles, depth, triangle_of, weights)
-
-    azimuth, elevation = np.radians([sample.light_azimuth, sample.light_elevation])
-    light = np.array(
-        [
-            np.sin(azimuth) * np.cos(elevation),
-            np.sin(elevation),
-            np.cos(azimuth) * np.cos(elevation),
-        ],
-        np.float32,
-    )
-    half = light + np.array([0, 0, 1], np.float32)
-    half /= np.linalg.norm(half)
-    fill = (0.35 * sample.fill + 0.65 * sample.fill.mean()).astype(np.float32)
-    coefficients = light_coefficients(
-        camera.rotation, fill, light, sample.softness, sample.light_turn
-    )
-    received = (person.transfer @ coefficients)[model.render_vertex]
-    right, down = np.radians(sample.gaze)
-    gaze = np.array([np.sin(right), -np.sin(down), np.cos(right) * np.cos(down)], np.float32)
-
-    image = background(sample, pixels)
-    shade_pixels(
-        image,
-        triangle_of,
-        weights,
-        model.triangles,
-        model.part,
-        (normals @ camera.rotation.T)[model.render_vertex],
-        received,
-        model.mean_fine,
-        model.masks["inside_mouth"],
-        person.skin,
-        AXIS_Z,
-        Y_LOW,
-        Y_HIGH,
-        EYE_CENTRE,
-        who.eye_rgb,
-        who.iris_radius,
-        gaze / np.linalg.norm(gaze),
-        sample.shirt,
-        sample.neckline,
-        who.gloss,
-        light,
-        half,
-        fill,
-        np.array([1 + sample.warmth, 1, 1 - sample.warmth]),
-        sample.key_strength,
-    )
-    # Strands are as wide as a pixel at least, so a small picture is covered by fewer of them.
-    width = max(1, round(camera.scale / 70))
-    stride = 1 if camera.scale > 55 else 2
-    for strands in person.strands:
-        draw_strands(
-            strands.points,
-            strands.color,
-            strands.occlusion,
-            stride,
-            camera.rotation,
-            camera.matrix,
-            camera.shift,
-            camera.distance,
-            camera.centre,
-            light,
-            half,
-            float(fill.mean()),
-            1.9 * sample.key_strength,
-            depth,
-            image,
-            0.85,
-            0.012,
-            width,
-        )
-    lash_of = np.full((pixels, pixels), -1, np.int32)
-    nearer = screen + np.array([0, 0, 0.04], np.float32)  # lashes lie on the lids' surface
-    rasterise(nearer, model.lashes, depth, lash_of, weights)
-    darken(image, lash_of, np.array([0.010, 0.008, 0.007]), 0.55 * who.lashes)
-    return develop(box_downsample(image, SUPERSAMPLING), sample)
-
-
-@lru_cache(4)
-def _person(identity: int) -> Person:
-    return build_person(make_identity(identity))
-
-
-def render(identity: int, sample: int, size: int = 64) -> np.ndarray:
-    """Return picture number ``sample`` of person number ``identity``.
-
-    The same three integers give the same bytes in every process on one platform.
-
-    Args:
-        identity: 0 to 9,999 for evaluation, 10,000 and up for training.
-        sample: 0 and up: pose, expression, light and camera.
-        size: side in pixels, 32 to 512.
-
-    Returns:
-        uint8 [size, size, 3], sRGB, aligned on the eyes (see `camera.REFERENCE`).
-
-    Raises:
-        NbnetError: a negative number, or a size out of range.
-    """
-    for name, value in (("identity", identity), ("sample", sample)):
-        if value < 0 or value != int(value):
-            raise NbnetError(f"{name} is {value}: expected a whole number from 0 up")
-    if not MIN_SIZE <= size <= MAX_SIZE or size != int(size):
-        raise NbnetError(f"size is {size}: expected whole pixels from {MIN_SIZE} to {MAX_SIZE}")
-    return render_person(_person(int(identity)), make_sample(identity, sample), int(size))
+    return finish(draw(person, sample, size), sample)

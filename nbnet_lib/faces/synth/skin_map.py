@@ -1,8 +1,8 @@
-"""Where things are on the skin: texture coordinates, hairline, beard, wrinkles.
+"""Where things are on the skin: the texture's coordinates and the beard.
 
-Texture coordinates are cylindrical: the column is the angle around the head's vertical axis, the
-row is the height. All formulas speak of the *mean* head, so that a fold lands on every identity's
-fold. Introduced in chapter 1.
+Texture coordinates are cylindrical: the column grows with the angle around the head's vertical
+axis, the row with the height. All formulas speak of the *mean* head, so that a fold lands on
+every identity's fold. Introduced in chapter 1.
 """
 
 from __future__ import annotations
@@ -13,72 +13,96 @@ from functools import lru_cache
 
 import numpy as np
 import scipy.ndimage
-from scipy.interpolate import NearestNDInterpolator
 
 from nbnet_lib.faces.synth.model import AXIS_Z, SKIN, head_model
-from nbnet_lib.faces.synth.raster import compiled, smoothstep
+from nbnet_lib.faces.synth.raster import compiled, rasterise, smoothstep
 
 WIDTH, HEIGHT = 512, 320
-Y_LOW, Y_HIGH = 4.9, 8.6  # decimetres
+Y_LOW, Y_HIGH = 5.4, 8.6  # decimetres
 TEXELS_PER_DM = HEIGHT / (Y_HIGH - Y_LOW)
+FRONT_DENSITY = 0.45  # how much denser the columns lie in front than behind, 0 .. 0.49
+_REACH = 0.75  # half the width of the face, decimetres: as far as `texture_points` can look
+_LOOKUPS = 301  # places across the face
+_DENSE = np.linspace(-np.pi, np.pi, 4001)
 
 
 @dataclass(frozen=True)
 class Texels:
-    """Where each texel sits on the mean head; float32 [HEIGHT, WIDTH] each."""
+    """Where each texel sits on the mean head; mirrored in the middle column."""
 
-    angle: np.ndarray  # radians, 0 at the nose
-    x: np.ndarray
-    y: np.ndarray
-    masks: np.ndarray  # [HEIGHT, WIDTH, 3]: lips, ears, eyelids
+    angle: np.ndarray  # float32 [WIDTH], radians, 0 at the nose
+    x: np.ndarray  # float32 [HEIGHT, WIDTH], decimetres
+    y: np.ndarray  # float32 [HEIGHT], decimetres
+    masks: np.ndarray  # float32 [HEIGHT, WIDTH, 3]: lips, ears, eyelids
+    holes: np.ndarray  # bool [HEIGHT, WIDTH]: no skin here (open eyes)
+    columns: np.ndarray  # float32 [HEIGHT, 301]: the column of x = -0.75 .. 0.75
+
+
+def column_of(angle: np.ndarray) -> np.ndarray:
+    """Return the column (not rounded, texel centres at + 0.5) of an angle in [-pi, pi]."""
+    turn = angle / np.pi
+    return WIDTH * (0.5 + 0.5 * turn * (1 + FRONT_DENSITY * (1 - turn * turn)))
+
+
+@lru_cache(1)
+def vertex_texels() -> np.ndarray:
+    """Return column and row of every render vertex, float32 [R, 2]; texel centres at + 0.5."""
+    points = head_model().mean_fine
+    column = column_of(np.arctan2(points[:, 0], points[:, 2] - AXIS_Z))
+    return np.stack([column, (points[:, 1] - Y_LOW) * TEXELS_PER_DM], axis=1).astype(np.float32)
 
 
 @lru_cache(1)
 def texels() -> Texels:
-    """Compute the texel positions once per process."""
+    """Draw the mean head into texture coordinates, once per process."""
     model = head_model()
-    on_skin = np.ones(len(model.mean_fine), bool)
-    on_skin[model.triangles[model.part != SKIN]] = False
-    on_skin &= model.masks["inside_mouth"] < 0.5
-    points = model.mean_fine[on_skin]
-    angle = np.arctan2(points[:, 0], points[:, 2] - AXIS_Z)
-    radius = np.hypot(points[:, 0], points[:, 2] - AXIS_Z)
-    known = np.stack(
-        [radius] + [model.masks[k][on_skin] for k in ("lips", "ears", "eyelids")], axis=1
+    triangles = model.triangles[model.part == SKIN][:, [0, 2, 1]]  # rows run up, images run down
+    position = vertex_texels()
+    triangles = triangles[np.ptp(position[triangles][..., 0], axis=1) < WIDTH / 2]  # not the seam
+    radius = np.hypot(model.mean_fine[:, 0], model.mean_fine[:, 2] - AXIS_Z)
+    known = np.stack([radius] + [model.masks[k] for k in ("lips", "ears", "eyelids")], axis=1)
+    # The outermost layer of the skin is what shows.
+    depth = np.full((HEIGHT, WIDTH), -1e9, np.float32)
+    triangle_of = np.full((HEIGHT, WIDTH), -1, np.int32)
+    weights = np.zeros((HEIGHT, WIDTH, 2), np.float32)
+    points = np.concatenate([position, radius[:, None]], axis=1).astype(np.float32)
+    rasterise(points, np.ascontiguousarray(triangles), depth, triangle_of, weights)
+    corners = known[triangles[triangle_of]]  # [HEIGHT, WIDTH, 3, 4]
+    shares = np.concatenate([weights, 1 - weights.sum(2, keepdims=True)], axis=2)
+    values = np.einsum("rck,rckv->rcv", shares, corners)
+    holes = triangle_of < 0
+    nearest = scipy.ndimage.distance_transform_edt(
+        holes, return_distances=False, return_indices=True
     )
-    row = (points[:, 1] - Y_LOW) / (Y_HIGH - Y_LOW)
-    nearest = NearestNDInterpolator(np.stack([angle / (2 * np.pi) * 3, row], 1), known)
-    u, v = np.meshgrid((np.arange(WIDTH) + 0.5) / WIDTH - 0.5, (np.arange(HEIGHT) + 0.5) / HEIGHT)
-    values = nearest(u * 3, v)
-    blurred = [
-        scipy.ndimage.gaussian_filter(values[..., k + 1], sigma)
-        for k, sigma in enumerate((1.0, 2.0, 0.8))
+    values = values[tuple(nearest)]
+    values = (values + values[:, ::-1]) / 2
+
+    at = np.interp(np.arange(WIDTH) + 0.5, column_of(_DENSE), _DENSE)
+    x = (np.sin(at) * values[..., 0]).astype(np.float32)
+    front = np.abs(at) < 1.2
+    wanted = np.linspace(-_REACH, _REACH, _LOOKUPS)
+    columns = [
+        np.interp(wanted, np.maximum.accumulate(line), np.flatnonzero(front) + 0.5)
+        for line in x[:, front]
     ]
-    angles = (2 * np.pi * u).astype(np.float32)
     return Texels(
-        angle=angles,
-        x=(np.sin(angles) * values[..., 0]).astype(np.float32),
-        y=(Y_LOW + v * (Y_HIGH - Y_LOW)).astype(np.float32),
-        masks=np.stack(blurred, axis=-1).astype(np.float32),
+        angle=at.astype(np.float32),
+        x=x,
+        y=(Y_LOW + (np.arange(HEIGHT) + 0.5) / TEXELS_PER_DM).astype(np.float32),
+        masks=values[..., 1:].astype(np.float32),
+        holes=holes | holes[:, ::-1],
+        columns=np.array(columns, np.float32),
     )
 
 
-@compiled
-def hairline_height(angle, hairline, temples, male):
-    """Return the height where hair begins, decimetres, at ``angle`` around the head."""
-    a = abs(angle)
-    base = 8.02 + hairline
-    y = base + temples * 0.22 * math.exp(-(((a - 0.62) / 0.22) ** 2))
-    sideburn = 7.05 if male else 7.2
-    if a > 0.75:
-        y -= (base - 7.55) * smoothstep(0.75, 1.12, a)
-    if a > 1.12:
-        y -= (7.55 - sideburn) * smoothstep(1.12, 1.25, a)
-    if a > 1.42:
-        y += (7.42 - sideburn) * smoothstep(1.42, 1.6, a)
-    if a > 1.9:
-        y -= (7.42 - 6.35) * smoothstep(1.9, 2.3, a)
-    return y
+def texture_points(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return columns and rows (texel centres at + 0.5) of points on the face's front, in dm."""
+    table = texels().columns
+    row = np.clip((y - Y_LOW) * TEXELS_PER_DM, 0.5, HEIGHT - 0.5)
+    across = np.clip((x + _REACH) / (2 * _REACH), 0, 0.9999) * (_LOOKUPS - 1)
+    i, j = row.astype(int), across.astype(int)
+    left, right = table[i, j], table[i, j + 1]
+    return left + (across - j) * (right - left), row
 
 
 @compiled
@@ -110,48 +134,9 @@ def beard_density(kind, x, y, angle):
         )
         return min(1.0, moustache + chin + soul + 0.9 * corner)
     cheek = 6.62 + 0.42 * smoothstep(0.35, 1.35, a)
-    jaw = smoothstep(cheek + 0.05, cheek - 0.06, y) * low * smoothstep(1.62, 1.4, a)
+    jaw = smoothstep(cheek + 0.07, cheek - 0.07, y) * low * smoothstep(1.62, 1.4, a)
     full = max(jaw, moustache, corner)
     return 0.85 * full if kind == 3 else full
 
 
 BEARD_KINDS = {"full": 0, "moustache": 1, "goatee": 2, "short": 3}
-
-
-@compiled
-def bump(x, y, cx, cy, sx, sy):
-    """Gaussian spot, mirrored in the face's middle."""
-    return math.exp(-((((abs(x) - cx) / sx) ** 2 + ((y - cy) / sy) ** 2) / 2))
-
-
-@compiled
-def _groove(distance, width):
-    return math.exp(-((distance / width) ** 2))
-
-
-@compiled
-def wrinkle(x, y, phase):
-    """Depth of forehead lines, crow's feet, nasolabial folds, frown lines and eye bags."""
-    ax = abs(x)
-    depth = 0.0
-    if y > 7.5:
-        for k in range(4):
-            line = 7.66 + 0.085 * k + 0.015 * math.sin(6 * x + phase[k]) + 0.01 * (phase[k] - 3) / 3
-            waver = 0.5 + 0.5 * math.sin(9 * x + phase[k + 4])
-            depth += 1.1 * _groove(y - line, 0.011) * math.exp(-((x / 0.42) ** 4)) * waver
-    if ax > 0.45 and 7.0 < y < 7.6:
-        for k in range(4):
-            dx = ax - 0.47
-            slope = math.tan((k - 1.5) * 0.45)
-            fade = smoothstep(0.0, 0.04, dx) * smoothstep(0.20, 0.10, dx)
-            depth += 0.9 * _groove(y - 7.27 - slope * dx, 0.010) * fade
-    if 6.5 < y < 6.98:
-        fold = 0.165 + 0.20 * min(1.0, (6.98 - y) / 0.42) ** 0.85 + 0.02 * math.sin(phase[0])
-        fade = smoothstep(6.98, 6.9, y) * smoothstep(6.5, 6.62, y)
-        depth += 1.25 * _groove(ax - fold, 0.016) * fade
-    for side in (-1, 1):
-        frown = x - 0.045 * side - 0.01 * math.sin(phase[1])
-        depth += 0.8 * _groove(frown, 0.009) * _groove(y - 7.46, 0.06)
-    bag = y - 7.09 - 0.04 * ((ax - 0.3) / 0.15) ** 2
-    depth += 0.8 * _groove(bag, 0.011) * _groove(ax - 0.30, 0.10)
-    return min(depth, 1.3)

@@ -1,0 +1,285 @@
+"""SynthFaces and the blocks on disk: whole or not there, shared, found when damaged, small."""
+
+import errno
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from nbnet_lib import files
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces import SynthFaces, blocks, drawing, render, render_set, to_tensor
+
+SIZE = 32
+
+
+def faces(folder, identities=range(12), samples=1, **options) -> SynthFaces:
+    return SynthFaces(identities, samples, SIZE, cache=folder, progress=False, **options)
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """Draw flat pictures, at once, and list whom."""
+    drawn: list[int] = []
+
+    def draw(recipe, identity):
+        drawn.append(identity)
+        return np.full(recipe.shape, identity % 251, np.uint8)
+
+    monkeypatch.setattr(drawing.Recipe, "draw", draw)
+    return drawn
+
+
+def block_files(folder):
+    return sorted(folder.rglob("*.block"))
+
+
+def leftovers(folder):
+    """Everything but blocks and locks."""
+    return [p for p in folder.rglob("*") if p.is_file() and p.suffix not in (".block", ".lock")]
+
+
+def test_an_item_is_a_tensor_and_its_labels(tmp_path):
+    data = faces(tmp_path, [7, 3], [0, 2])
+    assert len(data) == 4
+    image, identity, sample = data[1]
+    assert (identity, sample) == (7, 2)
+    assert image.dtype == torch.float32 and image.shape == (3, SIZE, SIZE)
+    assert torch.equal(image, to_tensor(render(7, 2, SIZE))[0])
+    assert [item[1:] for item in data] == [(7, 0), (7, 2), (3, 0), (3, 2)]
+    turned = faces(tmp_path, [7, 3], [0, 2], transform=lambda x: x.flip(-1))
+    assert torch.equal(turned[1][0], image.flip(-1))
+
+
+def test_without_a_cache_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv("NBNET_CACHE", str(tmp_path))
+    data = SynthFaces([5], 2, SIZE, cache=False)
+    assert torch.equal(data[1][0], to_tensor(render(5, 1, SIZE))[0])
+    assert not any(tmp_path.iterdir())
+    with pytest.raises(NbnetError, match="without a cache"):
+        data.build()
+
+
+def test_index_and_picture_are_two_names_of_one(tmp_path):
+    data = faces(tmp_path, [40, 2, 999_999], [5, 0, 3])
+    for index in range(len(data)):
+        assert data.index_of(*data.locate(index)) == index
+    assert data.locate(0) == (40, 5) and data.locate(-1) == (999_999, 3)
+    for wrong in (len(data), -len(data) - 1):
+        with pytest.raises(IndexError):
+            data[wrong]
+    with pytest.raises(NbnetError, match="picture 1 of identity 40"):
+        data.index_of(40, 1)
+
+
+@pytest.mark.parametrize(
+    ("identities", "samples", "said"),
+    [
+        (range(0), 1, "at least one identity"),
+        (range(-3, 3), 1, "identity is -3"),
+        ([4, 4], 1, "named twice"),
+        ([4], 0, "at least one sample"),
+    ],
+)
+def test_bad_sets_are_refused(tmp_path, identities, samples, said):
+    with pytest.raises(NbnetError, match=said):
+        faces(tmp_path, identities, samples)
+
+
+def test_a_part_of_a_million_is_drawn_alone(tmp_path, count):
+    data = faces(tmp_path, range(10_000, 1_010_000))
+    assert len(data) == 1_000_000
+    assert data[-1][1] == 1_009_999
+    assert sorted(count) == list(range(1_009_990, 1_010_000))  # its block
+    assert len(block_files(tmp_path)) == 1
+
+
+def test_overlapping_sets_share_blocks(tmp_path, count):
+    faces(tmp_path, range(30)).build()
+    count.clear()
+    faces(tmp_path, range(10, 40)).build()
+    assert count == list(range(30, 40))
+    count.clear()
+    assert faces(tmp_path, [23, 5])[0][1] == 23  # parts of blocks that are there
+    assert count == []
+    render_set([3, 35], 1, SIZE, cache=tmp_path, progress=False)  # the other view of the same
+    assert count == []
+    faces(tmp_path, [47, 41]).build()
+    assert sorted(count) == [41, 47]  # a part of a block: nobody else is drawn
+    faces(tmp_path, [41, 47], difficulty=0.5).build()
+    assert sorted(count) == [41, 41, 47, 47]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: b"",
+        lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:],
+        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+        lambda data: data + b"more",
+    ],
+)
+def test_a_damaged_block_is_drawn_anew(tmp_path, count, damage):
+    faces(tmp_path, range(20)).build()
+    first, second = block_files(tmp_path)
+    good, stamp = first.read_bytes(), second.stat().st_mtime_ns
+    first.write_bytes(damage(good))
+    count.clear()
+    data = faces(tmp_path, range(20)).build()
+    assert count == list(range(10))
+    assert first.read_bytes() == good and second.stat().st_mtime_ns == stamp
+    assert data.pixels(5)[0, 0].tolist() == [5, 5, 5]
+
+
+def test_a_block_in_the_wrong_place_is_found(tmp_path, count):
+    faces(tmp_path, range(20)).build()
+    first, second = block_files(tmp_path)
+    first.write_bytes(second.read_bytes())
+    assert faces(tmp_path, range(20)).pixels(0)[0, 0, 0] == 0
+
+
+CHILD = """
+import sys
+from nbnet_lib.faces import render_set
+print("ready", flush=True)
+sys.stdin.readline()
+render_set(range({first}, {last}), 1, 32, cache={folder!r}, progress=False)
+"""
+
+
+def start(folder, first, last) -> subprocess.Popen:
+    code = CHILD.format(folder=str(folder), first=first, last=last)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    return child
+
+
+def go(child: subprocess.Popen) -> None:
+    child.stdout.readline()
+    child.stdin.write("\n")
+    child.stdin.flush()
+
+
+def test_two_processes_build_one_set(tmp_path):
+    children = [start(tmp_path, 0, 30), start(tmp_path, 10, 40)]
+    for child in children:
+        go(child)
+    for child in children:
+        assert child.wait(120) == 0
+    assert [p.name for p in block_files(tmp_path)] == [f"{i:07d}.block" for i in (0, 10, 20, 30)]
+    assert not leftovers(tmp_path)
+    assert np.array_equal(faces(tmp_path, range(40)).pixels(29), render(29, 0, SIZE))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is a Unix thing")
+def test_a_killed_build_goes_on_where_it_stopped(tmp_path, monkeypatch):
+    child = start(tmp_path, 0, 400)
+    go(child)
+    deadline = time.monotonic() + 60
+    while not block_files(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert psutil.Process(child.pid).children(recursive=True) == []  # nothing can survive it
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    finished = {p: p.stat().st_mtime_ns for p in block_files(tmp_path)}
+    assert 0 < len(finished) < 40
+    # What a kill in the middle of a write leaves behind.
+    unfinished = next(tmp_path.glob("*/0000")) / ".0000200.block.abc.part"
+    unfinished.write_bytes(b"half")
+    drawn = []
+    draw = drawing.Recipe.draw
+    monkeypatch.setattr(
+        drawing.Recipe, "draw", lambda recipe, i: (drawn.append(i), draw(recipe, i))[1]
+    )
+    last = 10 * len(finished) + 10
+    faces(tmp_path, range(last)).build()
+    assert sorted(drawn) == list(range(last - 10, last))
+    assert {p: p.stat().st_mtime_ns for p in finished} == finished
+    faces(tmp_path, range(200, 210)).build()
+    assert not leftovers(tmp_path)
+
+
+def test_too_little_room_is_found_before_anything_is_drawn(tmp_path, count, monkeypatch):
+    usage = files.shutil.disk_usage(tmp_path)._replace(free=50_000)
+    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(NbnetError) as caught:
+        faces(tmp_path, range(1000)).build()
+    assert str(tmp_path) in str(caught.value)
+    assert "cannot write 3.1 MB" in str(caught.value) and "0.1 MB are free" in str(caught.value)
+    assert not count and not block_files(tmp_path)
+    assert faces(tmp_path, range(10))[0][1] == 0  # one block still fits
+
+
+def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path, count, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(NbnetError, match="cannot write .*No space left.*MB are free"):
+            faces(tmp_path).build()
+    assert not block_files(tmp_path) and not leftovers(tmp_path)
+    faces(tmp_path).build()  # room was made
+
+
+def test_a_write_that_really_fails_leaves_no_half_file(tmp_path, count):
+    resource = pytest.importorskip("resource")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+        with pytest.raises(NbnetError, match="cannot write 0.0 MB to the folder"):
+            faces(tmp_path).build()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not block_files(tmp_path) and not leftovers(tmp_path)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_the_same_pictures(tmp_path, method):
+    if method not in torch.multiprocessing.get_all_start_methods():
+        pytest.skip("this system does not have it")
+    data = faces(tmp_path, range(20))
+    expected = data.pixels(12)  # the second block is drawn here, the first one by a worker
+    assert len(pickle.dumps(data)) < 2_000
+    workers = 2 if method == "fork" else 1  # each imports torch anew if spawned
+    loader = DataLoader(data, batch_size=5, num_workers=workers, multiprocessing_context=method)
+    batches = list(loader)
+    assert torch.cat([b[1] for b in batches]).tolist() == list(range(20))
+    assert torch.equal(batches[2][0][2], to_tensor(expected)[0])
+    assert torch.equal(batches[0][0][3], to_tensor(render(3, 0, SIZE))[0])
+
+
+def test_memory_does_not_grow_with_the_pictures_read(tmp_path, count, monkeypatch):
+    monkeypatch.setattr(blocks, "MAPPED", 4 << 20)
+    data = SynthFaces(range(800), 2, 64, cache=tmp_path, progress=False).build()  # 20 MB
+    process = psutil.Process()
+    data.pixels(0)
+    before = process.memory_info().rss
+    for index in range(len(data)):
+        data.pixels(index)
+    assert process.memory_info().rss - before < 10 << 20
+
+
+def test_a_process_that_draws_large_pictures_stays_under_a_gigabyte(tmp_path):
+    code = f"""
+import resource
+from nbnet_lib.faces import SynthFaces
+data = SynthFaces(range(3), 2, 160, cache={str(tmp_path)!r}, progress=False).build()
+print(data[5][1:], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    if sys.platform != "linux":
+        pytest.skip("the unit of ru_maxrss is Linux's")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout.split()[-1]) < 1_000_000  # kB
