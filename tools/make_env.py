@@ -107,8 +107,8 @@ def pip_install(*arguments: str) -> None:
 
 
 def compile_renderer() -> None:
-    """Draw one face: numba compiles the renderer now (about 15 s), not inside the first command."""
-    code = "from nbnet_lib.faces import render; render(0, 0, 64)"
+    """Draw some faces: numba compiles the renderer now (half a minute), not in the first command."""
+    code = "from nbnet_lib.faces.bench import warm_up; warm_up(1)"
     done = subprocess.run([PYTHON, "-c", code], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         sys.exit(

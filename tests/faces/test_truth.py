@@ -10,7 +10,8 @@ from nbnet_lib.faces.synth.labels import MASKS
 # Everything that can be in a picture at once.
 DRESSED = {
     "glasses": "square", "wears_glasses": True, "headwear": "cap", "foreground": True,
-    "scarf": True, "zoom": -0.2, "hair_style": "long", "jaw_open": 0.6, "beard": "full", "yaw_deg": 12,
+    "scarf": True, "zoom": -0.2, "hair_style": "long", "jaw_open": 0.6, "beard": "full",
+    "yaw_deg": 12,
 }  # fmt: skip
 
 
