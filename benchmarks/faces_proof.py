@@ -1,6 +1,6 @@
 """Does a recogniser that nobody here trained see persons in the faces? dlib's network is asked.
 
-    pip install "nbnet-lib[dlib]"
+    python -m pip install -e ".[dlib]"
     python benchmarks/faces_proof.py [--identities 0-299] [--samples 6] [--size 160] [--json]
 
 dlib's detector looks for each face, its landmark model aligns it, its ResNet (trained on three
@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -31,10 +30,8 @@ import numpy as np
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.uncertainty import bootstrap_rate
 from nbnet_lib.evaluate.verification import eer, tar_at, threshold_at_far
-from nbnet_lib.faces.synth.geometry import build_person
-from nbnet_lib.faces.synth.identity import make_identity
-from nbnet_lib.faces.synth.render import render_person
-from nbnet_lib.faces.synth.sample import make_sample
+from nbnet_lib.faces import make_identity
+from nbnet_lib.faces.drawing import Recipe, cores
 
 FARS = {"1%": 0.01, "0.1%": 0.001}
 # Below these the faces are not good enough for the course.
@@ -87,15 +84,9 @@ def describe(picture: np.ndarray) -> tuple[np.ndarray, bool]:
     return np.array(network.compute_face_descriptor(chip)), bool(len(found))
 
 
-def describe_person(
-    identity: int, samples: int, size: int, difficulty: float
-) -> tuple[np.ndarray, np.ndarray]:
+def describe_person(recipe: Recipe, identity: int) -> tuple[np.ndarray, np.ndarray]:
     """Return descriptors, float64 [samples, 128], and found, bool [samples], of one person."""
-    person = build_person(make_identity(identity, difficulty))
-    results = [
-        describe(render_person(person, make_sample(identity, sample, difficulty), size))
-        for sample in range(samples)
-    ]
+    results = [describe(picture) for picture in recipe.draw(identity)]
     return np.array([r[0] for r in results]), np.array([r[1] for r in results])
 
 
@@ -119,11 +110,11 @@ def verification(
     return result
 
 
-def prove(identities: range, samples: int, size: int, difficulty: float, workers: int) -> dict:
+def prove(people: range, recipe: Recipe, workers: int) -> dict[str, Any]:
     """Draw, describe and compare; see the module for what is returned."""
-    started, people = time.perf_counter(), list(identities)
+    started = time.perf_counter()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(describe_person, i, samples, size, difficulty) for i in people]
+        jobs = [pool.submit(describe_person, recipe, i) for i in people]
         results = []
         for done, job in enumerate(jobs, 1):
             results.append(job.result())
@@ -131,8 +122,8 @@ def prove(identities: range, samples: int, size: int, difficulty: float, workers
                 print(f"\r{done} of {len(jobs)} people", end="", file=sys.stderr)
     descriptors = np.concatenate([r[0] for r in results])
     found = np.concatenate([r[1] for r in results])
-    who = np.repeat(people, samples)
-    kinds = {i: make_identity(i, difficulty) for i in people}
+    who = np.repeat(people, len(recipe.samples))
+    kinds = {i: make_identity(i, recipe.difficulty) for i in people}
     labels = [f"{kinds[i].gender} {kinds[i].ancestry_main}" for i in who]
     kind = np.unique(labels, return_inverse=True)[1]
 
@@ -145,9 +136,9 @@ def prove(identities: range, samples: int, size: int, difficulty: float, workers
     np.fill_diagonal(score, -np.inf)
     return {
         "identities": f"{people[0]}-{people[-1]}",
-        "samples": samples,
-        "size": size,
-        "difficulty": difficulty,
+        "samples": len(recipe.samples),
+        "size": recipe.size,
+        "difficulty": recipe.difficulty,
         "detected": float(found.mean()),
         "rank1": float((who[score.argmax(1)] == who).mean()),
         "all_impostors": verification(pair, same, ~same, who[first]),
@@ -186,7 +177,7 @@ def main() -> int:
     parser.add_argument("--samples", type=int, default=6, help="pictures of each")
     parser.add_argument("--size", type=int, default=160, help="pixels")
     parser.add_argument("--difficulty", type=float, default=1.0, help="0.25 to 2")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
+    parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     asked = parser.parse_args()
     try:
@@ -195,9 +186,10 @@ def main() -> int:
             raise NbnetError(f"--identities is {asked.identities!r}: give first-last, as in 0-299")
         if asked.samples < 2:
             raise NbnetError(f"--samples is {asked.samples}: at least 2 pictures make a pair")
+        recipe = Recipe(asked.samples, asked.size, asked.difficulty)
+        workers = cores(asked.workers)
         _networks()
-        people = range(int(first), int(last) + 1)
-        result = prove(people, asked.samples, asked.size, asked.difficulty, asked.workers)
+        result = prove(range(int(first), int(last) + 1), recipe, workers)
     except NbnetError as error:
         print(error, file=sys.stderr)
         return 2

@@ -107,7 +107,7 @@ def pip_install(*arguments: str) -> None:
 
 
 def compile_renderer() -> None:
-    """Draw some faces: numba compiles the renderer now (half a minute), not in the first command."""
+    """Draw some faces: numba compiles the renderer now, half a minute, not in the first command."""
     code = "from nbnet_lib.faces.bench import warm_up; warm_up(1)"
     done = subprocess.run([PYTHON, "-c", code], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbnet_lib.cli import faces_data
-from nbnet_lib.cli.shared import Report, add_identities, add_json, columns, identity_range, whole
+from nbnet_lib.cli.shared import (
+    Report,
+    add_difficulty,
+    add_identities,
+    add_json,
+    columns,
+    identity_range,
+    whole,
+)
 from nbnet_lib.errors import NbnetError
 
 if TYPE_CHECKING:
@@ -20,7 +28,7 @@ if TYPE_CHECKING:
 
 def add(subparsers: Any) -> None:
     """Add the command to the parser."""
-    faces = subparsers.add_parser("faces", help="render faces, or list their ground truth")
+    faces = subparsers.add_parser("faces", help="draw faces, list what they are drawn from")
     commands = faces.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     render = commands.add_parser(
@@ -62,14 +70,17 @@ def add(subparsers: Any) -> None:
     table.add_argument(
         "--samples", type=whole(1), metavar="N", help="one row per picture instead of per identity"
     )
-    _add_difficulty(table)
+    add_difficulty(table)
     table.add_argument(
         "--columns",
         metavar="NAME,NAME",
         help="only these (default: all; as text without the long lists of shape and actions)",
     )
     table.add_argument(
-        "--landmarks", type=int, metavar="SIZE", help="add the landmarks in pictures of SIZE pixels"
+        "--landmarks",
+        type=int,
+        metavar="PIXELS",
+        help="add the landmarks in pictures of this size (needs --samples)",
     )
     form = table.add_mutually_exclusive_group()
     form.add_argument("--csv", action="store_true", help="print comma-separated values")
@@ -88,20 +99,16 @@ def add(subparsers: Any) -> None:
 
 
 def _add_drawing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--size", type=int, default=160, help="edge in pixels (default 160)")
-    _add_difficulty(parser)
+    parser.add_argument(
+        "--size", type=int, default=160, metavar="PIXELS", help="side of a picture (default 160)"
+    )
+    add_difficulty(parser)
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
         help="change one parameter, all else fixed; may be repeated (see nbnet faces parameters)",
-    )
-
-
-def _add_difficulty(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--difficulty", type=float, default=1.0, help="0.25 easy to 2 hard (default 1)"
     )
 
 
@@ -143,6 +150,8 @@ def run_sheet(args: argparse.Namespace) -> Report:
     from nbnet_lib.faces.synth.changes import parse_changes
     from nbnet_lib.files import require_writable_folder
 
+    if args.out.suffix.lower() != ".png":
+        raise NbnetError(f"--out is {args.out}: give a file ending in .png")
     require_writable_folder(args.out.parent)
     changes = parse_changes(args.set)
     drawn = _draw(args, args.identities, range(args.samples), changes, truth=False)
@@ -208,7 +217,7 @@ def run_parameters(args: argparse.Namespace) -> Report:
     from nbnet_lib.faces import describe
 
     frame = describe()
-    found = frame[[args.word in name for name in frame.index]]
+    found = frame[[args.word.lower() in name.lower() for name in frame.index]]
     if found.empty:
         raise NbnetError(f"no parameter has {args.word!r} in its name: `nbnet faces parameters`")
     rows: list[list[Any]] = []

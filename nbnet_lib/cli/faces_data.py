@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nbnet_lib.cli.shared import Report, add_identities, add_json, columns, whole
+from nbnet_lib.cli.shared import Report, add_difficulty, add_identities, add_json, columns, whole
 
 
 def add(commands: Any) -> None:
@@ -18,15 +18,15 @@ def add(commands: Any) -> None:
         "are there and whole are kept: the same command goes on where it was interrupted.",
     )
     add_identities(shard, "10000-10999", 6)
-    shard.add_argument("--size", type=int, default=112, help="edge in pixels (default 112)")
     shard.add_argument(
-        "--difficulty", type=float, default=1.0, help="0.25 easy to 2 hard (default 1)"
+        "--size", type=int, default=112, metavar="PIXELS", help="side of a picture (default 112)"
     )
+    add_difficulty(shard)
     shard.add_argument(
         "--format",
         choices=("png", "jpg", "npy"),
         default="png",
-        help="png: exact; jpg: a quarter of the space; npy: fastest to read (default png)",
+        help="png: exact; jpg: a third of the space; npy: fastest to read (default png)",
     )
     shard.add_argument(
         "--per-shard",
@@ -35,12 +35,7 @@ def add(commands: Any) -> None:
         metavar="N",
         help="pictures of a shard, about: no identity is split (default 1000)",
     )
-    shard.add_argument(
-        "--workers",
-        type=whole(1),
-        metavar="N",
-        help="how many draw at once (default: one per core)",
-    )
+    _add_workers(shard)
     shard.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     add_json(shard)
     shard.set_defaults(run=run_shard)
@@ -48,14 +43,18 @@ def add(commands: Any) -> None:
     bench = commands.add_parser(
         "bench", help="pictures per second at 64, 112 and 160 px, beside a fixed piece of work"
     )
-    bench.add_argument(
+    _add_workers(bench)
+    add_json(bench)
+    bench.set_defaults(run=run_bench)
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
         "--workers",
         type=whole(1),
         metavar="N",
         help="how many draw at once (default: one per core)",
     )
-    add_json(bench)
-    bench.set_defaults(run=run_bench)
 
 
 def run_shard(args: argparse.Namespace) -> Report:

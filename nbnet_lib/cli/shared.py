@@ -107,6 +107,13 @@ def add_identities(parser: argparse.ArgumentParser, default: str, samples: int) 
     )
 
 
+def add_difficulty(parser: argparse.ArgumentParser) -> None:
+    """Add ``--difficulty``."""
+    parser.add_argument(
+        "--difficulty", type=float, default=1.0, metavar="D", help="0.25 easy to 2 hard (default 1)"
+    )
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")

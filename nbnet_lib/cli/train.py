@@ -79,7 +79,7 @@ def run(args: argparse.Namespace) -> Report:
     from nbnet_lib.attack.checkpoint import list_checkpoints
     from nbnet_lib.decoders import create_decoder, save_decoder
     from nbnet_lib.errors import NbnetError
-    from nbnet_lib.faces import render_set, require_training
+    from nbnet_lib.faces import RENDERER_VERSION, render_set, require_training
     from nbnet_lib.files import atomic_path, require_writable_folder
 
     # Everything that can be wrong is found before the long work starts.
@@ -136,6 +136,7 @@ def run(args: argparse.Namespace) -> Report:
         "seed": args.seed,
         "data": f"SynthFaces identities {args.identities[0]}-{args.identities[-1]} "
         f"({len(args.identities)}) x {args.samples}, {args.image_size} px",
+        "renderer_version": RENDERER_VERSION,
         "encoder": args.encoder,
         "config": asdict(config),
         "metrics": history[-1],

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from nbnet_lib.encoders.synth import IMAGE_SIZE, TEMPLATE_DIM, SynthEncoder
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces import FaceSet, render_set, require_training
+from nbnet_lib.faces import RENDERER_VERSION, FaceSet, render_set, require_training
 from nbnet_lib.files import atomic_path, require_writable_folder
 from nbnet_lib.weights import save_weights
 
@@ -212,7 +212,8 @@ def train_encoder(
         )
     images = torch.from_numpy(faces.images).permute(0, 3, 1, 2).contiguous()
     data = f"SynthFaces {people[0]}-{people[-1]} ({len(people)} identities) x {samples}"
-    recipe = {"data": data, "epochs": epochs, "seed": seed, **asdict(settings)}
+    recipe = {"data": data, "renderer_version": RENDERER_VERSION, "epochs": epochs, "seed": seed}
+    recipe |= asdict(settings)
     checkpoint = Path(f"{out}.checkpoint")
     started = time.perf_counter()
     with torch.random.fork_rng():  # initial weights and dropout; the caller's generator stays

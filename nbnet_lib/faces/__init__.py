@@ -13,7 +13,7 @@ from nbnet_lib.faces.splits import (
     require_evaluation,
     require_training,
 )
-from nbnet_lib.faces.synth import make_identity, make_sample
+from nbnet_lib.faces.synth import RENDERER_VERSION, make_identity, make_sample
 from nbnet_lib.faces.truth import Truth, parameters_of, render, render_truth
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _LATER = {
 __all__ = [
     "FIRST_TRAINING_IDENTITY",
     "LANDMARKS",
+    "RENDERER_VERSION",
     "FaceSet",
     "SynthFaces",
     "Truth",

@@ -208,7 +208,8 @@ class BlockStore:
         the same bytes: after some minutes of waiting this process draws the block without it.
         """
         folder = require_writable_folder(self.folder / "locks")
-        number = block[0] // self.people % LOCKS
+        # Multiplied first (Knuth's constant), or sets of every n-th person would share one lock.
+        number = (block[0] // self.people * 2654435761 >> 16) % LOCKS
         lock = FileLock(folder / f"{number:02d}.lock", thread_local=False)
         held = ExitStack()
         try:

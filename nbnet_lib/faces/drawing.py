@@ -27,7 +27,7 @@ import psutil
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.synth import RENDERER_VERSION, make_identity, make_sample
-from nbnet_lib.faces.synth.checks import check_size
+from nbnet_lib.faces.synth.checks import check_number, check_size
 from nbnet_lib.faces.synth.geometry import build_person
 from nbnet_lib.faces.synth.identity import check_difficulty
 from nbnet_lib.faces.synth.render import render_person
@@ -46,7 +46,7 @@ class Recipe:
     Args:
         samples: how many pictures of each person (0 to n - 1), or their numbers.
         size: side in pixels.
-        difficulty: how alike people are and how much pictures of one person differ.
+        difficulty: 0.25 (people differ more, pictures of one less) to 2; 1 is the default set.
 
     Raises:
         NbnetError: no sample, a negative one, or a size or difficulty out of range.
@@ -81,8 +81,8 @@ class Recipe:
     def draw(self, identity: int) -> np.ndarray:
         """Return one person's pictures, uint8 [samples, size, size, 3].
 
-        The same bytes as `render`, without its memory of the last people, which as many threads
-        would push out of it as fast as it fills.
+        The same bytes as `render`. Its store of the last few people is left alone: here all
+        pictures of a person are drawn at once, and nobody comes back.
         """
         person = build_person(make_identity(identity, self.difficulty))
         pictures = np.empty(self.shape, np.uint8)
@@ -96,16 +96,19 @@ def whole_numbers(values: Iterable[int], name: str) -> np.ndarray:
     """Return values as int64 [N].
 
     Raises:
-        NbnetError: none at all, or one that is not a whole number from 0 up.
+        NbnetError: no list, none at all, or one that is not a whole number from 0 up.
     """
+    if not isinstance(values, Iterable):
+        raise NbnetError(f"{name} numbers are {values}: expected several, such as range(10)")
     numbers = np.asarray(values if isinstance(values, range | np.ndarray) else list(values))
     if numbers.size == 0:
-        raise NbnetError(f"nothing to draw: give at least one {name}")
+        raise NbnetError(f"no {name} is given: expected at least one {name}")
+    if numbers.dtype == object:  # larger than 64 bits, or no numbers
+        numbers = np.array([check_number(name, number) for number in numbers])
     if numbers.ndim != 1 or not np.issubdtype(numbers.dtype, np.integer):
         raise NbnetError(f"{name} numbers are {numbers.dtype}: expected whole numbers from 0 up")
-    if numbers.min() < 0 or numbers.max() >= 1 << 62:
-        wrong = numbers.min() if numbers.min() < 0 else numbers.max()
-        raise NbnetError(f"{name} is {wrong}: expected a whole number from 0 up (below 2^62)")
+    check_number(name, numbers.min())
+    check_number(name, numbers.max())
     return numbers.astype(np.int64)
 
 

@@ -15,6 +15,7 @@ import json
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,9 @@ class _Writer:
             missing = [n for n, entry in enumerate(entries) if "sha256" not in entry]
             require_free_space(self.folder, sum(self._bytes(shards[n]) for n in missing))
             people = (i for n in missing for i in shards[n])
-            with closing(in_parallel(self._members, people, workers)) as drawn:
+            # Without this writer, whose index grows: a drawing process gets it with each person.
+            draw = partial(_members, self.recipe, self.form)
+            with closing(in_parallel(draw, people, workers)) as drawn:
                 for n in missing:
                     entries[n].update(self._write(entries[n]["file"], shards[n], drawn, bar))
                     self._save(entries)
@@ -200,26 +203,26 @@ class _Writer:
             digest, size = sha256_file(temporary), temporary.stat().st_size
         return {"sha256": digest, "bytes": size}
 
-    def _members(self, identity: int) -> list[tuple[str, bytes]]:
-        """Return one person's files: (name, content), the picture before its parameters."""
-        recipe, members = self.recipe, []
-        person = make_identity(identity, recipe.difficulty)
-        of_person = _parameters(person, "identity")
-        for number, picture in zip(recipe.samples, recipe.draw(identity), strict=True):
-            sample = make_sample(identity, number, recipe.difficulty)
-            truth = {
-                "identity": identity,
-                "sample": number,
-                "size": recipe.size,
-                "difficulty": recipe.difficulty,
-                "renderer_version": RENDERER_VERSION,
-                **of_person,
-                **_parameters(sample, "sample"),
-            }
-            name = f"{identity:07d}-{number:03d}"
-            members.append((f"{name}.{self.form}", encode(picture, self.form)))
-            members.append((f"{name}.json", json.dumps(truth).encode()))
-        return members
+
+def _members(recipe: Recipe, form: str, identity: int) -> list[tuple[str, bytes]]:
+    """Return one person's files: (name, content), each picture before its parameters."""
+    members = []
+    of_person = _parameters(make_identity(identity, recipe.difficulty), "identity")
+    for number, picture in zip(recipe.samples, recipe.draw(identity), strict=True):
+        sample = make_sample(identity, number, recipe.difficulty)
+        truth = {
+            "identity": identity,
+            "sample": number,
+            "size": recipe.size,
+            "difficulty": recipe.difficulty,
+            "renderer_version": RENDERER_VERSION,
+            **of_person,
+            **_parameters(sample, "sample"),
+        }
+        name = f"{identity:07d}-{number:03d}"
+        members.append((f"{name}.{form}", encode(picture, form)))
+        members.append((f"{name}.json", json.dumps(truth).encode()))
+    return members
 
 
 def _parameters(thing: Any, owner: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces.drawing import whole_numbers
 from nbnet_lib.faces.synth import Identity, Sample, make_identity, make_sample
 from nbnet_lib.faces.synth.checks import check_number
 from nbnet_lib.faces.synth.parameters import Parameter, find, parameters
@@ -47,7 +48,7 @@ def table(
     No picture is drawn.
 
     Args:
-        identities: identity numbers.
+        identities: identity numbers, at least one.
         samples: None, a number of samples (0 to n - 1), or sample numbers.
         difficulty: 0.25 to 2; the one that the pictures are drawn with.
         columns: names of parameters (see `describe`); None for all.
@@ -61,7 +62,7 @@ def table(
     Raises:
         NbnetError: a number, a difficulty, a column or a size that is not allowed.
     """
-    people = [check_number("identity", i) for i in identities]
+    people = whole_numbers(identities, "identity").tolist()
     wanted = list(parameters().values()) if columns is None else [find(name) for name in columns]
     who = _Columns([p for p in wanted if p.owner == "identity"])
     what = _Columns([p for p in wanted if p.owner == "sample"])
@@ -71,7 +72,7 @@ def table(
             who.add(make_identity(identity, difficulty))
         return pd.DataFrame({"identity": np.array(people, np.int64)} | who.arrays())
 
-    numbers = range(samples) if isinstance(samples, int) else samples
+    numbers = range(samples) if isinstance(samples, int | np.integer) else samples
     numbers = [check_number("sample", s) for s in numbers]
     marks = []
     for identity in people:

@@ -19,7 +19,7 @@ import numpy as np
 
 from nbnet_lib.faces.synth.camera import aim_camera
 from nbnet_lib.faces.synth.changes import change, check_changes
-from nbnet_lib.faces.synth.checks import check_number, check_size
+from nbnet_lib.faces.synth.checks import check_size
 from nbnet_lib.faces.synth.geometry import Person, build_person, head_centre, pose, subdivide
 from nbnet_lib.faces.synth.geometry import landmarks as head_landmarks
 from nbnet_lib.faces.synth.identity import Identity, check_difficulty, make_identity
@@ -40,9 +40,9 @@ class Truth:
         landmarks: float32 [5, 2], pixels x, y: the middle of the subject's right and left
             eyeball, the tip of the nose, the right and the left corner of the mouth. They may be
             hidden, or lie outside the picture.
-        masks: float32 [S, S] in [0, 1] by name: the share of the pixel that shows it; they sum
-            to 1.
-        depth: float32 [S, S], decimetres from the camera; infinite where there is no person.
+        masks: float32 [S, S] in [0, 1] by name (`synth.labels.MASKS`): the share of the pixel
+            that shows it; they sum to 1.
+        depth: float32 [S, S], decimetres from the camera's plane; infinite where nobody is.
         normals: float32 [S, S, 3], unit length, in the camera's frame; 0 where there is no person.
         identity: the parameters of the person.
         sample: the parameters of the picture.
@@ -73,7 +73,6 @@ def parameters_of(
     Raises:
         NbnetError: a number, a difficulty or a change that is not allowed.
     """
-    identity, sample = check_number("identity", identity), check_number("sample", sample)
     drawn = make_identity(identity, difficulty), make_sample(identity, sample, difficulty)
     return change(*drawn, changes) if changes else drawn
 

@@ -108,7 +108,7 @@ def test_parameters_are_listed_and_searched(nbnet):
     text = nbnet("faces", "parameters")
     assert "yaw_deg" in text and "a number from -40 to 40 degrees" in text
     assert "52 named action/...: nbnet faces parameters action/" in text
-    text = nbnet("faces", "parameters", "nose")
+    text = nbnet("faces", "parameters", "Nose")
     assert "shape/nose/nose-volume-incr" in text and "yaw_deg" not in text
 
 
@@ -133,6 +133,7 @@ ONE = ["render", "--identity", "3", "--out", "x.png"]
         (["render", "--identity", "3", "--out", "x"], "--out is x: give a file ending in .png"),
         (["render", "--out", "x.png"], "give a folder, or --identity for one picture"),
         (["render", "--sample", "3", "--out", "x"], "--sample needs --identity"),
+        (["sheet", "--out", "x"], "--out is x: give a file ending in .png"),
         (["table", "--columns", "yaw"], "no parameter is named 'yaw'"),
         (["table", "--columns", "yaw_deg"], "yaw_deg belongs to a picture"),
         (["table", "--difficulty", "9"], "difficulty is 9.0"),

@@ -7,8 +7,8 @@ import pytest
 
 from nbnet_lib.faces.synth.camera import aim_camera
 from nbnet_lib.faces.synth.geometry import build_person, landmarks
-from nbnet_lib.faces.synth.hair import TIEABLE, draw_hair, grow_beard, grow_hair
-from nbnet_lib.faces.synth.hair_styles import STYLES
+from nbnet_lib.faces.synth.hair import draw_hair, grow_beard, grow_hair
+from nbnet_lib.faces.synth.hair_styles import STYLES, TIEABLE
 from nbnet_lib.faces.synth.hairline import hair_density, hairline_height, scalp_paint
 from nbnet_lib.faces.synth.identity import make_identity
 from nbnet_lib.faces.synth.looks import STYLE_SHARES
@@ -33,7 +33,7 @@ def man():
 
 def _hair(person, style, state="usual"):
     who = replace(person.identity, hair_style=style)
-    return grow_hair(who, person.vertices, person.normals, state)
+    return grow_hair(who, person.vertices, state)
 
 
 def _draw(person, strands, **how):

@@ -38,6 +38,9 @@ def test_a_person_cannot_be_changed_by_one_of_its_users():
     for name in ("shape", "hair_rgb", "eye_rgb", "moles", "glasses_rgb"):
         with pytest.raises(ValueError, match="read-only"):
             getattr(person, name)[...] = 0
+    arch = person.brow["arch"]
+    person.brow["arch"] = person.ancestry["asian"] = 9.0  # its own copies
+    assert make_identity(3).brow["arch"] == arch and make_identity(3).ancestry["asian"] <= 1
 
 
 @pytest.mark.parametrize("difficulty", [0, 0.2, 2.1, -1, float("nan")])
@@ -45,6 +48,14 @@ def test_a_difficulty_out_of_range_is_named(difficulty):
     for draw in (lambda: make_identity(0, difficulty), lambda: make_sample(0, 0, difficulty)):
         with pytest.raises(NbnetError, match=r"difficulty is .* 0\.25 .* 2"):
             draw()
+
+
+@pytest.mark.parametrize("wrong", [-1, 1.5, "x", 1 << 62])
+def test_a_number_that_is_none_is_named(wrong):
+    with pytest.raises(NbnetError, match="identity is .* whole number from 0 up"):
+        make_identity(wrong)
+    with pytest.raises(NbnetError, match="sample is .* whole number from 0 up"):
+        make_sample(0, wrong)
 
 
 @pytest.mark.parametrize("difficulty", DIFFICULTIES)
@@ -86,7 +97,7 @@ def test_pictures_stay_in_their_ranges(difficulty):
         assert (s.fill > 0).all()
         assert 0.2 < s.exposure < 4
         assert 0 <= s.defocus <= 0.9
-        assert s.jpeg_quality == 0 or 30 <= s.jpeg_quality <= 95
+        assert s.jpeg_quality == 0 or 45 <= s.jpeg_quality <= 95
         assert 0 <= s.stubble <= 1
         assert 0 <= s.makeup <= 1
         assert 0.5 <= s.beard_growth <= 1.2

@@ -21,8 +21,12 @@ from nbnet_lib.faces import make_identity, make_sample, render
 from nbnet_lib.faces.synth.geometry import build_person
 from nbnet_lib.faces.synth.render import draw, finish, render_person
 
-# identity, sample, size
-GOLDEN = [(0, 0, 64), (1, 2, 64), (3, 1, 64), (6, 0, 112), (17, 3, 64), (42, 1, 64), (99, 5, 160)]
+# identity, sample, size: between them every kind of hair, beard, headwear, light and camera.
+GOLDEN = [
+    (0, 0, 64), (1, 2, 64), (3, 1, 64), (6, 0, 112), (17, 3, 64), (23, 5, 64), (36, 1, 64),
+    (42, 1, 64), (52, 2, 64), (73, 0, 64), (99, 5, 160), (149, 0, 64), (153, 5, 64), (340, 2, 64),
+    (356, 5, 64),
+]  # fmt: skip
 EVERY_DAY = {
     "headwear": "none", "scarf": False, "foreground": False, "wears_glasses": False,
     "sunglasses": False, "defocus": 0.0, "motion_blur": 0.0, "noise": 0.0, "jpeg_quality": 0,
@@ -86,6 +90,14 @@ def test_threads_draw_what_one_thread_draws():
     alone = [_digest(*n) for n in numbers]
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(lambda n: _digest(*n), numbers)) == alone
+
+
+def test_threads_share_one_person():
+    """Whoever comes first grows the hair; the others wait for it."""
+    person = build_person(make_identity(8))
+    with ThreadPoolExecutor(4) as pool:
+        drawn = pool.map(lambda k: render_person(person, make_sample(8, k), 48), range(4))
+        assert np.array_equal(list(drawn), [render(8, k, 48) for k in range(4)])
 
 
 def test_order_of_drawing_does_not_matter():

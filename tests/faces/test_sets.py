@@ -78,9 +78,13 @@ def test_an_unwritable_cache_is_one_sentence(tmp_path, monkeypatch):
         (dict(identities=[4, -2]), "identity is -2"),
         (dict(identities=[1.5]), "identity numbers are float64"),
         (dict(identities=[1 << 63]), "below 2\\^62"),
+        (dict(identities=[1 << 70]), "below 2\\^62"),
+        (dict(identities=5), "identity numbers are 5: expected several, such as range"),
+        (dict(samples=2.0), "sample numbers are 2.0"),
         (dict(size=0), "size is 0: expected whole pixels from 32 to 512"),
         (dict(size=5000), "size is 5000"),
         (dict(difficulty=9.0), "difficulty is 9"),
+        (dict(difficulty="hard"), "difficulty is hard: expected 0.25"),
         (dict(workers=0), "workers is 0"),
     ],
 )

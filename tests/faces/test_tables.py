@@ -31,6 +31,7 @@ def test_a_table_holds_every_parameter():
 
 
 def test_columns_and_difficulty_can_be_chosen():
+    assert table([5], samples=np.int64(2), columns=["yaw_deg"])["sample"].tolist() == [0, 1]
     hard = table([5], samples=[4, 2], difficulty=2, columns=["yaw_deg", "melanin"])
     assert list(hard.columns) == ["identity", "melanin", "sample", "yaw_deg"]
     assert hard["yaw_deg"].tolist() == [make_sample(5, s, 2).yaw for s in (4, 2)]
@@ -49,6 +50,8 @@ def test_landmarks_are_those_of_the_picture():
     ("arguments", "said"),
     [
         ({"identities": [-1]}, "identity is -1: expected a whole number"),
+        ({"identities": 3}, "identity numbers are 3: expected several"),
+        ({"identities": []}, "expected at least one identity"),
         ({"identities": [1], "samples": [0.5]}, "sample is 0.5: expected a whole number"),
         ({"identities": [1], "difficulty": 3}, "difficulty is 3: expected 0.25"),
         ({"identities": [1], "columns": ["yaw"]}, "did you mean yaw_deg"),

@@ -47,7 +47,7 @@ def test_a_change_changes_the_picture(changes):
 
 def test_parameters_of_a_picture():
     who, what = parameters_of(3, 0)
-    assert who is make_identity(3) and what.yaw == make_sample(3, 0).yaw
+    assert who.shape is make_identity(3).shape and what.yaw == make_sample(3, 0).yaw
     who, what = parameters_of(3, 1, difficulty=2, changes={"melanin": 0.5, "blink": 0.1})
     assert who.melanin == 0.5 and what.actions["eyeBlinkLeft"] == 0.1 and what.difficulty == 2
     known = render_truth(3, 1, 32, difficulty=2, changes={"melanin": 0.5})

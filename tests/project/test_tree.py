@@ -1,12 +1,15 @@
 """The repository has no machine paths, secrets, pickles or large files; all data is shipped."""
 
 import fnmatch
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from nbnet_lib.faces import RENDERER_VERSION
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -117,3 +120,9 @@ def test_every_weight_file_has_its_card(root):
     weights = root / "nbnet_lib" / "weights"
     names = {path.stem for path in weights.glob("*.safetensors")}
     assert names == {path.stem for path in weights.glob("*.json")}
+
+
+def test_shipped_weights_were_trained_on_the_faces_of_today(root):
+    """Who changes a pixel trains again: old weights on new faces would give wrong numbers."""
+    for card in (root / "nbnet_lib" / "weights").glob("*.json"):
+        assert json.loads(card.read_text(encoding="utf-8"))["renderer_version"] == RENDERER_VERSION

@@ -42,7 +42,7 @@ def fit_similarity(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, 
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera: world = rotation @ (point - centre), then perspective, then A, t."""
+    """A pinhole camera: world = rotation @ (point - centre), then perspective, then pixels."""
 
     rotation: np.ndarray  # float32 [3, 3]
     centre: np.ndarray  # float32 [3]

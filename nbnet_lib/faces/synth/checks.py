@@ -7,6 +7,7 @@ from typing import Any
 from nbnet_lib.errors import NbnetError
 
 MIN_SIZE, MAX_SIZE = 32, 512
+NUMBERS = 1 << 62  # of identities, and of samples: from 0 up to below this
 
 
 def _whole(value: Any) -> int | None:
@@ -21,11 +22,12 @@ def check_number(name: str, value: Any) -> int:
     """Return the number of an identity or a sample as an int.
 
     Raises:
-        NbnetError: not a whole number from 0 up.
+        NbnetError: not a whole number from 0 up, or 2^62 and more.
     """
     number = _whole(value)
-    if number is None or number < 0:
-        raise NbnetError(f"{name} is {value}: expected a whole number from 0 up")
+    if number is None or not 0 <= number < NUMBERS:
+        below = "" if number is None or number < 0 else " (below 2^62)"
+        raise NbnetError(f"{name} is {value}: expected a whole number from 0 up{below}")
     return number
 
 

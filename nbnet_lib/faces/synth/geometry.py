@@ -125,7 +125,7 @@ def strands_of(person: Person, state: str) -> tuple[list[Strands], list[Strands]
     """Return the person's hair in a `Sample.hair_state`, grown when first asked for, and beard."""
     with person.lock:
         if state not in person.hair:
-            person.hair[state] = grow_hair(person.identity, person.vertices, person.normals, state)
+            person.hair[state] = grow_hair(person.identity, person.vertices, state)
     return person.hair[state], person.beard
 
 

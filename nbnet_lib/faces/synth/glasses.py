@@ -135,8 +135,8 @@ def build_visor(eye: np.ndarray, front: float, width: float) -> Solid:
     """Return the visor of a cap.
 
     Args:
-        eye: float [3], the left eye's middle; the visor starts 0.62 above it.
-        front: z of the forehead; ``width``: half the head's width there.
+        eye: float [3], the left eye's middle; the visor starts 0.66 above it.
+        front: z of the forehead; ``width``: half the head's width at the ears.
     """
     across = np.linspace(-1, 1, 13)
     out = np.linspace(0, 1, 4)

@@ -21,16 +21,7 @@ from nbnet_lib.faces.synth.hair_growth import (
     grow_guides,
     hairline_table,
 )
-from nbnet_lib.faces.synth.hair_styles import (
-    FORWARD,
-    GATHER,
-    ROWS,
-    TIEABLE,
-    TUFTS,
-    UP,
-    Style,
-    worn,
-)
+from nbnet_lib.faces.synth.hair_styles import FORWARD, GATHER, ROWS, TUFTS, UP, Style, worn
 from nbnet_lib.faces.synth.hair_tufts import grow_rows, grow_tufts, grow_whiskers
 from nbnet_lib.faces.synth.hairline import scalp_paint
 from nbnet_lib.faces.synth.identity import Identity
@@ -38,8 +29,6 @@ from nbnet_lib.faces.synth.looks import HAIR_COLORS
 from nbnet_lib.faces.synth.model import EYE_CENTRE, head_model
 from nbnet_lib.faces.synth.scalp import CENTRE, beard_roots, radius_table, scalp_roots
 from nbnet_lib.faces.synth.skin_map import BEARD_KINDS, beard_density
-
-__all__ = ["TIEABLE", "Strands", "draw_hair", "grow_beard", "grow_hair"]
 
 LONGEST = 1.2  # strands are stored this much longer than usual, and cut when drawn
 _KNOTS = {"bun": (0, 0.62, -0.78), "ponytail": (0, 0.25, -0.97), "pulled": (0, -0.15, -0.99)}
@@ -61,8 +50,8 @@ class Strands:
     width: np.ndarray  # float32 [n]
     opacity: np.ndarray  # float32 [n]
     wild: np.ndarray  # float32 [n, 3], how far the tip strays in messy hair
-    anchors: np.ndarray  # int32 [n], the fine vertex a root moves with; [0] if none
-    rest: np.ndarray  # float32 [n, 3], where that vertex is in the neutral face
+    anchors: np.ndarray  # int32 [n], the fine vertex a beard's root moves with; hair: int32 [0]
+    rest: np.ndarray  # float32 [n, 3], where that vertex is in the neutral face; hair: [0, 3]
 
 
 def _eye_shift(vertices: np.ndarray) -> np.ndarray:
@@ -97,15 +86,13 @@ def _colors(
     return color.astype(np.float32)
 
 
-def grow_hair(
-    person: Identity, vertices: np.ndarray, normals: np.ndarray, state: str = "usual"
-) -> list[Strands]:
+def grow_hair(person: Identity, vertices: np.ndarray, state: str = "usual") -> list[Strands]:
     """Grow the hair of a head (some milliseconds).
 
     Args:
         person: the identity.
-        vertices: float32 [F, 3], the person's neutral fine head; ``normals``: float32 [F, 3].
-        state: "usual", or one of ``TIEABLE[person.hair_style]``.
+        vertices: float32 [F, 3], the person's neutral fine head.
+        state: "usual", or one of ``hair_styles.TIEABLE[person.hair_style]``.
 
     Returns:
         Empty for a bald head, else one set of strands.
@@ -155,7 +142,7 @@ def grow_hair(
                 noise[:, 3] + 0.7 * lock_tone,
                 uniform[rows, 1],
                 0.16,
-            ),  # fmt: skip
+            ),
             occlusion=occlusion,
             width=width.astype(np.float32),
             opacity=np.float32(style.opacity) * (0.45 + 0.55 * density),
@@ -213,7 +200,12 @@ def _beard_density(kind: int) -> np.ndarray:
 
 
 def grow_beard(person: Identity, vertices: np.ndarray, normals: np.ndarray) -> list[Strands]:
-    """Grow the beard of a person, empty for none; arguments as in `grow_hair`."""
+    """Grow the beard of a person, empty for none.
+
+    Args:
+        person: the identity.
+        vertices: float32 [F, 3], the person's neutral fine head; ``normals``: float32 [F, 3].
+    """
     if person.beard == "none":
         return []
     rng = np.random.default_rng([person.hair_seed, 3])
@@ -245,7 +237,7 @@ def grow_beard(person: Identity, vertices: np.ndarray, normals: np.ndarray) -> l
                 noise[:, 3],
                 uniform[rows, 1],
                 0.22,
-            ),  # fmt: skip
+            ),
             occlusion=occlusion,
             width=width.astype(np.float32),
             opacity=opacity.astype(np.float32),

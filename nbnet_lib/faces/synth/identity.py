@@ -8,12 +8,13 @@ of the MakeHuman model, not facts about people. Introduced in chapter 1.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces.synth.checks import check_number
 from nbnet_lib.faces.synth.dice import Dice
 from nbnet_lib.faces.synth.looks import (
     ANCESTRIES,
@@ -101,11 +102,15 @@ def check_difficulty(difficulty: float) -> float:
     Raises:
         NbnetError: not a number from 0.25 to 2.
     """
-    if not MIN_DIFFICULTY <= difficulty <= MAX_DIFFICULTY:
+    try:
+        number = float(difficulty)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not MIN_DIFFICULTY <= number <= MAX_DIFFICULTY:  # NaN fails too
         raise NbnetError(
             f"difficulty is {difficulty}: expected {MIN_DIFFICULTY} (easy) to {MAX_DIFFICULTY:g}"
         )
-    return float(difficulty)
+    return number
 
 
 def make_identity(identity: int, difficulty: float = 1.0) -> Identity:
@@ -116,9 +121,11 @@ def make_identity(identity: int, difficulty: float = 1.0) -> Identity:
         difficulty: 0.25 (people differ more) to 2 (people are more alike); 1 is the default set.
 
     Raises:
-        NbnetError: ``difficulty`` out of range.
+        NbnetError: not a whole number from 0 up, or ``difficulty`` out of range.
     """
-    return _make_identity(int(identity), check_difficulty(difficulty))
+    drawn = _make_identity(check_number("identity", identity), check_difficulty(difficulty))
+    # The dictionaries are copied: who changes theirs must not change the next caller's.
+    return replace(drawn, ancestry=dict(drawn.ancestry), brow=dict(drawn.brow))
 
 
 @lru_cache(64)

@@ -4,7 +4,7 @@ Sloan, Kautz, Snyder, "Precomputed radiance transfer", SIGGRAPH 2002: how much l
 direction reaches a vertex is computed once per identity (`light_transfer`) and stored as nine
 numbers; any lighting is then nine other numbers, and shading is their dot product. That gives
 large lights (sky, window, walls) their soft shadows at almost no cost per image. Nine numbers
-cannot hold the edge of a sharp shadow, so a small light gets a shadow map (`hard_shadow`:
+cannot hold the edge of a sharp shadow, so a small light gets a shadow map (`hard_light`:
 Williams, "Casting curved shadows on curved surfaces", SIGGRAPH 1978). Introduced in chapter 1.
 """
 

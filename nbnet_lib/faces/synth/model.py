@@ -118,7 +118,6 @@ def head_model() -> HeadModel:
         triangles=np.ascontiguousarray(triangles[:, [0, 2, 1]]),
         part=all_parts[solid],
         fine_triangles=np.ascontiguousarray(render_vertex[triangles]),
-        # Image y runs down, so a triangle that faces the camera turns clockwise there.
         screen_triangles=np.ascontiguousarray(render_vertex[triangles[:, [0, 2, 1]]]),
         mouth=inside & (all_parts[solid] == SKIN),
         fine_lashes=np.ascontiguousarray(

@@ -43,7 +43,10 @@ _NO_COVER = np.zeros((0, 0), np.float32)
 
 @dataclass
 class Buffers:
-    """What drawing fills, at ``SUPERSAMPLING`` times the picture's size; kept as ground truth."""
+    """What drawing fills; the ground truth is read off it.
+
+    P is ``SUPERSAMPLING`` times the picture's side.
+    """
 
     linear: np.ndarray  # float32 [P, P, 3]
     depth: np.ndarray  # float32 [P, P], decimetres towards the camera from the head's middle
@@ -52,7 +55,7 @@ class Buffers:
     hair: np.ndarray  # float32 [P, P] or [0, 0]: how much of the pixel is hair
     glasses: np.ndarray  # int32 [P, P], -1 where no frame is
     visor: np.ndarray  # int32 [P, P], -1 where no visor is
-    lenses: np.ndarray  # int32 [P, P]
+    lenses: np.ndarray  # int32 [P, P], -1 where no lens is
     camera: Camera
     landmarks: np.ndarray  # float32 [5, 3], pixels of the buffer, and depth
     surface: Surface

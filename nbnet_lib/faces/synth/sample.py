@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nbnet_lib.faces.synth.checks import check_number
 from nbnet_lib.faces.synth.dice import Dice
 from nbnet_lib.faces.synth.expressions import draw_expression
 from nbnet_lib.faces.synth.hair_styles import TIEABLE
@@ -29,7 +30,7 @@ class Sample:
     difficulty: float  # 0.25 .. 2
     yaw: float  # -40 .. 40, positive: the subject turns to the image's right
     pitch: float  # -20 .. 20
-    roll: float
+    roll: float  # -15 .. 15, positive: clockwise in the image
     expression: str  # one of `expressions.EXPRESSIONS`
     actions: dict[str, float]  # facial action -> strength in [0, 1]
     gaze: tuple[float, float]  # right, down, against the head; (-yaw, -pitch) meets the camera
@@ -66,11 +67,11 @@ class Sample:
     flush: float  # -1 pale .. 1 flushed
     shine: float  # 0.6 .. 1.5: factor of the skin's gloss
     defocus: float  # 0 .. 0.9: sigma in pixels at 112 px
-    motion_blur: float  # 0 .. 2.5: length in pixels at 112 px
+    motion_blur: float  # 0, or 1 .. 2.5: length in pixels at 112 px
     motion_angle: float  # degrees
     noise: float  # 0 .. 0.03: standard deviation, of full scale 1
-    jpeg_quality: int  # 0: not compressed; else 30 .. 95
-    vignette: float  # 0 .. 0.5: darkening of the corners
+    jpeg_quality: int  # 0: not compressed; else 45 .. 95
+    vignette: float  # 0 .. 0.44: darkening of the corners
     contrast: float  # factor around middle grey
     gamma: float
     saturation: float
@@ -146,11 +147,11 @@ def make_sample(identity: int, sample: int, difficulty: float = 1.0) -> Sample:
         difficulty: 0.25 (frontal, even light, at rest) to 2; a dial on the same random numbers.
 
     Raises:
-        NbnetError: ``difficulty`` out of range.
+        NbnetError: not whole numbers from 0 up, or ``difficulty`` out of range.
     """
     d = check_difficulty(difficulty)
-    person = make_identity(identity, d)
-    dice = Dice([11, int(identity), int(sample)])
+    person, sample = make_identity(identity, d), check_number("sample", sample)
+    dice = Dice([11, person.identity, sample])
     yaw, pitch = dice.normal(0, 11 * d, -40, 40), dice.normal(0, 4.2 * d, -20, 20)
     roll = dice.normal(0, 3.5 * d, -15, 15)
     expression, actions = draw_expression(dice, d)
@@ -158,8 +159,8 @@ def make_sample(identity: int, sample: int, difficulty: float = 1.0) -> Sample:
     away = 9 if elsewhere else 1.8
     gaze = (-yaw + dice.normal(0, away), -pitch + dice.normal(0, 0.5 * away))
     return Sample(
-        identity=int(identity),
-        sample=int(sample),
+        identity=person.identity,
+        sample=sample,
         difficulty=d,
         yaw=yaw,
         pitch=pitch,

@@ -66,8 +66,8 @@ SCENES = {
 
 
 @dataclass(frozen=True)
-class Light:
-    """The light of one picture; the fields are those of `Sample`."""
+class DrawnLight:
+    """The light of one picture as it was drawn; the fields are those of `Sample`."""
 
     scene: str
     light_azimuth: float
@@ -88,7 +88,7 @@ def _between(dice: Dice, span: Range, difficulty: float) -> float:
     return middle + half * min(difficulty, 1.3) * dice.uniform(-1, 1)
 
 
-def draw_light(dice: Dice, difficulty: float, melanin: float) -> Light:
+def draw_light(dice: Dice, difficulty: float, melanin: float) -> DrawnLight:
     """Draw scene, lights, white balance and an exposure that fits the scene and the skin.
 
     Args:
@@ -110,7 +110,7 @@ def draw_light(dice: Dice, difficulty: float, melanin: float) -> Light:
     # What an exposure meter would read off the face, so that no scene clips or greys out.
     facing = math.cos(math.radians(azimuth)) * math.cos(math.radians(elevation))
     metered = 0.75 * fill + 0.75 * key * (0.35 + 0.65 * max(0.0, facing))
-    return Light(
+    return DrawnLight(
         scene=name,
         light_azimuth=azimuth,
         light_elevation=elevation,

@@ -15,7 +15,7 @@ from nbnet_lib.faces.synth.raster import compiled, smoothstep
 
 
 class Surface(NamedTuple):
-    """What is drawn: see `rasterise` and `receive` for the first six."""
+    """What is drawn: see `raster.rasterise`, and `light.receive` for ``vertex``."""
 
     triangle_of: np.ndarray  # int32 [H, W]
     weights: np.ndarray  # float32 [H, W, 2]

@@ -2,8 +2,8 @@
 
 An axis is a signed MakeHuman target ("nose wider"). Independent axes that all reach far out make
 caricatures, so axes that go together in people share *factors* (a wide face has a wide nose), and
-twelve distances that anthropometry measures on heads are kept within two and a half standard
-deviations. Introduced in chapter 1.
+fourteen distances that anthropometry measures on heads are kept within about two and a half
+standard deviations. Introduced in chapter 1.
 
 Spreads of distances: L. G. Farkas, "Anthropometry of the Head and Face", 1994, rounded.
 """
@@ -105,7 +105,7 @@ _OFFSETS = {
 }  # fmt: skip
 # Distances on the mean head: two points (x, y, z), the direction measured in, the standard
 # deviation among people of one sex and ancestry; all in decimetres.
-_EYE, _CHIN, _STOMION = (0.308, 7.284, 1.39), (0, 6.165, 1.32), (0, 6.60, 1.55)
+_CHIN, _STOMION = (0, 6.165, 1.32), (0, 6.60, 1.55)
 _SELLION, _SUBNASALE = (0, 7.29, 1.51), (0, 6.78, 1.56)
 _DISTANCES = (
     ((0, 7.284, 1.5), (0.45, 7.28, 1.25), 0, 0.024),  # middle to outer corner of an eye
@@ -123,7 +123,7 @@ _DISTANCES = (
     ((0, 6.50, 1.56), (0, 6.69, 1.60), 1, 0.026),  # height of both lips
     (_STOMION, _CHIN, 2, 0.035),  # how far the chin stands out
 )
-_LIMIT = 2.3  # standard deviations that distances keep within
+_LIMIT = 2.3  # standard deviations: beyond them a distance is pulled back, in a few steps
 
 
 @dataclass(frozen=True)
@@ -194,8 +194,8 @@ def draw_shape(normal: np.ndarray, spread: float) -> np.ndarray:
         spread: factor on the result; 1 is how people differ.
 
     Returns:
-        float64 [A] within -3 .. 3, near standard normal, correlated by the factors, with all
-        distances within limits.
+        float64 [A] within -3 .. 3, near standard normal, correlated by the factors, no
+        distance far beyond its limit.
     """
     axes = shape_axes()
     factors, own = normal[: len(axes.loadings), None], normal[len(axes.loadings) :]
