@@ -47,8 +47,8 @@ def test_an_error_ends_it():
     assert len(done) < 20
 
 
-def test_many_workers_are_processes_and_draw_the_same(monkeypatch):
-    monkeypatch.setattr(drawing, "MOST_THREADS", 1)
+def test_processes_draw_the_same(monkeypatch):
+    monkeypatch.setattr(drawing, "FEW", 0)
     try:
         faces = render_set(range(3), 1, 32, workers=2, cache=False, progress=False)
     finally:
@@ -60,7 +60,7 @@ def test_many_workers_are_processes_and_draw_the_same(monkeypatch):
 def test_processes_end_with_a_killed_parent():
     code = """
 from nbnet_lib.faces import drawing, render_set
-drawing.MOST_THREADS = 1
+drawing.FEW = 0
 render_set(range(100_000), 1, 32, workers=2, cache=False, progress=False)
 """
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)

@@ -16,8 +16,8 @@ from nbnet_lib.faces.synth.sample import Sample
 
 
 def _srgb_table() -> np.ndarray:
-    """Return the sRGB transfer curve (IEC 61966-2-1) at 4,097 points of [0, 1], float32."""
-    light = np.linspace(0, 1, 4097)
+    """Return the sRGB transfer curve (IEC 61966-2-1) at 2,049 points of [0, 1], float32."""
+    light = np.linspace(0, 1, 2049)
     curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
     return curve.astype(np.float32)
 
@@ -26,7 +26,7 @@ _SRGB = _srgb_table()
 
 
 @compiled
-def _tone(linear, gain, vignette, table, gamma, contrast, saturation):
+def _tone(linear, gain, vignette, table, contrast, saturation):
     """Expose, roll the highlights off and encode; float32 [H, W, 3] -> about [0, 1]."""
     height, width = linear.shape[:2]
     result = np.empty((height, width, 3), np.float32)
@@ -45,8 +45,6 @@ def _tone(linear, gain, vignette, table, gamma, contrast, saturation):
                 at = light * last
                 i = min(int(at), last - 1)
                 value = table[i] + (table[i + 1] - table[i]) * (at - i)
-                if gamma != 1:
-                    value = value**gamma
                 value = 0.46 + (value - 0.46) * contrast
                 result[row, column, c] = value
                 grey += value / 3
@@ -149,8 +147,7 @@ def develop(linear: np.ndarray, sample: Sample) -> np.ndarray:
         linear,
         gain,
         sample.vignette,
-        _SRGB,
-        sample.gamma,
+        _SRGB ** np.float32(sample.gamma),
         sample.contrast,
         sample.saturation,
     )

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from nbnet_lib.faces.synth.raster import compiled, rasterise
+from nbnet_lib.faces.synth.raster import compiled, rasterise_depth
 
 
 def fibonacci_sphere(n: int) -> np.ndarray:
@@ -75,8 +75,6 @@ def _accumulate(vertices, normals, triangles, directions, basis, side, extent, b
     n = vertices.shape[0]
     result = np.zeros((n, 9), np.float32)
     screen = np.zeros((n, 3), np.float32)
-    triangle_of = np.zeros((side, side), np.int32)
-    weights = np.zeros((side, side, 2), np.float32)
     depth = np.zeros((side, side), np.float32)
     for k in range(directions.shape[0]):
         dx, dy, dz = directions[k, 0], directions[k, 1], directions[k, 2]
@@ -84,7 +82,7 @@ def _accumulate(vertices, normals, triangles, directions, basis, side, extent, b
         if tested:
             _look_along(vertices, directions[k], side, extent, screen)
             depth[:] = -1e9
-            rasterise(screen, triangles, depth, triangle_of, weights)
+            rasterise_depth(screen, triangles, depth)
         for i in range(n):
             cosine = normals[i, 0] * dx + normals[i, 1] * dy + normals[i, 2] * dz
             if cosine <= 0:
@@ -141,9 +139,7 @@ def _hard_light(vertices, triangles, fine, normals, direction, side, extent):
     screen = np.zeros((vertices.shape[0], 3), np.float32)
     _look_along(vertices, direction, side, extent, screen)
     depth = np.full((side, side), -1e9, np.float32)
-    triangle_of = np.zeros((side, side), np.int32)
-    weights = np.zeros((side, side, 2), np.float32)
-    rasterise(screen, triangles, depth, triangle_of, weights)
+    rasterise_depth(screen, triangles, depth)
     points = np.zeros((fine.shape[0], 3), np.float32)
     _look_along(fine, direction, side, extent, points)
     result = np.zeros(fine.shape[0], np.float32)
@@ -181,7 +177,7 @@ def hard_light(vertices, triangles, fine, normals, direction) -> np.ndarray:
 
 @compiled
 def receive(transfer, coefficients, hard, hardness, normals, rotation, covered, place):
-    """Gather what shading needs per vertex, `Surface.vertex`: float32 [F, 15].
+    """Gather what shading needs per vertex, `Surface.vertex`: float32 [F, 16].
 
     Args:
         transfer: float32 [F, 9]; ``coefficients``: float32 [9, 4].
@@ -191,7 +187,7 @@ def receive(transfer, coefficients, hard, hardness, normals, rotation, covered, 
         covered: float32 [F, 2], from `wardrobe.cover`; ``place``: float32 [F, 6].
     """
     n = transfer.shape[0]
-    result = np.empty((n, 15), np.float32)
+    result = np.empty((n, 16), np.float32)  # the last number fills the row to a cache line
     for i in range(n):
         x, y, z = normals[i, 0], normals[i, 1], normals[i, 2]
         for j in range(3):
@@ -206,4 +202,5 @@ def receive(transfer, coefficients, hard, hardness, normals, rotation, covered, 
         result[i, 7], result[i, 8] = covered[i, 0], covered[i, 1]
         for j in range(6):
             result[i, 9 + j] = place[i, j]
+        result[i, 15] = 0
     return result

@@ -51,7 +51,7 @@ def vertex_light(
     light: Light,
     covered: np.ndarray,
 ) -> np.ndarray:
-    """Return `Surface.vertex`, float32 [F, 15], for a posed head.
+    """Return `Surface.vertex`, float32 [F, 16], for a posed head.
 
     Args:
         person: whose self-shadowing is used.

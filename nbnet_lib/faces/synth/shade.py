@@ -21,7 +21,7 @@ class Surface(NamedTuple):
     weights: np.ndarray  # float32 [H, W, 2]
     triangles: np.ndarray  # int32 [T, 3]
     part: np.ndarray  # int8 [T]: 0 skin, 1 eye, 2 teeth, 3 tongue
-    # float32 [F, 15], one row a vertex so that a pixel reads three places of memory: world normal,
+    # float32 [F, 16], one row a vertex so that a pixel reads three places of memory: world normal,
     # ambient RGB, key; under headwear, under shirt or scarf; x, y, z on the mean head, texture u,
     # v, inside the mouth.
     vertex: np.ndarray
@@ -95,19 +95,22 @@ def pack_skin(base):
     Shading waits for memory more than for arithmetic. Slopes are kept in [-1, 1], gloss in [0, 2].
     """
     rows, columns = base.shape[:2]
-    result = np.zeros((rows, columns, 8), np.uint16)
-    top = np.float32(65535)
-    half = np.float32(0.5)
+    result = np.empty((rows, columns, 8), np.uint16)
+    top, half, one = np.float32(65535), np.float32(0.5), np.float32(1)
+    zero = np.float32(0)
     for row in range(rows):
         for column in range(columns):
-            for k in range(7):
-                value = base[row, column, k]
-                if k == 3:
-                    value = half * value
-                elif k == 4 or k == 5:
-                    value = half + half * value
-                value = min(np.float32(1), max(np.float32(0), value))
+            for k in range(3):
+                value = min(one, max(zero, base[row, column, k]))
                 result[row, column, k] = np.uint16(value * top + half)
+            value = min(one, max(zero, half * base[row, column, 3]))
+            result[row, column, 3] = np.uint16(value * top + half)
+            for k in range(4, 6):
+                value = min(one, max(zero, half + half * base[row, column, k]))
+                result[row, column, k] = np.uint16(value * top + half)
+            value = min(one, max(zero, base[row, column, 6]))
+            result[row, column, 6] = np.uint16(value * top + half)
+            result[row, column, 7] = 0
     return result
 
 
