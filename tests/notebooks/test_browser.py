@@ -155,7 +155,7 @@ def test_a_reader_opens_chapter_01_and_runs_all_cells(chromium, lab, tmp_path):
 
             sliders = page.locator(".jp-OutputArea .widget-slider")
             sliders.first.wait_for()
-            assert sliders.count() == 4
+            assert sliders.count() == 17  # 13 of the face, 4 of the pair
             sliders.first.scroll_into_view_if_needed()
             view = pictures.filter(visible=True)
             before = [view.nth(i).get_attribute("src") for i in range(view.count())]
