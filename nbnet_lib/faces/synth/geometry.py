@@ -15,7 +15,7 @@ from nbnet_lib.faces.synth.glasses import Solid, build_glasses, build_visor
 from nbnet_lib.faces.synth.hair import Strands, grow_beard, grow_hair
 from nbnet_lib.faces.synth.identity import Identity
 from nbnet_lib.faces.synth.light import light_transfer
-from nbnet_lib.faces.synth.model import AXIS_Z, EYE_CENTRE, head_model
+from nbnet_lib.faces.synth.model import AXIS_Z, EYE_CENTRE, fine_mask, head_model
 from nbnet_lib.faces.synth.raster import compiled, vertex_normals, weighted_rows
 from nbnet_lib.faces.synth.sample import Sample
 from nbnet_lib.faces.synth.shade import pack_skin
@@ -60,12 +60,12 @@ def coarse_triangles() -> np.ndarray:
 
 @lru_cache(1)
 def place() -> tuple[np.ndarray, np.ndarray]:
-    """Return where fine vertices sit: `Surface.place`, float32 [F, 6], and its [F, 3] positions."""
+    """Return what `Surface.vertex` says of places, float32 [F, 6], and the positions [F, 3]."""
     model = head_model()
     places = np.zeros((model.subdivide.shape[0], 6), np.float32)
     places[model.render_vertex, :3] = model.mean_fine
     places[model.render_vertex, 3:5] = vertex_texels() / np.array([WIDTH, HEIGHT], np.float32)
-    np.maximum.at(places[:, 5], model.render_vertex, model.masks["inside_mouth"])
+    places[:, 5] = fine_mask("inside_mouth")
     return places, np.ascontiguousarray(places[:, :3])
 
 

@@ -159,6 +159,19 @@ def build_visor(eye: np.ndarray, front: float, width: float) -> Solid:
 
 
 @compiled
+def _normal_at(triangle, weights, normals):
+    """Return the unit normal at barycentric ``weights`` of a triangle's corners."""
+    a, b, c = triangle[0], triangle[1], triangle[2]
+    wa, wb = weights[0], weights[1]
+    wc = 1 - wa - wb
+    nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
+    ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
+    nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
+    scale = 1 / (math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9)
+    return nx * scale, ny * scale, nz * scale
+
+
+@compiled
 def shade_solid(image, triangle_of, weights, triangles, normals, color, shine, light):
     """Write linear RGB where a triangle is visible; arguments as in `shade_pixels`."""
     for row in range(triangle_of.shape[0]):
@@ -166,14 +179,7 @@ def shade_solid(image, triangle_of, weights, triangles, normals, color, shine, l
             t = triangle_of[row, column]
             if t < 0:
                 continue
-            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            wa, wb = weights[row, column, 0], weights[row, column, 1]
-            wc = 1 - wa - wb
-            nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
-            ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
-            nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
-            scale = 1 / (math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9)
-            nx, ny, nz = nx * scale, ny * scale, nz * scale
+            nx, ny, nz = _normal_at(triangles[t], weights[row, column], normals)
             key = max(0.0, nx * light.key[0] + ny * light.key[1] + nz * light.key[2])
             across = max(0.0, nx * light.half[0] + ny * light.half[1] + nz * light.half[2])
             spot = across**32 * shine * light.key_strength
@@ -191,16 +197,10 @@ def tint_lens(image, triangle_of, weights, triangles, normals, tint, opacity, li
             t = triangle_of[row, column]
             if t < 0:
                 continue
-            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            wa, wb = weights[row, column, 0], weights[row, column, 1]
-            wc = 1 - wa - wb
-            nx = wa * normals[a, 0] + wb * normals[b, 0] + wc * normals[c, 0]
-            ny = wa * normals[a, 1] + wb * normals[b, 1] + wc * normals[c, 1]
-            nz = wa * normals[a, 2] + wb * normals[b, 2] + wc * normals[c, 2]
-            scale = 1 / (math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9)
-            across = (nx * light.half[0] + ny * light.half[1] + nz * light.half[2]) * scale
+            nx, ny, nz = _normal_at(triangles[t], weights[row, column], normals)
+            across = nx * light.half[0] + ny * light.half[1] + nz * light.half[2]
             glare = 0.15 * max(0.0, across) ** 128 * light.key_strength
-            sky = 0.003 + 0.01 * max(0.0, ny * scale)
+            sky = 0.003 + 0.01 * max(0.0, ny)
             for k in range(3):
                 old = image[row, column, k]
                 mirrored = glare * light.key_rgb[k] + sky * light.fill[k]

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from nbnet_lib.faces.synth.raster import compiled, rasterise_depth
+from nbnet_lib.faces.synth.raster import compiled, rasterise
 
 
 def fibonacci_sphere(n: int) -> np.ndarray:
@@ -76,13 +76,14 @@ def _accumulate(vertices, normals, triangles, directions, basis, side, extent, b
     result = np.zeros((n, 9), np.float32)
     screen = np.zeros((n, 3), np.float32)
     depth = np.zeros((side, side), np.float32)
+    nameless, weightless = np.zeros((0, 0), np.int32), np.zeros((0, 0, 2), np.float32)
     for k in range(directions.shape[0]):
         dx, dy, dz = directions[k, 0], directions[k, 1], directions[k, 2]
         tested = dz > behind
         if tested:
             _look_along(vertices, directions[k], side, extent, screen)
             depth[:] = -1e9
-            rasterise_depth(screen, triangles, depth)
+            rasterise(screen, triangles, depth, nameless, weightless)
         for i in range(n):
             cosine = normals[i, 0] * dx + normals[i, 1] * dy + normals[i, 2] * dz
             if cosine <= 0:
@@ -139,7 +140,8 @@ def _hard_light(vertices, triangles, fine, normals, direction, side, extent):
     screen = np.zeros((vertices.shape[0], 3), np.float32)
     _look_along(vertices, direction, side, extent, screen)
     depth = np.full((side, side), -1e9, np.float32)
-    rasterise_depth(screen, triangles, depth)
+    nameless, weightless = np.zeros((0, 0), np.int32), np.zeros((0, 0, 2), np.float32)
+    rasterise(screen, triangles, depth, nameless, weightless)
     points = np.zeros((fine.shape[0], 3), np.float32)
     _look_along(fine, direction, side, extent, points)
     result = np.zeros(fine.shape[0], np.float32)

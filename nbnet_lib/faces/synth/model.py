@@ -133,3 +133,12 @@ def head_model() -> HeadModel:
         mouth_right=nearest(-0.255, 6.64, 1.38),
         mouth_left=nearest(0.255, 6.64, 1.38),
     )
+
+
+@lru_cache(4)
+def fine_mask(name: str) -> np.ndarray:
+    """Return ``HeadModel.masks[name]`` at the fine vertices, float32 [F] in [0, 1]."""
+    model = head_model()
+    result = np.zeros(model.subdivide.shape[0], np.float32)
+    np.maximum.at(result, model.render_vertex, model.masks[name])
+    return result

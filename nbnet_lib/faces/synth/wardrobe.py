@@ -7,11 +7,10 @@ identity; covered vertices are pushed outwards by its thickness. Introduced in c
 from __future__ import annotations
 
 import math
-from functools import lru_cache
 
 import numpy as np
 
-from nbnet_lib.faces.synth.model import head_model
+from nbnet_lib.faces.synth.model import fine_mask
 from nbnet_lib.faces.synth.raster import compiled, smoothstep
 from nbnet_lib.faces.synth.sample import Sample
 
@@ -30,9 +29,9 @@ def _wrap(mean, headwear, plane, neckline, scarf):
     for i in range(mean.shape[0]):
         x, y, z = mean[i, 0], mean[i, 1], mean[i, 2]
         head = -1.0
-        if headwear == 1 or headwear == 2:
+        if headwear == BEANIE or headwear == CAP:
             head = plane[0] * x + plane[1] * y + plane[2] * z + plane[3]
-        elif headwear == 3:
+        elif headwear == HOOD:
             dx, dy = x / 0.66, (y - 7.03) / 0.84
             head = 0.7 * (math.sqrt(dx * dx + dy * dy) - 1)
             if z < 0.62:
@@ -49,14 +48,14 @@ def _thicken(vertices, normals, covered, mean, ears, headwear, scarf, seed):
     phase = 0.001 * (seed % 6283)
     for i in range(vertices.shape[0]):
         head, body = covered[i, 0], covered[i, 1]
-        if headwear == 3 and ears[i] > 0:  # cloth presses the ears to the head
+        if headwear == HOOD and ears[i] > 0:  # cloth presses the ears to the head
             vertices[i, 0] *= 1 - 0.24 * ears[i]
         thickness = 0.0
         if head > 0:
             thickness = smoothstep(0.0, 0.05, head)
-            if headwear == 1:  # a knitted brim, folded over
+            if headwear == BEANIE:  # a knitted brim, folded over
                 thickness *= 0.11 - 0.035 * smoothstep(0.24, 0.27, head)
-            elif headwear == 2:
+            elif headwear == CAP:
                 thickness *= 0.075
             else:
                 fold = math.sin(9 * mean[i, 1] + 4 * mean[i, 0] + phase)
@@ -67,15 +66,6 @@ def _thicken(vertices, normals, covered, mean, ears, headwear, scarf, seed):
         if thickness > 0:
             for c in range(3):
                 vertices[i, c] += thickness * normals[i, c]
-
-
-@lru_cache(1)
-def _ears() -> np.ndarray:
-    """Return how much each fine vertex belongs to an ear, float32 [F] in [0, 1]."""
-    model = head_model()
-    result = np.zeros(model.subdivide.shape[0], np.float32)
-    np.maximum.at(result, model.render_vertex, model.masks["ears"])
-    return result
 
 
 def cover(sample: Sample, mean: np.ndarray) -> np.ndarray:
@@ -99,7 +89,14 @@ def thicken(
     if headwear == NONE and not sample.scarf:
         return False
     _thicken(
-        vertices, normals, covered, mean, _ears(), headwear, sample.scarf, sample.background_seed
+        vertices,
+        normals,
+        covered,
+        mean,
+        fine_mask("ears"),
+        headwear,
+        sample.scarf,
+        sample.background_seed,
     )
     return True
 
