@@ -1,7 +1,6 @@
 """SynthFaces and the blocks on disk: whole or not there, shared, found when damaged, small."""
 
 import errno
-import math
 import os
 import pickle
 import signal
@@ -24,21 +23,6 @@ SIZE = 32
 
 def faces(folder, identities=range(12), samples=1, **options) -> SynthFaces:
     return SynthFaces(identities, samples, SIZE, cache=folder, progress=False, **options)
-
-
-@pytest.fixture
-def count(monkeypatch):
-    """Draw flat pictures, at once, and list whom."""
-    drawn: list[int] = []
-
-    def draw(recipe, identity):
-        drawn.append(identity)
-        return np.full(recipe.shape, identity % 251, np.uint8)
-
-    monkeypatch.setattr(drawing.Recipe, "draw", draw)
-    monkeypatch.setattr(drawing, "FEW", 10**9)  # threads only: processes would not see this
-    monkeypatch.setattr(drawing, "_processes_used", -math.inf)
-    return drawn
 
 
 def block_files(folder):

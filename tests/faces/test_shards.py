@@ -25,19 +25,6 @@ def shards(folder, people=PEOPLE, **options):
     return write_shards(people, folder=folder, **options)
 
 
-@pytest.fixture
-def count(monkeypatch):
-    """Draw flat pictures, at once, and list whom."""
-    drawn: list[int] = []
-
-    def draw(recipe, identity):
-        drawn.append(identity)
-        return np.full(recipe.shape, identity % 251, np.uint8)
-
-    monkeypatch.setattr(drawing.Recipe, "draw", draw)
-    return drawn
-
-
 def names(folder):
     return sorted(p.name for p in folder.iterdir() if p.name != ".lock")
 
