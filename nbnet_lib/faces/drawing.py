@@ -1,10 +1,10 @@
 """Drawing many faces on all cores: what is drawn (`Recipe`), and how it is shared out.
 
 The first people are drawn by threads, which start at once; who wants more gets processes, which
-need a second or two to start and are faster from then on. Measured on two idle cores, pictures per
-second at 64, 112 and 160 px: threads 135, 88 and 59, processes 174, 115 and 76. (The compiled
-kernels let go of the interpreter's lock, but what is between them needs it, and threads also share
-one heap.) The processes end with their parent, however it ends. Each core gets one worker, and
+need a second or two to start and are faster from then on. Measured on two idle cores minutes apart,
+pictures per second at 64, 112 and 160 px: threads 150, 105 and 76, processes 178, 124 and 82. (The
+compiled kernels let go of the interpreter's lock, but what is between them needs it, and threads
+also share one heap.) The processes end with their parent, however it ends. Each core gets one worker, and
 torch's own threads are left alone.
 """
 
