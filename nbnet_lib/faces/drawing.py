@@ -4,8 +4,8 @@ The first people are drawn by threads, which start at once; who wants more gets 
 need a second or two to start and are faster from then on. Measured on two idle cores minutes apart,
 pictures per second at 64, 112 and 160 px: threads 150, 105 and 76, processes 178, 124 and 82. (The
 compiled kernels let go of the interpreter's lock, but what is between them needs it, and threads
-also share one heap.) The processes end with their parent, however it ends. Each core gets one worker, and
-torch's own threads are left alone.
+also share one heap.) The processes end with their parent, however it ends. Each core gets one
+worker, and torch's own threads are left alone.
 """
 
 from __future__ import annotations
