@@ -1,7 +1,20 @@
-"""Verification measured: thresholds, TAR at FAR, ROC, EER and d' (chapter 2).
+"""Verification measured: thresholds, TAR at FAR, ROC, DET, EER, AUC and d' (chapter 2).
 
-A comparison is accepted when its score is *above* the threshold. FAR is the share of impostor
-comparisons accepted, TAR the share of genuine ones.
+A comparison is accepted when its score is *above* the threshold; one exactly at it is refused. FAR
+is the share of impostor comparisons accepted, TAR the share of genuine ones. The field has other
+names for them:
+
+- FMR, false match rate, for FAR; TMR, true match rate, or GAR, for TAR;
+- FNMR, false non-match rate, or FRR, false rejection rate, for 1 - TAR.
+
+ISO/IEC 19795-1 keeps them apart: FMR and FNMR are errors of the comparison alone, FAR and FRR those
+of a transaction, which also fails when no template can be made of a picture. With a failure to
+acquire rate FTA and one attempt, FAR = FMR (1 - FTA) and FRR = FTA + FNMR (1 - FTA). Here every
+picture gives a template, so the two are one number. Who has failures enters them with the score
+-inf, which no threshold accepts: then these functions return FAR and 1 - FRR.
+
+`Scores` are float arrays, +-inf allowed and NaN refused, or a `ScoreHistogram`, whose scores all
+count as the upper edge of their bin (see there).
 """
 
 from __future__ import annotations
@@ -12,16 +25,21 @@ import warnings
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.histogram import ScoreHistogram
+
+Scores = np.ndarray | ScoreHistogram
 
 
 def as_scores(scores: np.ndarray, what: str) -> np.ndarray:
     """Return a one-dimensional float array.
 
     Raises:
-        NbnetError: empty, not one-dimensional, or with NaN in it.
+        NbnetError: empty, not one-dimensional, not numbers, or with NaN in it.
     """
     array = np.asarray(scores)
     if not np.issubdtype(array.dtype, np.floating):
+        if array.dtype.kind not in "iub":
+            raise NbnetError(f"{what} scores are {array.dtype}: give real numbers")
         array = array.astype(np.float64)
     if array.ndim != 1 or not len(array):
         raise NbnetError(f"{what} scores have shape {array.shape}: give a list of at least one")
@@ -30,11 +48,32 @@ def as_scores(scores: np.ndarray, what: str) -> np.ndarray:
     return array
 
 
-def threshold_at_far(impostor: np.ndarray, far: float) -> float:
+class _Steps:
+    """Distinct values of scores, rising, and how many scores lie above each."""
+
+    def __init__(self, scores: Scores, what: str) -> None:
+        if isinstance(scores, ScoreHistogram):
+            if not scores.total:
+                raise NbnetError(f"the histogram of {what} scores is empty: add at least one")
+            self.values = scores.thresholds()
+            self.counts = scores.counts[scores.counts > 0]
+        else:
+            self.values, self.counts = np.unique(as_scores(scores, what), return_counts=True)
+        self._above = np.append(np.cumsum(self.counts[::-1])[::-1], 0)
+        self.total = int(self._above[0])
+
+    def share_above(self, thresholds: np.ndarray) -> np.ndarray:
+        """Return the share of scores above each threshold, float64."""
+        return self._above[np.searchsorted(self.values, thresholds, side="right")] / self.total
+
+
+def threshold_at_far(impostor: Scores, far: float) -> float:
     """Return the lowest impostor score at which at most ``far`` of the impostors are accepted.
 
     With k = floor(far * n) false acceptances allowed among n impostors, the threshold is the
     (k + 1)-th largest score: at most k lie above it, and an impostor exactly at it is refused.
+    Scores that tie with it are refused together, so the FAR reached may be lower than ``far``. From
+    a `ScoreHistogram` the threshold is an edge of its grid: less than one step higher.
 
     Warns:
         UserWarning: n is too small for this FAR (far * n < 1); the largest impostor score is
@@ -43,11 +82,15 @@ def threshold_at_far(impostor: np.ndarray, far: float) -> float:
     Raises:
         NbnetError: no scores, NaN, or a FAR outside (0, 1).
     """
-    scores = as_scores(impostor, "impostor")
+    scores = (
+        _Steps(impostor, "impostor")
+        if isinstance(impostor, ScoreHistogram)
+        else as_scores(impostor, "impostor")
+    )
     if not 0 < far < 1:
         raise NbnetError(f"far={far} must lie between 0 and 1 (0.001 means 0.1 %)")
-    n = len(scores)
-    k = math.floor(far * n + 1e-9)  # 0.29 * 100 is 28.999999999999996 in floating point
+    n = scores.total if isinstance(scores, _Steps) else len(scores)
+    k = min(math.floor(far * n + 1e-9), n - 1)  # 0.29 * 100 is 28.999999999999996 in floating point
     if k < 1:
         warnings.warn(
             f"{n} impostor comparisons cannot show a FAR of {far:g}: at least "
@@ -55,48 +98,146 @@ def threshold_at_far(impostor: np.ndarray, far: float) -> float:
             UserWarning,
             stacklevel=2,
         )
+    if isinstance(scores, _Steps):
+        at_or_below = np.cumsum(scores.counts)
+        return float(scores.values[np.searchsorted(at_or_below, n - k)])
     return float(np.partition(scores, n - 1 - k)[n - 1 - k])
 
 
-def tar_at(genuine: np.ndarray, threshold: float) -> float:
-    """Return the share of scores above the threshold (FAR, if impostor scores are given)."""
-    return float((as_scores(genuine, "genuine") > threshold).mean())
+def tar_at(genuine: Scores, threshold: float) -> float:
+    """Return the share of genuine scores above the threshold, 0 to 1 (TAR, TMR, GAR).
+
+    Raises:
+        NbnetError: no scores, or NaN among them or as the threshold.
+    """
+    return _accepted(genuine, threshold, "genuine")
 
 
-def roc(genuine: np.ndarray, impostor: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def far_at(impostor: Scores, threshold: float) -> float:
+    """Return the share of impostor scores above the threshold, 0 to 1 (FAR, FMR).
+
+    Raises:
+        NbnetError: no scores, or NaN among them or as the threshold.
+    """
+    return _accepted(impostor, threshold, "impostor")
+
+
+def _accepted(scores: Scores, threshold: float, what: str) -> float:
+    if math.isnan(threshold):
+        raise NbnetError("the threshold is NaN: give a number, such as threshold_at_far returns")
+    if isinstance(scores, ScoreHistogram):
+        return float(_Steps(scores, what).share_above(np.array([threshold]))[0])
+    # As a float64 array element: a Python float would be rounded to the type of float32 scores.
+    return float((as_scores(scores, what) > np.float64(threshold)).mean())
+
+
+def accuracy_threshold(genuine: Scores, impostor: Scores) -> float:
+    """Return the threshold with the most right decisions, genuine and impostor counted alike.
+
+    As LFW's view 2 chooses it on nine folds for the tenth. It is one of the scores, or -inf; of
+    several that do equally well the highest, which accepts the fewest impostors.
+
+    Raises:
+        NbnetError: no scores of one kind, or NaN.
+    """
+    far, tar, thresholds = roc(genuine, impostor)
+    n, m = _Steps(genuine, "genuine").total, _Steps(impostor, "impostor").total
+    right = np.rint(tar * n) + np.rint((1 - far) * m)  # whole numbers: equal ones must be equal
+    return float(thresholds[np.argmax(right)])
+
+
+def roc(genuine: Scores, impostor: Scores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return (far, tar, thresholds), one point per distinct score, from (0, 0) to (1, 1).
 
-    The thresholds fall; the last is -inf, where everything is accepted.
+    The thresholds fall; the last is -inf, where everything is accepted. Scores of -inf are not, and
+    with them the curve ends before (1, 1).
+
+    Raises:
+        NbnetError: no scores of one kind, or NaN.
     """
-    genuine, impostor = as_scores(genuine, "genuine"), as_scores(impostor, "impostor")
-    thresholds = np.append(np.unique(np.concatenate([genuine, impostor]))[::-1], -np.inf)
-    far = _share_above(impostor, thresholds)
-    tar = _share_above(genuine, thresholds)
+    points = _Steps(genuine, "genuine"), _Steps(impostor, "impostor")
+    values = np.unique(np.concatenate([p.values.astype(np.float64) for p in points]))[::-1]
+    thresholds = values if values[-1] == -np.inf else np.append(values, -np.inf)
+    tar, far = (p.share_above(thresholds) for p in points)
     return far, tar, thresholds
 
 
-def _share_above(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    return 1 - np.searchsorted(np.sort(scores), thresholds, side="right") / len(scores)
+def det(genuine: Scores, impostor: Scores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (fmr, fnmr, thresholds): the ROC's points as two errors, for a DET plot.
+
+    Raises:
+        NbnetError: no scores of one kind, or NaN.
+    """
+    far, tar, thresholds = roc(genuine, impostor)
+    return far, 1 - tar, thresholds
 
 
-def eer(genuine: np.ndarray, impostor: np.ndarray) -> float:
+def eer(genuine: Scores, impostor: Scores) -> float:
     """Return the equal error rate: where FAR meets the false refusal rate 1 - TAR.
 
     The ROC has steps; between the two points around the crossing it is taken as a straight line.
+    (The convention of FVC2000, which `pyeer` follows, instead takes the mean of FMR and FNMR at
+    the better of the two points. Both lie between the errors at these points.)
+
+    Raises:
+        NbnetError: no scores of one kind, NaN, or so many scores of -inf that the errors never
+            meet.
     """
     far, tar, _ = roc(genuine, impostor)
     gap = far - (1 - tar)  # rises from -1 to 1
     after = int(np.argmax(gap >= 0))
+    if gap[after] < 0:
+        raise NbnetError(
+            f"{1 - tar[-1]:.0%} of the genuine and {1 - far[-1]:.0%} of the impostor scores are "
+            "-inf, so FAR stays below the false refusal rate: there is no equal error rate"
+        )
     before = after - 1  # gap[0] is -1, so after >= 1
     share = -gap[before] / (gap[after] - gap[before])
     return float(far[before] + share * (far[after] - far[before]))
 
 
-def d_prime(genuine: np.ndarray, impostor: np.ndarray) -> float:
-    """Return d' = (mean genuine - mean impostor) / sqrt of the mean of the two variances."""
-    genuine = as_scores(genuine, "genuine").astype(np.float64)
-    impostor = as_scores(impostor, "impostor").astype(np.float64)
-    spread = math.sqrt((genuine.var() + impostor.var()) / 2)
+def auc(genuine: Scores, impostor: Scores) -> float:
+    """Return the area under the ROC: how often a genuine score exceeds an impostor one, 0 to 1.
+
+    The Mann-Whitney statistic over all pairs of a genuine and an impostor score; ties count one
+    half, also those of -inf with -inf.
+
+    Raises:
+        NbnetError: no scores of one kind, or NaN.
+    """
+    mated, other = _Steps(genuine, "genuine"), _Steps(impostor, "impostor")
+    below = np.concatenate([[0], np.cumsum(other.counts, dtype=np.float64)])
+    left = below[np.searchsorted(other.values, mated.values, side="left")]
+    right = below[np.searchsorted(other.values, mated.values, side="right")]
+    return float(mated.counts @ (left + right) / 2 / mated.total / other.total)
+
+
+def d_prime(genuine: Scores, impostor: Scores) -> float:
+    """Return d' = (mean genuine - mean impostor) / sqrt of the mean of the two variances.
+
+    Raises:
+        NbnetError: no scores of one kind, NaN, infinity, or no spread at all.
+    """
+    (mean, variance), (other_mean, other_variance) = (
+        _moments(genuine, "genuine"),
+        _moments(impostor, "impostor"),
+    )
+    spread = math.sqrt((variance + other_variance) / 2)
     if spread == 0:
         raise NbnetError("all scores of each kind are equal: d' is not defined without spread")
-    return float((genuine.mean() - impostor.mean()) / spread)
+    return (mean - other_mean) / spread
+
+
+def _moments(scores: Scores, what: str) -> tuple[float, float]:
+    """Return mean and variance."""
+    if isinstance(scores, ScoreHistogram):
+        steps = _Steps(scores, what)
+        mean = float(np.average(steps.values, weights=steps.counts))
+        return mean, float(np.average((steps.values - mean) ** 2, weights=steps.counts))
+    values = as_scores(scores, what).astype(np.float64)
+    if not np.isfinite(values).all():
+        bad = int(np.isfinite(values).argmin())
+        raise NbnetError(
+            f"{what} score {bad} is {values[bad]:g}: d' is defined for finite scores only"
+        )
+    return float(values.mean()), float(values.var())

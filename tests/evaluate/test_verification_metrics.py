@@ -1,13 +1,26 @@
 """Thresholds, rates and curves against scikit-learn and against small cases worked by hand."""
 
+import math
 import warnings
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate import d_prime, eer, genuine_impostor, roc, tar_at, threshold_at_far
+from nbnet_lib.evaluate.scores import genuine_impostor
+from nbnet_lib.evaluate.verification import (
+    accuracy_threshold,
+    auc,
+    d_prime,
+    det,
+    eer,
+    far_at,
+    roc,
+    tar_at,
+    threshold_at_far,
+)
 
 
 def draw(seed, tied):
@@ -64,6 +77,10 @@ def test_threshold_by_hand(far, threshold, accepted):
     assert (impostor > threshold).sum() == accepted
 
 
+def test_a_far_near_one_accepts_all_but_the_lowest():
+    assert threshold_at_far(np.array([0.3, 0.1, 0.2]), np.nextafter(1.0, 0.0)) == 0.1
+
+
 def test_a_score_at_the_threshold_is_refused():
     assert tar_at(np.array([0.4, 0.5, 0.6]), 0.5) == pytest.approx(1 / 3)
 
@@ -99,6 +116,89 @@ def test_d_prime():
         d_prime(np.ones(3), np.zeros(3))
 
 
+@pytest.mark.parametrize("distance", [0.5, 2.0, 3.5])
+def test_gaussian_scores_have_closed_forms(distance):
+    """Impostors N(0, 1), genuine N(a, 1), as evenly spaced quantiles instead of draws."""
+    normal, n = NormalDist(), 20001
+    impostor = np.array([normal.inv_cdf((i + 0.5) / n) for i in range(n)])
+    genuine = impostor + distance
+    for far in (0.1, 0.01, 0.001):
+        threshold = threshold_at_far(impostor, far)
+        assert threshold == pytest.approx(normal.inv_cdf(1 - far), abs=0.02)
+        expected = 1 - normal.cdf(normal.inv_cdf(1 - far) - distance)
+        assert tar_at(genuine, threshold) == pytest.approx(expected, abs=0.005)
+    assert eer(genuine, impostor) == pytest.approx(normal.cdf(-distance / 2), abs=1e-4)
+    assert auc(genuine, impostor) == pytest.approx(normal.cdf(distance / math.sqrt(2)), abs=1e-4)
+    assert d_prime(genuine, impostor) == pytest.approx(distance, rel=1e-3)
+
+
+def test_auc_by_hand():
+    # Of six pairs the genuine score wins three, ties one.
+    assert auc(np.array([0.5, 0.3]), np.array([0.5, 0.4, 0.1])) == pytest.approx(3.5 / 6)
+    assert auc(np.array([1.0]), np.array([0.0])) == 1
+    assert auc(np.array([0.0]), np.array([1.0])) == 0
+    assert auc(np.full(5, 0.3), np.full(7, 0.3)) == 0.5
+
+
+def test_det_is_the_roc_as_errors():
+    genuine, impostor = draw(2, True)
+    far, tar, thresholds = roc(genuine, impostor)
+    fmr, fnmr, same = det(genuine, impostor)
+    np.testing.assert_array_equal(thresholds, same)
+    np.testing.assert_array_equal(far, fmr)
+    np.testing.assert_allclose(fnmr, [(genuine <= t).mean() for t in same], atol=1e-12)
+
+
+def test_far_at_counts_impostors_above():
+    assert far_at(np.array([0.1, 0.5, 0.7, 0.9]), 0.5) == 0.5
+    with pytest.raises(NbnetError, match="impostor scores have shape"):
+        far_at(np.array([]), 0.5)
+
+
+def test_failures_to_acquire_are_never_accepted():
+    """Scores of -inf: FAR = FMR (1 - FTA), and the curve ends where they begin."""
+    genuine = np.array([-np.inf, 0.4, 0.6, 0.8])
+    impostor = np.array([-np.inf, -np.inf, 0.1, 0.5])
+    assert tar_at(genuine, -np.inf) == 0.75 and far_at(impostor, -np.inf) == 0.5
+    far, tar, thresholds = roc(genuine, impostor)
+    assert (far[-1], tar[-1], thresholds[-1]) == (0.5, 0.75, -np.inf)
+    assert (np.diff(thresholds) < 0).all()
+    assert threshold_at_far(impostor, 0.25) == 0.1
+    assert threshold_at_far(impostor, 0.5) == -np.inf
+    assert eer(genuine, impostor) == pytest.approx(0.25)
+    with pytest.raises(NbnetError, match="75% of the genuine and 50% of the impostor scores are"):
+        eer(np.array([-np.inf, -np.inf, -np.inf, 0.4]), impostor)
+
+
+def test_a_score_of_plus_infinity_is_accepted_unless_it_is_the_threshold():
+    impostor = np.array([np.inf, 0.1, 0.2, 0.3])
+    assert threshold_at_far(impostor, 0.25) == 0.3 and far_at(impostor, 0.3) == 0.25
+    with pytest.warns(UserWarning, match="cannot show"):
+        assert threshold_at_far(impostor, 0.1) == np.inf
+    assert tar_at(np.array([np.inf, 0.9]), np.inf) == 0
+    far, tar, thresholds = roc(np.array([0.9, np.inf]), impostor)
+    assert (thresholds[0], far[0], tar[0]) == (np.inf, 0, 0)
+    assert (far[-1], tar[-1]) == (1, 1)
+
+
+def test_a_threshold_between_two_float32_numbers_is_not_rounded():
+    score = np.array([0.5], np.float32)
+    assert tar_at(score, 0.5 - 1e-12) == 1  # rounded to float32 it would be 0.5, which refuses
+    assert tar_at(score, 0.5) == tar_at(score, 0.5 + 1e-12) == 0
+
+
+def test_accuracy_threshold_by_hand():
+    assert accuracy_threshold(np.array([0.6, 0.62, 0.7]), np.array([0.1, 0.3, 0.65])) == 0.3
+    # 0.2 and 0.5 each leave one wrong: the higher accepts fewer impostors.
+    assert accuracy_threshold(np.array([0.4, 0.8]), np.array([0.2, 0.5])) == 0.5
+    # Three of four right by accepting everybody.
+    assert accuracy_threshold(np.array([0.1, 0.2, 0.3]), np.array([0.9])) == -np.inf
+    genuine, impostor = draw(4, True)
+    best = accuracy_threshold(genuine, impostor)
+    right = {t: (genuine > t).sum() + (impostor <= t).sum() for t in [*genuine, *impostor]}
+    assert right[np.float32(best)] == max(right.values())
+
+
 def test_pairs_by_hand():
     templates = np.array([[1, 0], [0, 1], [0.6, 0.8], [-1, 0]], dtype=np.float32)
     genuine, impostor = genuine_impostor(templates, [5, 7, 5, 7])
@@ -125,6 +225,12 @@ def test_chunks_do_not_matter_and_lengths_are_made_one():
         (lambda: threshold_at_far(np.arange(9.0), 0), "between 0 and 1"),
         (lambda: threshold_at_far(np.arange(9.0), 1), "between 0 and 1"),
         (lambda: tar_at(np.array([]), 0.1), "genuine scores have shape"),
+        (lambda: tar_at(np.array([0.5]), np.nan), "threshold is NaN"),
+        (lambda: tar_at(np.array(["a"]), 0.1), "give real numbers"),
+        (lambda: tar_at(np.array([0.5j]), 0.1), "give real numbers"),
+        (lambda: auc(np.array([0.5]), np.array([np.nan])), "impostor score 0 is NaN"),
+        (lambda: eer(np.array([0.5]), np.array([])), "impostor scores have shape"),
+        (lambda: d_prime(np.array([0.5, -np.inf]), np.array([0.1])), "score 1 is -inf: d'"),
         (lambda: roc(np.array([np.nan]), np.array([0.1])), "genuine score 0 is NaN"),
         (lambda: genuine_impostor(np.eye(3), [1, 2]), "give one each"),
         (lambda: genuine_impostor(np.eye(3), [1.0, 2.0, 3.0]), "whole numbers"),

@@ -1,0 +1,172 @@
+"""Ranks, CMC and open-set DIR against a plain double loop and against cases worked by hand."""
+
+import numpy as np
+import pytest
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate import walk
+from nbnet_lib.evaluate.identification import Identification, search
+from nbnet_lib.evaluate.verification import far_at
+
+
+def at_angles(*degrees):
+    turned = np.radians(degrees)
+    return np.stack([np.cos(turned), np.sin(turned)], 1).astype(np.float32)
+
+
+def unit(rng, n, d=12):
+    x = rng.normal(size=(n, d))
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+def plain_search(probes, who, gallery, whose):
+    """The definition, person by person."""
+    rows = []
+    for probe, me in zip(probes, who, strict=True):
+        best = {p: max(gallery[whose == p] @ probe) for p in np.unique(whose)}
+        others = {p: score for p, score in best.items() if p != me}
+        mate = best.get(me, -np.inf)
+        rank = 1 + sum(s >= mate - 1e-7 for s in others.values()) if me in best else 0
+        top = me if rank == 1 else max(others, key=others.__getitem__)
+        rows.append((me in best, mate, rank, best[top], top))
+    return [np.array(column) for column in zip(*rows, strict=True)]
+
+
+@pytest.mark.parametrize("at_once", [1, 13, 2048])
+@pytest.mark.parametrize("sorted_gallery", [True, False])
+def test_search_is_the_double_loop(at_once, sorted_gallery, monkeypatch):
+    monkeypatch.setattr(walk, "PROBES_AT_ONCE", 9)
+    rng = np.random.default_rng(3)
+    whose = rng.integers(0, 40, 120) * 5 - 50
+    if sorted_gallery:
+        whose.sort()
+    who = rng.integers(0, 60, 70) * 5 - 50  # a third is not in the gallery
+    people = unit(rng, 60)
+    gallery = people[(whose + 50) // 5] + 0.8 * unit(rng, 120)
+    probes = people[(who + 50) // 5] + 1.2 * unit(rng, 70)
+    gallery /= np.linalg.norm(gallery, axis=1, keepdims=True)
+    probes /= np.linalg.norm(probes, axis=1, keepdims=True)
+    mated, mate, rank, top_score, top = plain_search(probes, who, gallery, whose)
+    assert 0 < mated.sum() < 70 and rank.max() > 2
+    found = search(probes, who, gallery, whose, at_once=at_once)
+    np.testing.assert_array_equal(found.mated, mated)
+    np.testing.assert_array_equal(found.rank, rank)
+    np.testing.assert_array_equal(found.top_identity, top)
+    np.testing.assert_allclose(found.mate_score, mate, atol=1e-6)
+    np.testing.assert_allclose(found.top_score, top_score, atol=1e-6)
+    assert found.rank.dtype == found.top_identity.dtype == np.int64
+    assert found.mate_score.dtype == found.top_score.dtype == np.float32
+
+
+def test_ranks_by_hand():
+    # Person 1 at 0 and 90 degrees, 2 at 20, 3 at 30 and 31, 4 at 180.
+    gallery, whose = at_angles(0, 90, 20, 30, 31, 180), [1, 1, 2, 3, 3, 4]
+    probes, who = at_angles(5, 22, 22, 22, 175, 60), [1, 2, 1, 4, 4, 9]
+    found = search(probes, who, gallery, whose)
+    # Persons, not pictures: 3 stands once before 1 although both of its pictures are nearer.
+    assert found.rank.tolist() == [1, 1, 3, 4, 1, 0]
+    assert found.top_identity.tolist() == [1, 2, 2, 2, 4, 3]
+    assert found.mated.tolist() == [True] * 5 + [False]
+    assert found.mate_score[5] == -np.inf
+    assert found.rank_rate(1) == 3 / 5
+    np.testing.assert_allclose(found.cmc(5), [3 / 5, 3 / 5, 4 / 5, 1, 1])
+    assert len(found) == 6
+
+
+def test_ties_count_against_the_system():
+    gallery, whose = at_angles(10, 10, 10, 80), [1, 2, 3, 4]
+    found = search(at_angles(10, 12, 80), [2, 3, 4], gallery, whose)
+    assert found.rank.tolist() == [3, 3, 1]  # one template under three names: nobody is found
+    assert found.top_identity[0] != 2
+    assert found.rank_rate(2) == 1 / 3
+    # A system that gives everybody one score finds nobody before the last rank.
+    same = np.ones((50, 8))
+    assert (search(same, np.arange(50), same, np.arange(50)).rank == 50).all()
+
+
+def test_a_tie_within_rounding_is_a_tie_wherever_it_stands_in_the_gallery():
+    rng = np.random.default_rng(0)
+    x = unit(rng, 501, d=61)
+    gallery = np.concatenate([x, x[::-1]])  # everybody once more under another name
+    whose = np.arange(1002)
+    probes = unit(rng, 200, d=61)
+    who = rng.integers(0, 501, 200)
+    found = search(probes, who, gallery, whose)
+    assert (found.rank % 2 == 0).all()  # pairs of names come together, so ours is second of its two
+
+
+def test_a_person_with_pictures_far_apart_in_the_gallery_counts_once():
+    gallery, whose = at_angles(10, 40, 11, 41, 12, 42), [7, 1, 7, 1, 7, 1]
+    found = search(at_angles(20), [1], gallery, whose, at_once=1)
+    assert found.rank.tolist() == [2]
+
+
+def test_open_set_by_hand():
+    scores = np.array([0.9, 0.8, 0.7, 0.6, 0.85, 0.5, 0.4, 0.3], np.float32)
+    mated = np.arange(8) < 4
+    rank = np.array([1, 1, 2, 1, 0, 0, 0, 0])
+    mate = np.where(mated, scores, -np.inf).astype(np.float32)
+    found = Identification(np.arange(8), mated, mate, rank, scores, np.arange(8))
+    # Of the four others one may pass: the threshold is the second highest of their top scores.
+    assert found.dir_at_far(0.25) == (3 / 4, 0.5)
+    assert found.dir_at_far(0.25, rank=2) == (1, 0.5)
+    with pytest.warns(UserWarning, match="4 impostor comparisons cannot show"):
+        assert found.dir_at_far(0.1) == (1 / 4, pytest.approx(0.85))
+    tied = scores.copy()
+    tied[5] = 0.6  # the mate at exactly the threshold is refused
+    found = Identification(np.arange(8), mated, mate, rank, tied, np.arange(8))
+    assert found.dir_at_far(0.25)[0] == 2 / 4
+
+
+def test_dir_falls_with_the_far_and_never_exceeds_rank_k():
+    rng = np.random.default_rng(5)
+    people = unit(rng, 300)
+    probes = people + 0.9 * unit(rng, 300)
+    gallery, whose = people[:150], np.arange(150)
+    found = search(probes, np.arange(300), gallery, whose)
+    others = found.top_score[~found.mated]
+    rates = []
+    for far in (0.5, 0.2, 0.1, 0.05, 0.01):
+        rate, threshold = found.dir_at_far(far)
+        assert far_at(others, threshold) <= far
+        rates.append(rate)
+    assert rates == sorted(rates, reverse=True) and rates[0] > rates[-1] > 0
+    assert rates[0] <= found.rank_rate(1) < 1
+    curve = found.cmc(150)
+    assert (np.diff(curve) >= 0).all() and curve[-1] == 1
+    assert [found.rank_rate(k) for k in (1, 5, 150)] == [curve[0], curve[4], curve[149]]
+
+
+def test_one_person_in_the_gallery():
+    found = search(at_angles(0, 5), [3, 4], at_angles(0, 90), [3, 3])
+    assert found.rank.tolist() == [1, 0] and found.top_identity.tolist() == [3, 3]
+    np.testing.assert_allclose(found.top_score, np.cos(np.radians([0, 5])), atol=1e-6)
+
+
+def nobody():
+    return search(np.eye(3), [7, 8, 9], np.eye(3), [1, 2, 3])
+
+
+def everybody():
+    return search(np.eye(3), [1, 2, 3], np.eye(3), [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    "call, told",
+    [
+        (lambda: nobody().rank_rate(1), "none of the 3 probes shows a person of the gallery"),
+        (lambda: nobody().cmc(3), "ranks need mates"),
+        (lambda: nobody().dir_at_far(0.1), "ranks need mates"),
+        (lambda: everybody().dir_at_far(0.1), "an open set needs probes of others"),
+        (lambda: everybody().rank_rate(0), "the best rank is 1"),
+        (lambda: everybody().cmc(0), "max_rank is 0"),
+        (lambda: everybody().dir_at_far(0.1, rank=0), "the best rank is 1"),
+        (lambda: search(np.eye(3), [1, 2, 3], np.eye(4), [1, 2, 3, 4]), "probes have length 3"),
+        (lambda: search(np.eye(3), [1, 2, 3], np.eye(3), [1, 2]), "give one each"),
+        (lambda: search(np.eye(3), [1, 2, 3], np.eye(3), [1, 2, 3], at_once=0), "at_once is 0"),
+        (lambda: search(np.full((1, 3), np.nan), [1], np.eye(3), [1, 2, 3]), "probes: row 0 holds"),
+    ],
+)
+def test_bad_input(call, told):
+    with pytest.raises(NbnetError, match=told):
+        call()
