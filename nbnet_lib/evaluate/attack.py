@@ -7,173 +7,185 @@ picture j is given to the system anew:
 - *type-II*: it is compared with every other picture of the same person (called SAR in newer work).
 
 The threshold comes from impostor comparisons of originals at the stated FAR, as in the attacked
-system; reconstructions have no say in it.
+system; reconstructions have no say in it. With R reconstructions per template the attacker has R
+tries: a target falls when any of them is accepted. More tries help an attacker who knows nothing,
+too, so the result then also says how often R pictures of other people get in (*zero effort*).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from torch import Tensor
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.scores import (
-    Templates,
-    _all_pairs,
-    as_identities,
-    as_templates,
-    same_person_pairs,
-)
-from nbnet_lib.evaluate.uncertainty import bootstrap_rate
-from nbnet_lib.evaluate.verification import tar_at, threshold_at_far
+from nbnet_lib.evaluate.attack_result import KINDS, AttackResult, Rate
+from nbnet_lib.evaluate.comparisons import Comparisons
+from nbnet_lib.evaluate.originals import Originals, Pairs, compare_originals
+from nbnet_lib.evaluate.scores import Templates, as_templates, compare_pairs
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-ROWS = {"original": "original", "type1": "type-I", "type2": "type-II"}
-
-
-@dataclass
-class Rate:
-    """A true acceptance rate with its 95 % interval, all 0 to 1."""
-
-    tar: float
-    ci95: tuple[float, float]
-
-
-@dataclass
-class AttackResult:
-    """What `evaluate_attack` measured.
-
-    Attributes:
-        decoder: name of the decoder.
-        encoder: name of the target.
-        seed: of the bootstrap.
-        identities: how many persons.
-        thresholds: {far: threshold}.
-        rates: {far: {"original" | "type1" | "type2": Rate}}.
-        scores: {"genuine" | "impostor" | "type1" | "type2": float32 array}, for plots.
-        extra: further facts that join the JSON at its end (samples, comparisons, seconds).
-    """
-
-    decoder: str
-    encoder: str
-    seed: int
-    identities: int
-    thresholds: dict[float, float]
-    rates: dict[float, dict[str, Rate]]
-    scores: dict[str, np.ndarray] = field(repr=False)
-    extra: dict[str, Any] = field(default_factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return what ``nbnet evaluate --json`` prints; plain Python values only."""
-        far = {
-            f"{far:g}": {
-                "threshold": self.thresholds[far],
-                **{
-                    name: {"tar": rate.tar, "ci95": list(rate.ci95)} for name, rate in rates.items()
-                },
-            }
-            for far, rates in self.rates.items()
-        }
-        return {
-            "decoder": self.decoder,
-            "encoder": self.encoder,
-            "seed": self.seed,
-            "identities": self.identities,
-            "far": far,
-            **self.extra,
-        }
-
-    def table(self) -> pd.DataFrame:
-        """Return the rates laid out for printing: original, type-I, type-II x FAR."""
-        import pandas as pd  # slow to import, and the JSON does without
-
-        return pd.DataFrame(
-            {
-                f"TAR @ FAR {_percent(far)}": {
-                    ROWS[name]: f"{100 * rate.tar:5.1f} %  "
-                    f"[{100 * rate.ci95[0]:.1f}, {100 * rate.ci95[1]:.1f}]"
-                    for name, rate in rates.items()
-                }
-                for far, rates in self.rates.items()
-            }
-        )
+__all__ = [
+    "AttackResult",
+    "Originals",
+    "Rate",
+    "attack_originals",
+    "compare_originals",
+    "evaluate_attack",
+]
 
 
 def evaluate_attack(
     originals: Templates,
     identities: Sequence[int] | np.ndarray,
     reconstructed: Templates,
-    fars: Sequence[float] = (0.01, 0.001),
+    fars: Sequence[float] | None = None,
     seed: int = 0,
     resamples: int = 1000,
     decoder: str = "",
-    encoder: str = "",
+    pairs: Pairs | None = None,
+    thresholds: Mapping[float, float] | None = None,
 ) -> AttackResult:
     """Measure type-I and type-II acceptance beside that of the originals.
 
+    Intervals come from the bootstrap over identities (see `IdentityBootstrap`); in each draw the
+    threshold is estimated anew, unless it was given.
+
     Args:
         originals: float32 [N, d], templates of the original pictures.
-        identities: [N], who is on each picture; at least two persons, two pictures each.
+        identities: [N], who is on each picture; at least two persons, and one with two pictures.
+            Whoever has a single picture takes part in type-I and as an impostor, not in type-II.
         reconstructed: float32 [N, d], row j: the template that the *same* encoder extracts from
-            the picture reconstructed from originals[j].
-        fars: false acceptance rates that set the thresholds.
-        seed: of the bootstrap (see `bootstrap_rate`: identities are drawn, the threshold stays).
-        resamples: of the bootstrap.
+            the picture reconstructed from originals[j]; or [R, N, d] for R reconstructions of each.
+            The score of an attack is then the highest of its R (arXiv 1703.00832v1 made three).
+        fars: false acceptance rates that set the thresholds; 1 % and 0.1 % by default.
+        seed: of the bootstrap.
+        resamples: of the bootstrap; 0 for no intervals.
         decoder: name for the report.
-        encoder: name for the report.
+        pairs: (first, second, same): int rows [P], int rows [P] and bool [P], the comparisons of
+            originals to make instead of all. Type-I is then measured on every picture that occurs
+            in a genuine pair, type-II on each genuine pair in both directions.
+        thresholds: {far: threshold} set elsewhere, such as on other folds of a list.
 
     Raises:
-        NbnetError: lengths that differ, NaN, a person with a single picture, a bad FAR.
+        NbnetError: lengths that differ, NaN, nobody with two pictures, a bad FAR, pairs that
+            contradict ``identities``.
     """
-    x = as_templates(originals, "original templates")
-    y = as_templates(reconstructed, "reconstructed templates")
-    if x.shape != y.shape:
-        raise NbnetError(
-            f"originals have shape {x.shape} but reconstructed templates {y.shape}: "
-            "give the template of the reconstruction of each original, in the same order"
-        )
-    who = as_identities(identities, len(x))
-    if not fars:
-        raise NbnetError("no FAR given: name at least one, such as 0.001")
-    j, k = same_person_pairs(who)
-    genuine, impostor, owners = _all_pairs(x, who)
-    scores = {
-        "genuine": genuine,
-        "impostor": impostor,
-        "type1": np.einsum("nd,nd->n", y, x),
-        "type2": np.einsum("nd,nd->n", y[j], x[k]),
+    compared = compare_originals(originals, identities, fars, pairs, thresholds, resamples, seed)
+    return attack_originals(compared, reconstructed, decoder)
+
+
+def attack_originals(
+    originals: Originals, reconstructed: Templates, decoder: str = ""
+) -> AttackResult:
+    """Measure one attack on pictures whose comparisons and thresholds are there already.
+
+    Args:
+        originals: from `compare_originals`.
+        reconstructed: float32 [N, d] or [R, N, d], see `evaluate_attack`.
+        decoder: name for the report.
+
+    Raises:
+        NbnetError: another number or length of templates, or NaN.
+    """
+    x, who, target = originals.templates, originals.identities, originals.targets
+    j, k = originals.others
+    y = _as_tries(reconstructed, x.shape)
+    comparisons = {
+        "genuine": originals.genuine,
+        "impostor": originals.impostor,
+        "type1": Comparisons(_best(y, target, x, target), who[target], who[target]),
+        "type2": Comparisons(_best(y, j, x, k), who[j], who[k]),
     }
-    belongs = {"original": owners, "type1": who, "type2": who[j]}
-    thresholds, rates = {}, {}
-    for far in fars:
-        threshold = thresholds[far] = threshold_at_far(impostor, far)
-        rates[far] = {
-            name: Rate(
-                tar_at(scores["genuine" if name == "original" else name], threshold),
-                bootstrap_rate(
-                    scores["genuine" if name == "original" else name] > threshold,
-                    belongs[name],
-                    resamples,
-                    seed,
-                ),
-            )
-            for name in ROWS
-        }
+    rates = {
+        far: {name: originals.rate(comparisons[kind], far) for name, kind in KINDS.items()}
+        for far in originals.thresholds
+    }
+    if len(y) > 1:
+        for far, found in rates.items():
+            found["zero_effort"] = zero_effort(originals, len(y), far)
+    persons, pictures = np.unique(who[originals.part], return_counts=True)
     return AttackResult(
         decoder=decoder,
-        encoder=encoder,
-        seed=seed,
-        identities=len(np.unique(who)),
-        thresholds=thresholds,
+        thresholds=dict(originals.thresholds),
         rates=rates,
-        scores=scores,
-        extra={"comparisons": {name: len(values) for name, values in scores.items()}},
+        comparisons=comparisons,
+        pictures=dict(zip(persons.tolist(), pictures.tolist(), strict=True)),
+        tries=len(y),
+        thresholds_given=originals.given,
     )
 
 
-def _percent(far: float) -> str:
-    return f"{100 * far:g} %"
+def zero_effort(originals: Originals, tries: int, far: float) -> Rate:
+    """Return how often a target falls to ``tries`` pictures of other people drawn at random.
+
+    A target that accepts the share p of all pictures of other people falls with probability
+    1 - (1 - p)^tries; the rate is the mean over targets. With one try it would be about the FAR.
+    The threshold stays in each draw: set anew, it would hold the baseline at its FAR by definition.
+    """
+    part = originals.part
+    x, who = originals.templates[part], originals.identities[part]
+    target = np.isin(part, originals.targets)
+    j, k = _impostors_above(x, who, originals.thresholds[far])
+    persons, index = np.unique(who, return_inverse=True)
+    n = len(who)
+
+    def fallen(weights: np.ndarray) -> float:
+        """With each person there ``weights`` times, int [I]."""
+        own = weights[index]  # [N]
+        accepted = np.bincount(j, own[k], n) + np.bincount(k, own[j], n)
+        others = own.sum() - np.bincount(index, own, len(weights))[index]
+        there = target & (own > 0) & (others > 0)
+        if not there.any():
+            return np.nan
+        fall = 1 - (1 - accepted[there] / others[there]) ** tries
+        return float(np.average(fall, weights=own[there]))
+
+    rate = fallen(np.ones(len(persons), np.int32))
+    draws = originals.bootstrap
+    if draws is None:
+        return Rate(rate, None)
+    # The identities that are drawn are those of ``part``, in the same order.
+    return Rate(rate, draws.interval(np.array([fallen(weights) for weights in draws.weights])))
+
+
+def _impostors_above(
+    x: np.ndarray, who: np.ndarray, threshold: float, rows_at_once: int = 1024
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the rows (j, k) of the impostor pairs above ``threshold``, each pair once."""
+    found = []
+    for start in range(0, len(x), rows_at_once):
+        rows = np.arange(start, min(start + rows_at_once, len(x)))
+        score = x[rows] @ x[start:].T
+        later = np.arange(start, len(x)) > rows[:, None]
+        a, b = np.nonzero((score > threshold) & later & (who[rows, None] != who[start:]))
+        found.append((rows[a], b + start))
+    j, k = zip(*found, strict=True)
+    return np.concatenate(j), np.concatenate(k)
+
+
+def _best(tries: np.ndarray, j: np.ndarray, x: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Return float32 [P]: the best score of the reconstructions j against the originals k."""
+    best = compare_pairs(tries[0], j, k, other=x)
+    for one in tries[1:]:
+        np.maximum(best, compare_pairs(one, j, k, other=x), out=best)
+    return best
+
+
+def _as_tries(reconstructed: Templates, shape: tuple[int, ...]) -> np.ndarray:
+    """Return float32 [R, N, d], unit length."""
+    if isinstance(reconstructed, Tensor):
+        reconstructed = reconstructed.detach().cpu().float().numpy()
+    array = np.asarray(reconstructed)
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or not len(array) or array.shape[1:] != shape:
+        raise NbnetError(
+            f"originals have shape {shape} but reconstructed templates "
+            f"{np.shape(reconstructed)}: give the template of the reconstruction of each original, "
+            "in the same order ([R, N, d] with R reconstructions of each)"
+        )
+    names = ["reconstructed templates"]
+    if len(array) > 1:
+        names = [f"reconstructed templates, try {r}" for r in range(len(array))]
+    return np.stack([as_templates(one, name) for one, name in zip(array, names, strict=True)])

@@ -1,12 +1,289 @@
-"""How far to trust a rate: the bootstrap over identities (chapter 2)."""
+"""How far to trust a rate: the bootstrap over identities.
+
+Comparisons are not independent: those of one person share that person's face, and each picture
+takes part in many. So what the bootstrap draws anew is *identities*, each with all of its
+comparisons ("subsets bootstrap": Bolle, Ratha, Pankanti, "Error analysis of pattern recognition
+systems - the subsets bootstrap", CVIU 2004). An impostor comparison belongs to two persons and is
+counted as often as both were drawn together (the "pigeonhole bootstrap": Owen, Annals of Applied
+Statistics 2007). The question answered is: how much would the number move with other people?
+
+For independent trials, such as one comparison per person, there are `wilson_interval` and
+`exact_interval` (binomial.py). Introduced in chapter 2.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.binomial import check_confidence, exact_interval, wilson_interval
+from nbnet_lib.evaluate.comparisons import Comparisons
+
+__all__ = ["IdentityBootstrap", "bootstrap_rate", "exact_interval", "wilson_interval"]
+
+_DEGENERATE = 0.05  # above this share of draws without any comparison, `interval` warns
+
+
+class IdentityBootstrap:
+    """Draws identities with replacement, and says what a number becomes in each draw.
+
+    All methods that return float64 [R] use the same R draws, so two numbers from one object are
+    *paired*: their difference in each draw is the difference for the same people.
+
+    A draw in which a number cannot be formed (no genuine comparison, or no two persons between whom
+    there is an impostor comparison) gives NaN there. `interval` leaves these out and warns when
+    they are more than 5 %: then there are too few people for an interval.
+
+    Args:
+        identities: whole numbers, who can be drawn; repeated ones count once, so the identity of
+            every picture will do. Somebody without a comparison may be among them.
+        resamples: R, how often identities are drawn.
+        seed: of the draw.
+
+    Attributes:
+        identities: int64 [I], sorted, each once.
+        weights: int32 [R, I], how often each was drawn; every row sums to I.
+
+    Raises:
+        NbnetError: no identities or other than whole numbers, or fewer than one resample.
+    """
+
+    def __init__(
+        self, identities: Sequence[int] | np.ndarray, resamples: int = 1000, seed: int = 0
+    ) -> None:
+        who = np.asarray(identities)
+        if who.ndim != 1 or not len(who) or not np.issubdtype(who.dtype, np.integer):
+            raise NbnetError(
+                f"identities are {who.dtype} of shape {who.shape}: give a list of whole numbers"
+            )
+        if resamples < 1:
+            raise NbnetError(f"resamples={resamples} must be >= 1")
+        self.identities: np.ndarray = np.unique(who.astype(np.int64))
+        n = len(self.identities)
+        # Drawing n identities with replacement = how often each was drawn: one multinomial per row.
+        drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+        self.weights: np.ndarray = drawn.astype(np.int32)
+        self._impostor: _Impostors | None = None
+
+    def index(self, owners: np.ndarray) -> np.ndarray:
+        """Return int64 [N]: where each owner stands in ``identities``.
+
+        Raises:
+            NbnetError: an owner who is not among them.
+        """
+        owners = np.asarray(owners)
+        at = np.searchsorted(self.identities, owners)
+        known = self.identities[np.minimum(at, len(self.identities) - 1)] == owners
+        if not known.all():
+            raise NbnetError(
+                f"identity {owners[int(np.argmin(known))]} has comparisons but is not one of the "
+                f"{len(self.identities)} to draw from: give the identities of all comparisons"
+            )
+        return at
+
+    def rate(self, accepted: np.ndarray, owners: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the mean of ``accepted`` in each draw, float64 [R].
+
+        Args:
+            accepted: bool or finite numbers [N]; decisions, or any value of single pictures.
+            owners: [N], the identity that each belongs to.
+
+        Raises:
+            NbnetError: none, lengths that differ, NaN or infinity, or an unknown owner.
+        """
+        values, owners = np.asarray(accepted, dtype=np.float64), np.asarray(owners)
+        if values.ndim != 1 or not len(values) or values.shape != owners.shape:
+            raise NbnetError(
+                f"{values.shape} decisions with {owners.shape} owners: give one owner each, "
+                "and at least one"
+            )
+        if not np.isfinite(values).all():
+            bad = int(np.isfinite(values).argmin())
+            raise NbnetError(f"value {bad} is {values[bad]}: a mean needs finite numbers")
+        who, n = self.index(owners), len(self.identities)
+        passed = np.bincount(who, weights=values, minlength=n)  # per identity
+        total = np.bincount(who, minlength=n).astype(np.float64)
+        return _ratio(self.weights @ passed, self.weights @ total)
+
+    def threshold(self, impostor: Comparisons, far: float) -> np.ndarray:
+        """Return the threshold at ``far`` in each draw, float64 [R].
+
+        The impostor comparison of persons a and b is there w_a x w_b times when they were drawn w_a
+        and w_b times; among these the threshold is that of `threshold_at_far`. A draw with fewer
+        than 1 / far comparisons gives its largest impostor score.
+
+        Raises:
+            NbnetError: not `Comparisons`, none, a genuine one among them, or a FAR outside (0, 1).
+        """
+        if not 0 < far < 1:
+            raise NbnetError(f"far={far} must lie between 0 and 1 (0.001 means 0.1 %)")
+        prepared = self._prepare(impostor)
+        if far not in prepared.thresholds:
+            prepared.thresholds[far] = self._find_thresholds(prepared, far)
+        return prepared.thresholds[far].copy()
+
+    def tar(self, positives: Comparisons, impostor: Comparisons, far: float) -> np.ndarray:
+        """Return the share of ``positives`` accepted at ``far`` in each draw, float64 [R].
+
+        The threshold is estimated anew in each draw, so what the interval holds is the uncertainty
+        of both the people who are accepted and the people who set the threshold.
+
+        Raises:
+            NbnetError: as `threshold` and `tar_at`.
+        """
+        return self.tar_at(positives, self.threshold(impostor, far))
+
+    def tar_at(self, positives: Comparisons, thresholds: np.ndarray | float) -> np.ndarray:
+        """Return the share of ``positives`` above the threshold of each draw, float64 [R].
+
+        A comparison of person a with herself, or with a reconstruction of her, counts w_a times.
+
+        Args:
+            positives: comparisons with the same identity on both sides.
+            thresholds: float64 [R], one per draw (NaN gives NaN), or one for all.
+
+        Raises:
+            NbnetError: none, two persons in one comparison, or another number of thresholds.
+        """
+        _check(positives, "positive", same=True)
+        draws = len(self.weights)
+        limits = np.asarray(thresholds, dtype=np.float64)
+        if limits.shape not in ((), (draws,)):
+            raise NbnetError(f"{limits.shape} thresholds for {draws} resamples: give one each")
+        limits = np.broadcast_to(limits, (draws,))
+        who = self.index(positives.first)
+        order = np.lexsort((positives.scores, who))
+        scores = positives.scores[order].astype(np.float64)
+        owners, starts = np.unique(who[order], return_index=True)
+        accepted, total = np.zeros(draws), np.zeros(draws)
+        for owner, own in zip(owners, np.split(scores, starts[1:]), strict=True):
+            above = len(own) - np.searchsorted(own, limits, side="right")
+            accepted += self.weights[:, owner] * above
+            total += self.weights[:, owner] * float(len(own))
+        return np.where(np.isnan(limits), np.nan, _ratio(accepted, total))
+
+    def eer(self, genuine: Comparisons, impostor: Comparisons) -> np.ndarray:
+        """Return the equal error rate in each draw, float64 [R], as `verification.eer` defines it.
+
+        Raises:
+            NbnetError: not `Comparisons`, none, or the wrong kind among either.
+        """
+        _check(genuine, "genuine", same=True)
+        prepared = self._prepare(impostor)
+        n = len(self.identities)
+        own = self.index(genuine.first)
+        scores = np.concatenate([genuine.scores, impostor.scores]).astype(np.float64)
+        order = np.argsort(-scores, kind="stable")
+        # Each comparison counts w_a x w_b; a genuine one has the constant 1, in column n, for w_b.
+        a = np.concatenate([own, prepared.first])[order]
+        b = np.concatenate([np.full(len(own), n), prepared.second])[order]
+        is_impostor = order >= len(own)
+        # The points of the ROC lie between groups of equal scores.
+        last = np.append(np.diff(scores[order]) != 0, True)
+        weights = np.append(self.weights, np.ones((len(self.weights), 1), np.int32), axis=1)
+        totals = self.weights @ np.bincount(own, minlength=n).astype(np.float64)
+        result = np.full(len(weights), np.nan)
+        open_ = np.flatnonzero((totals > 0) & (prepared.totals > 0))
+        length = min(len(order), len(order) // 16 + 1000)
+        while len(open_):
+            head = slice(0, length)
+            ends = np.flatnonzero(last[head])
+            for r in open_:
+                count = weights[r][a[head]] * weights[r][b[head]]
+                false = np.cumsum(count * is_impostor[head], dtype=np.int64)[ends]
+                true = np.cumsum(count * ~is_impostor[head], dtype=np.int64)[ends]
+                result[r] = _crossing(false / prepared.totals[r], true / totals[r])
+            open_ = open_[np.isnan(result[open_])] if length < len(order) else open_[:0]
+            length = min(len(order), 2 * length)
+        return result
+
+    def interval(self, samples: np.ndarray, confidence: float = 0.95) -> tuple[float, float]:
+        """Return the percentile interval (low, high) of what another method returned.
+
+        When every person passes (or none), so does every draw, and the interval shrinks to a point:
+        that says nothing of people not seen; give `exact_interval` of the number of persons then.
+
+        Warns:
+            UserWarning: more than 5 % of the draws are NaN (see the class).
+
+        Raises:
+            NbnetError: a confidence outside (0, 1), or NaN in all draws.
+        """
+        check_confidence(confidence)
+        samples = np.asarray(samples, dtype=np.float64)
+        known = samples[~np.isnan(samples)]
+        if not len(known):
+            raise NbnetError(
+                f"none of {len(samples)} resamples holds both kinds of comparison: "
+                "give more identities"
+            )
+        if len(known) < (1 - _DEGENERATE) * len(samples):
+            warnings.warn(
+                f"{len(samples) - len(known)} of {len(samples)} resamples of "
+                f"{len(self.identities)} identities hold no comparison of some kind and are left "
+                "out: there are too few people for a trustworthy interval",
+                UserWarning,
+                stacklevel=2,
+            )
+        ends = [(1 - confidence) / 2, (1 + confidence) / 2]
+        if np.isfinite(known).all():
+            low, high = np.quantile(known, ends)
+        else:  # a straight line to infinity has no value between
+            low, high = np.quantile(known, ends, method="nearest")
+        return float(low), float(high)
+
+    def _prepare(self, impostor: Comparisons) -> _Impostors:
+        """Return what all draws need of the impostors; kept, as one set serves many calls."""
+        if self._impostor is None or self._impostor.source is not impostor:
+            _check(impostor, "impostor", same=False)
+            first, second = self.index(impostor.first), self.index(impostor.second)
+            self._impostor = _Impostors(impostor, first, second, self._pair_totals(first, second))
+        return self._impostor
+
+    def _pair_totals(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Return how many impostor comparisons each draw holds: sum of w_a x w_b, float64 [R]."""
+        from scipy.sparse import coo_array
+
+        n = len(self.identities)
+        between = coo_array((np.ones(len(first)), (first, second)), shape=(n, n)).tocsr()
+        return np.einsum("ir,ri->r", between @ self.weights.T, self.weights)
+
+    def _find_thresholds(self, impostor: _Impostors, far: float) -> np.ndarray:
+        scores = impostor.source.scores
+        # As in `threshold_at_far`; never all of them, however close to 1 the FAR.
+        allowed = np.minimum(np.floor(far * impostor.totals + 1e-9), impostor.totals - 1)
+        result = np.full(len(self.weights), np.nan)
+        open_ = np.flatnonzero(impostor.totals > 0)
+        # Only the highest scores matter. How many depends on the draw: begin with twice the mean.
+        length = min(len(scores), int(2 * far * len(scores)) + 1000)
+        while len(open_):
+            top = np.argpartition(scores, len(scores) - length)[len(scores) - length :]
+            top = top[np.argsort(-scores[top], kind="stable")]
+            a, b = impostor.first[top], impostor.second[top]
+            for r in open_:
+                count = np.cumsum(self.weights[r][a] * self.weights[r][b], dtype=np.int64)
+                at = np.searchsorted(count, allowed[r], side="right")  # the (allowed + 1)-th
+                if at < length:
+                    result[r] = scores[top[at]]
+            open_ = open_[np.isnan(result[open_])] if length < len(scores) else open_[:0]
+            length = min(len(scores), 2 * length)
+        return result
+
+
+@dataclass
+class _Impostors:
+    """Impostor comparisons as one `IdentityBootstrap` sees them."""
+
+    source: Comparisons
+    first: np.ndarray
+    second: np.ndarray
+    totals: np.ndarray
+    thresholds: dict[float, np.ndarray] = field(default_factory=dict)
 
 
 def bootstrap_rate(
@@ -20,11 +297,10 @@ def bootstrap_rate(
 
     What is drawn again, with replacement, is *identities*, each with all of its comparisons, not
     single comparisons: the comparisons of one person share that person's face (an easy one passes
-    them all), so they are not independent, and an interval that treats them so is too narrow. The
-    question answered is: how much would the rate move with other people?
+    them all), so they are not independent, and an interval that treats them so is too narrow.
 
     The threshold behind ``accepted`` stays the one set on the original impostors; its own
-    uncertainty is not in the interval.
+    uncertainty is not in the interval. `IdentityBootstrap.tar` has it.
 
     Args:
         accepted: bool [N], the decision of each comparison.
@@ -36,21 +312,38 @@ def bootstrap_rate(
     Raises:
         NbnetError: no comparisons or lengths that differ, or a confidence outside (0, 1).
     """
-    accepted, owners = np.asarray(accepted, dtype=np.float64), np.asarray(owners)
-    if accepted.ndim != 1 or not len(accepted) or accepted.shape != owners.shape:
-        raise NbnetError(
-            f"{accepted.shape} decisions with {owners.shape} owners: give one owner each, "
-            "and at least one"
-        )
     if resamples < 1 or not 0 < confidence < 1:
         raise NbnetError(f"resamples={resamples} must be >= 1, confidence={confidence} in (0, 1)")
-    _, who = np.unique(owners, return_inverse=True)
-    passed = np.bincount(who, weights=accepted)  # per identity
-    total = np.bincount(who).astype(np.float64)
-    n = len(total)
-    # Drawing n identities with replacement = how often each was drawn: one multinomial per row.
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
-    rates = (drawn @ passed) / (drawn @ total)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(rates, [tail, 1 - tail])
-    return float(low), float(high)
+    _, who = np.unique(np.asarray(owners), return_inverse=True)  # names will do as well
+    bootstrap = IdentityBootstrap(who if len(who) else [0], resamples, seed)
+    return bootstrap.interval(bootstrap.rate(accepted, who), confidence)
+
+
+def _ratio(share: np.ndarray, total: np.ndarray) -> np.ndarray:
+    return np.divide(share, total, out=np.full(len(share), np.nan), where=total > 0)
+
+
+def _crossing(far: np.ndarray, tar: np.ndarray) -> float:
+    """Return where FAR meets 1 - TAR on the ROC from (0, 0); NaN if it ends before."""
+    gap = far + tar - 1
+    after = int(np.searchsorted(gap, -1e-12))  # 1 - 0.9 and 0.1 may differ in the last digit
+    if after == len(gap):
+        return np.nan
+    far0, gap0 = (far[after - 1], gap[after - 1]) if after else (0.0, -1.0)
+    return float(far0 - gap0 / (gap[after] - gap0) * (far[after] - far0))
+
+
+def _check(comparisons: Any, what: str, same: bool) -> None:
+    if not isinstance(comparisons, Comparisons):
+        raise NbnetError(
+            f"{what} comparisons are {type(comparisons).__name__}: drawing identities needs "
+            "Comparisons, which say whom each score belongs to"
+        )
+    if not len(comparisons):
+        raise NbnetError(f"no {what} comparison: give at least one")
+    wrong = (comparisons.first == comparisons.second) != same
+    if wrong.any():
+        raise NbnetError(
+            f"{what} comparison {int(wrong.argmax())} is between "
+            f"{'two persons' if same else 'pictures of one person'}: give the other kind"
+        )

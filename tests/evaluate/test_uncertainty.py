@@ -1,0 +1,273 @@
+"""Each draw of identities against the same draw written out, comparison by comparison."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate import bootstrap_rate, eer, tar_at, threshold_at_far
+from nbnet_lib.evaluate.binomial import share_interval
+from nbnet_lib.evaluate.comparisons import Comparisons
+from nbnet_lib.evaluate.histogram import ScoreHistogram
+from nbnet_lib.evaluate.uncertainty import (
+    IdentityBootstrap,
+    exact_interval,
+    wilson_interval,
+)
+
+CODES = np.array([2, 3, 11, 12, 40, 41, 42, 97])  # identity codes need not be 0, 1, 2, ...
+
+
+def compare(scores, first, second):
+    return Comparisons(
+        np.asarray(scores, np.float32), np.asarray(first, np.int64), np.asarray(second, np.int64)
+    )
+
+
+def draw(seed, tied=False, each=3):
+    """Return (genuine, impostor) of 8 persons, several comparisons of each (pair of) person."""
+    rng = np.random.default_rng(seed)
+    a, b = (np.repeat(side, each) for side in np.triu_indices(len(CODES), 1))
+    own = np.repeat(np.arange(len(CODES)), rng.integers(1, 6, len(CODES)))
+    easy = rng.normal(0, 0.5, len(CODES))
+    scores = [rng.normal(1, 1, len(own)) + easy[own], rng.normal(0, 1, len(a)) + easy[a] + easy[b]]
+    if tied:
+        scores = [values.round(0) for values in scores]
+    return compare(scores[0], CODES[own], CODES[own]), compare(scores[1], CODES[a], CODES[b])
+
+
+def written_out(comparisons, weights):
+    """Return the scores with each comparison as often as its persons were drawn together."""
+    w = dict(zip(CODES.tolist(), weights.tolist(), strict=True))
+    times = [
+        w[a] if a == b else w[a] * w[b]
+        for a, b in zip(comparisons.first.tolist(), comparisons.second.tolist(), strict=True)
+    ]
+    return np.repeat(comparisons.scores, times)
+
+
+@pytest.mark.filterwarnings("ignore:.*cannot show a FAR")
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("far", [0.3, 0.05, 0.001])
+def test_threshold_and_tar_of_each_draw_written_out(far, tied):
+    genuine, impostor = draw(5, tied)
+    bootstrap = IdentityBootstrap(CODES, resamples=60, seed=2)
+    thresholds = bootstrap.threshold(impostor, far)
+    tars = bootstrap.tar(genuine, impostor, far)
+    assert len(np.unique(thresholds)) > (1 if tied else 3)  # it does move
+    for r, weights in enumerate(bootstrap.weights):
+        threshold = threshold_at_far(written_out(impostor, weights), far)
+        assert thresholds[r] == threshold
+        assert tars[r] == pytest.approx(tar_at(written_out(genuine, weights), threshold))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_eer_of_each_draw_written_out(tied):
+    genuine, impostor = draw(6, tied)
+    bootstrap = IdentityBootstrap(CODES, resamples=60, seed=3)
+    for weights, value in zip(bootstrap.weights, bootstrap.eer(genuine, impostor), strict=True):
+        assert value == pytest.approx(
+            eer(written_out(genuine, weights), written_out(impostor, weights)), abs=1e-9
+        )
+
+
+def test_eer_beyond_the_first_look():
+    """The crossing of draws lies deep among thousands of scores, or at the very end."""
+    bootstrap = IdentityBootstrap(CODES, resamples=20)
+    for shift in (0, -100):
+        genuine, impostor = draw(7, each=300)
+        genuine = compare(genuine.scores - 1 + shift, genuine.first, genuine.second)
+        values = bootstrap.eer(genuine, impostor)
+        assert len(impostor) // 16 + 1000 < 0.2 * len(impostor)
+        assert (values > 0.3).all()
+        expected = eer(
+            written_out(genuine, bootstrap.weights[0]), written_out(impostor, bootstrap.weights[0])
+        )
+        assert values[0] == pytest.approx(expected)
+
+
+def test_threshold_beyond_the_first_look():
+    """All high scores belong to one pair of persons: most draws must look far below them."""
+    genuine, impostor = draw(8, each=300)
+    pair = (impostor.first == CODES[0]) & (impostor.second == CODES[1])
+    impostor = compare(impostor.scores + 50 * pair, impostor.first, impostor.second)
+    more = Comparisons.concatenate([impostor] + [impostor.select(pair)] * 5)
+    bootstrap = IdentityBootstrap(CODES, resamples=40)
+    thresholds = bootstrap.threshold(more, 0.01)
+    assert (thresholds > 40).any() and (thresholds < 10).any()
+    for weights, threshold in zip(bootstrap.weights, thresholds, strict=True):
+        assert threshold == threshold_at_far(written_out(more, weights), 0.01)
+
+
+def test_a_far_next_to_one_accepts_all_but_the_lowest():
+    _, impostor = draw(8)
+    bootstrap = IdentityBootstrap(CODES, resamples=40)
+    for weights, threshold in zip(
+        bootstrap.weights, bootstrap.threshold(impostor, 1 - 1e-12), strict=True
+    ):
+        assert threshold == written_out(impostor, weights).min()
+
+
+def test_draws_are_of_identities():
+    bootstrap = IdentityBootstrap(np.repeat(CODES, 3)[::-1], resamples=500, seed=1)
+    np.testing.assert_array_equal(bootstrap.identities, CODES)
+    assert (bootstrap.weights.sum(axis=1) == len(CODES)).all()
+    assert bootstrap.weights.mean(axis=0) == pytest.approx(np.ones(len(CODES)), abs=0.15)
+    again = IdentityBootstrap(CODES, resamples=500, seed=1)
+    np.testing.assert_array_equal(bootstrap.weights, again.weights)
+    other = IdentityBootstrap(CODES, resamples=500, seed=2)
+    assert (bootstrap.weights != other.weights).any()
+
+
+def test_order_and_side_of_comparisons_do_not_matter():
+    genuine, impostor = draw(9)
+    bootstrap = IdentityBootstrap(CODES, resamples=100)
+    before = bootstrap.tar(genuine, impostor, 0.1), bootstrap.eer(genuine, impostor)
+    rng = np.random.default_rng(0)
+    genuine = genuine.select(rng.permutation(len(genuine)))
+    impostor = impostor.select(rng.permutation(len(impostor)))
+    impostor = compare(impostor.scores, impostor.second, impostor.first)
+    after = bootstrap.tar(genuine, impostor, 0.1), bootstrap.eer(genuine, impostor)
+    np.testing.assert_allclose(after, before)
+
+
+def test_another_impostor_set_is_not_answered_from_memory():
+    genuine, impostor = draw(10)
+    lower = compare(impostor.scores - 1, impostor.first, impostor.second)
+    bootstrap = IdentityBootstrap(CODES, resamples=50)
+    thresholds = bootstrap.threshold(impostor, 0.1)
+    np.testing.assert_allclose(bootstrap.threshold(lower, 0.1), thresholds - 1, atol=1e-6)
+    np.testing.assert_array_equal(bootstrap.threshold(impostor, 0.1), thresholds)
+
+
+def test_rate_and_fixed_threshold_agree_with_bootstrap_rate():
+    genuine, _ = draw(11)
+    bootstrap = IdentityBootstrap(CODES, resamples=300, seed=4)
+    samples = bootstrap.tar_at(genuine, 0.5)
+    np.testing.assert_allclose(samples, bootstrap.rate(genuine.scores > 0.5, genuine.first))
+    expected = bootstrap_rate(genuine.scores > 0.5, genuine.first, resamples=300, seed=4)
+    assert bootstrap.interval(samples) == pytest.approx(expected)
+
+
+def test_rate_takes_any_numbers():
+    bootstrap = IdentityBootstrap(CODES, resamples=2000)
+    values = np.arange(16.0)
+    samples = bootstrap.rate(values, np.repeat(CODES, 2))
+    assert samples.mean() == pytest.approx(7.5, abs=0.2)
+    by_hand = np.average(values.reshape(8, 2).mean(axis=1), weights=bootstrap.weights[0])
+    assert samples[0] == pytest.approx(by_hand)
+
+
+def test_somebody_without_comparisons_may_be_drawn():
+    genuine, impostor = draw(12)
+    few = genuine.select(genuine.first == 40)
+    samples = IdentityBootstrap(CODES, resamples=400).tar(few, impostor, 0.1)
+    absent = np.isnan(samples).mean()  # (7 / 8) ** 8
+    assert absent == pytest.approx(0.344, abs=0.07)
+
+
+def test_draws_without_comparisons_are_left_out_and_told():
+    bootstrap = IdentityBootstrap([1, 2], resamples=400)
+    impostor = compare([0.1, 0.2], [1, 2], [2, 1])
+    thresholds = bootstrap.threshold(impostor, 0.5)
+    alone = (bootstrap.weights == 2).any(axis=1)  # one person drawn twice: no impostor
+    np.testing.assert_array_equal(np.isnan(thresholds), alone)
+    genuine = compare([0.3, 0.4], [1, 2], [1, 2])
+    assert np.isnan(bootstrap.eer(genuine, impostor)[alone]).all()
+    with pytest.warns(UserWarning, match=f"{alone.sum()} of 400 resamples of 2 identities"):
+        assert bootstrap.interval(thresholds) == pytest.approx((0.1, 0.1))
+    with pytest.raises(NbnetError, match="none of 400 resamples holds both kinds"):
+        bootstrap.interval(np.full(400, np.nan))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bootstrap.interval(np.append(np.nan, np.arange(399.0)))  # one of 400 is not worth a word
+
+
+def test_infinite_scores_are_numbers():
+    """-inf: the picture could not be used. It counts as a comparison and is never accepted."""
+    genuine, impostor = draw(13)
+    scores = genuine.scores.copy()
+    scores[::3] = -np.inf
+    genuine = compare(scores, genuine.first, genuine.second)
+    tops = impostor.scores.copy()
+    tops[:40] = np.inf
+    impostor = compare(tops, impostor.first, impostor.second)
+    bootstrap = IdentityBootstrap(CODES, resamples=200)
+    for r, value in enumerate(bootstrap.tar(genuine, impostor, 0.4)):
+        weights = bootstrap.weights[r]
+        threshold = threshold_at_far(written_out(impostor, weights), 0.4)
+        assert value == pytest.approx(tar_at(written_out(genuine, weights), threshold))
+    low, high = bootstrap.interval(bootstrap.threshold(impostor, 0.2))
+    assert low < high == np.inf
+
+
+def test_interval_of_the_samples():
+    bootstrap = IdentityBootstrap(CODES, resamples=101)
+    assert bootstrap.interval(np.arange(101.0)) == pytest.approx((2.5, 97.5))
+    assert bootstrap.interval(np.arange(101.0), confidence=0.5) == pytest.approx((25, 75))
+
+
+def test_a_share_of_all_or_none_has_the_exact_interval_of_the_people():
+    """0.025 ** (1 / 20) = 0.8316: with 20 people of whom all pass, 17 % more might not."""
+    assert share_interval(1.0, (1.0, 1.0), 20) == pytest.approx((0.025 ** (1 / 20), 1))
+    assert share_interval(0.0, (0.0, 0.0), 20) == pytest.approx((0, 1 - 0.025 ** (1 / 20)))
+    assert share_interval(0.5, (0.4, 0.6), 20) == (0.4, 0.6)
+    assert share_interval(1.0, (0.7, 1.0), 20)[0] == 0.7  # with other thresholds some fail
+
+
+def test_binomial_intervals_by_hand():
+    # Wilson: centre (p + z^2 / 2n) / (1 + z^2 / n), here for 7 of 10.
+    n, p, z = 10, 0.7, 1.959963984540054
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    assert wilson_interval(7, 10) == pytest.approx((centre - half, centre + half))
+    # Clopper-Pearson with no success: (1 - high) ** n = 2.5 %.
+    low, high = exact_interval(0, 100)
+    assert low == 0 and (1 - high) ** 100 == pytest.approx(0.025)
+    assert exact_interval(100, 100) == pytest.approx((1 - high, 1))
+    assert exact_interval(3, 10, confidence=0.5) < exact_interval(4, 10, confidence=0.5)
+
+
+@pytest.mark.parametrize("n, p", [(40, 0.5), (40, 0.02), (200, 0.97)])
+def test_exact_interval_covers_by_summation(n, p):
+    """No simulation: sum the binomial over the outcomes whose interval holds p."""
+    from scipy.stats import binom
+
+    share = binom.pmf(np.arange(n + 1), n, p)
+    held = [low <= p <= high for low, high in (exact_interval(k, n) for k in range(n + 1))]
+    assert 0.95 <= share[held].sum() <= 0.9999
+    wilson = [low <= p <= high for low, high in (wilson_interval(k, n) for k in range(n + 1))]
+    assert share[wilson].sum() >= 0.9
+
+
+GENUINE, IMPOSTOR = draw(0)
+BOOTSTRAP = IdentityBootstrap(CODES, resamples=5)
+
+
+@pytest.mark.parametrize(
+    "call, told",
+    [
+        (lambda: IdentityBootstrap([]), "give a list of whole numbers"),
+        (lambda: IdentityBootstrap([0.5]), "give a list of whole numbers"),
+        (lambda: IdentityBootstrap([1], resamples=0), "resamples=0 must be >= 1"),
+        (lambda: BOOTSTRAP.threshold(IMPOSTOR, 1.0), "far=1.0 must lie between"),
+        (lambda: BOOTSTRAP.threshold(ScoreHistogram(), 0.1), "are ScoreHistogram: drawing"),
+        (lambda: BOOTSTRAP.threshold(GENUINE, 0.1), "between pictures of one person"),
+        (lambda: BOOTSTRAP.tar(IMPOSTOR, IMPOSTOR, 0.1), "is between two persons"),
+        (lambda: BOOTSTRAP.eer(GENUINE.select([]), IMPOSTOR), "no genuine comparison"),
+        (lambda: BOOTSTRAP.tar_at(GENUINE, np.zeros(4)), "thresholds for 5 resamples"),
+        (lambda: BOOTSTRAP.rate([1.0], [5]), "identity 5 has comparisons but is not one of the 8"),
+        (lambda: BOOTSTRAP.rate([1.0], [98]), "identity 98 has comparisons"),
+        (lambda: BOOTSTRAP.rate([1.0], [2, 3]), "one owner each"),
+        (lambda: BOOTSTRAP.rate([np.nan], [2]), "value 0 is nan"),
+        (lambda: BOOTSTRAP.interval(np.ones(5), confidence=95), "confidence=95 must lie"),
+        (lambda: wilson_interval(3, 2), "3 successes of 2 trials"),
+        (lambda: exact_interval(0, 0), "0 successes of 0 trials"),
+        (lambda: exact_interval(0.5, 2), "0.5 successes of 2"),
+        (lambda: exact_interval(1, 2, 0), "confidence=0 must lie"),
+    ],
+)
+def test_bad_input(call, told):
+    with pytest.raises(NbnetError, match=told):
+        call()
