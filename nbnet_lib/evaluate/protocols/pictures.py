@@ -1,0 +1,199 @@
+"""Where the pictures of a protocol come from: drawn (SynthFaces) or read from a folder."""
+
+from __future__ import annotations
+
+import bz2
+import io
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from tqdm import tqdm
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces import SynthFaces, require_evaluation
+
+# What a picture file may be: anything here, and each of them packed with bzip2 (as FERET comes).
+ENDINGS = (".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """The source of pictures that SynthFaces draws: who and which picture each row is.
+
+    Attributes:
+        numbers: int64 [N], SynthFaces identity of each row, 0 to 9,999.
+        samples: int64 [N], picture of that identity.
+    """
+
+    numbers: np.ndarray = field(repr=False)
+    samples: np.ndarray = field(repr=False)
+
+    _sets: dict[int, SynthFaces] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        require_evaluation(self.numbers)
+
+    def _set(self, size: int) -> SynthFaces:
+        # Of all people at once: blocks on disk belong to the set that they were drawn for.
+        if size not in self._sets:
+            self._sets[size] = SynthFaces(np.unique(self.numbers), np.unique(self.samples), size)
+        return self._sets[size]
+
+    def read(self, rows: np.ndarray, size: int) -> np.ndarray:
+        """Return uint8 [n, size, size, 3]; what is drawn stays in the cache for next time."""
+        faces = self._set(size)
+        person = np.searchsorted(np.unique(self.numbers), self.numbers[rows])
+        samples = np.unique(self.samples)
+        index = person * len(samples) + np.searchsorted(samples, self.samples[rows])
+        images = np.empty((len(rows), size, size, 3), np.uint8)
+        for i, at in enumerate(index):
+            images[i] = faces.pixels(int(at))
+        return images
+
+    def prepare(self, size: int, progress: bool) -> None:
+        """Draw everything that is not in the cache yet, on all cores."""
+        faces = self._set(size)
+        faces.progress = progress
+        faces.build()
+
+    def __str__(self) -> str:
+        return "SynthFaces"
+
+
+@dataclass(frozen=True, eq=False)
+class Folder:
+    """The source of pictures that lie in files.
+
+    Attributes:
+        path: the folder.
+        files: the file of each row, relative to ``path``.
+    """
+
+    path: Path
+    files: tuple[str, ...] = field(repr=False)
+
+    def read(self, rows: np.ndarray, size: int) -> np.ndarray:
+        """Return uint8 [n, size, size, 3]."""
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding lets go of the GIL
+            images = list(pool.map(lambda r: read_picture(self.path / self.files[r], size), rows))
+        return np.stack(images) if images else np.empty((0, size, size, 3), np.uint8)
+
+    def prepare(self, size: int, progress: bool) -> None:
+        """Nothing to do: files are read when they are needed."""
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """All pictures of a protocol; a row is one picture.
+
+    Attributes:
+        names: what each picture is called in reports, N of them, no two alike.
+        identities: int64 [N], who is on it: an index into ``people``.
+        people: the name of each identity.
+        where: what draws or reads them.
+
+    Raises:
+        NbnetError: no pictures, lengths that differ, or an identity without a name.
+    """
+
+    names: tuple[str, ...] = field(repr=False)
+    identities: np.ndarray = field(repr=False)
+    people: tuple[str, ...] = field(repr=False)
+    where: Drawn | Folder
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        if not n or self.identities.shape != (n,) or self.identities.dtype != np.int64:
+            raise NbnetError(
+                f"{n} pictures with identities {self.identities.dtype} "
+                f"{list(self.identities.shape)}: give int64, one for each picture, and at least one"
+            )
+        if self.identities.min() < 0 or self.identities.max() >= len(self.people):
+            raise NbnetError(
+                f"identities run from {self.identities.min()} to {self.identities.max()}, but "
+                f"{len(self.people)} people are named: give indices into people"
+            )
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, rows: np.ndarray, size: int) -> np.ndarray:
+        """Return the pictures of ``rows`` as uint8 [n, size, size, 3], RGB.
+
+        Raises:
+            NbnetError: a file that is missing, not a picture or not square.
+        """
+        return self.where.read(np.asarray(rows, np.int64), size)
+
+    def batches(
+        self, size: int, at_once: int = 256, progress: bool = False
+    ) -> Iterator[np.ndarray]:
+        """Yield all pictures in order as uint8 [n <= at_once, size, size, 3].
+
+        No more than one batch is in memory. Drawn pictures are drawn before the first batch, on
+        all cores, where they are not in the cache.
+
+        Raises:
+            NbnetError: see `read`.
+        """
+        self.where.prepare(size, progress)
+        with tqdm(
+            total=len(self), desc="pictures", unit="image", delay=0.3, disable=not progress
+        ) as bar:
+            for start in range(0, len(self), at_once):
+                batch = self.read(np.arange(start, min(start + at_once, len(self))), size)
+                yield batch
+                bar.update(len(batch))
+
+
+def read_picture(path: Path, size: int) -> np.ndarray:
+    """Read one picture file as uint8 [size, size, 3], RGB, turned upright as its EXIF says.
+
+    Raises:
+        NbnetError: the file is missing, not a picture, of more than 8 bits, or not square.
+    """
+    try:
+        if path.suffix == ".bz2":
+            opened = Image.open(io.BytesIO(bz2.decompress(path.read_bytes())))
+        else:
+            opened = Image.open(path)
+        with opened:
+            if opened.mode.startswith(("I", "F")):
+                raise NbnetError(
+                    f"{path} holds more than 8 bits a channel ({opened.mode}): "
+                    "save it as an 8-bit picture"
+                )
+            image = ImageOps.exif_transpose(opened).convert("RGB")
+    except FileNotFoundError as error:
+        raise NbnetError(
+            f"{path} is missing: put the picture there, or take it off the list"
+        ) from error
+    except (
+        OSError,
+        EOFError,
+        SyntaxError,  # Pillow, of a broken PNG
+        ValueError,
+        UnidentifiedImageError,
+        Image.DecompressionBombError,
+    ) as error:
+        if isinstance(error, NbnetError):
+            raise
+        raise NbnetError(
+            f"{path} cannot be read as a picture ({error}): replace the file"
+        ) from error
+    if image.width != image.height:
+        raise NbnetError(
+            f"{path} is {image.width}x{image.height} pixels: crop and align the faces to squares "
+            "before the evaluation, as the recogniser expects them"
+        )
+    if image.width != size:  # antialiased, as nbnet_lib.faces.resize does it
+        image = image.resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(image)

@@ -1,0 +1,238 @@
+"""What a protocol is: which pictures are compared with which, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.protocols.pictures import Pictures
+
+SPREADS = ("bootstrap", "folds", "trials")
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Comparisons by list: picture ``first[i]`` with picture ``second[i]``.
+
+    Attributes:
+        first: int64 [P], rows of `Pictures`.
+        second: int64 [P], rows of `Pictures`.
+        same: bool [P], True where both show one person (genuine).
+
+    Raises:
+        NbnetError: lengths or types that differ, a picture compared with itself, or a pair that
+            occurs twice, in either order.
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    same: np.ndarray
+
+    def __post_init__(self) -> None:
+        shapes = {a.shape for a in (self.first, self.second, self.same)}
+        if len(shapes) > 1 or self.first.ndim != 1 or self.same.dtype != bool:
+            raise NbnetError(
+                f"pairs of shapes {self.first.shape}, {self.second.shape}, {self.same.shape}, "
+                f"same {self.same.dtype}: give int64 [P], int64 [P] and bool [P]"
+            )
+        alone = np.flatnonzero(self.first == self.second)
+        if len(alone):
+            raise NbnetError(
+                f"pair {alone[0]} compares picture {self.first[alone[0]]} with itself: remove it"
+            )
+        again = repeated_pair(self.first, self.second)
+        if again:
+            raise NbnetError(f"pairs {again[0]} and {again[1]} are the same: remove one")
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    @property
+    def rows(self) -> np.ndarray:
+        """The pictures that occur, int64, ascending, each once."""
+        return np.unique(np.concatenate([self.first, self.second]))
+
+    def select(self, mask: np.ndarray) -> Pairs:
+        """Return those that ``mask`` (bool [P]) chooses."""
+        return Pairs(self.first[mask], self.second[mask], self.same[mask])
+
+
+def repeated_pair(first: np.ndarray, second: np.ndarray) -> tuple[int, int] | None:
+    """Return (earlier, later) index of the first pair that came before, in either order."""
+    low, high = np.minimum(first, second), np.maximum(first, second)
+    order = np.lexsort((high, low))  # stable: of equal pairs the earlier comes first
+    same = (np.diff(low[order]) == 0) & (np.diff(high[order]) == 0)
+    if not same.any():
+        return None
+    later = order[1:][same]
+    at = int(np.argmin(later))
+    return int(order[:-1][same][at]), int(later[at])
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One run of a protocol.
+
+    Attributes:
+        rows: int64, the pictures that take part in verification, ascending, each once.
+        pairs: what is compared, among ``rows``; None for every one with every other, once.
+        threshold_pairs: where the thresholds come from; None for the impostors of ``pairs``.
+        gallery: int64, the enrolled pictures of an identification; None where there is none.
+        probes: {name of the probe set: int64 rows}; a probe whose person is not in the gallery is
+            non-mated.
+        train: int64, pictures for those who adapt something to the data; nobody in them occurs in
+            the rest of the trial. None where the protocol has none.
+    """
+
+    rows: np.ndarray
+    pairs: Pairs | None = None
+    threshold_pairs: Pairs | None = None
+    gallery: np.ndarray | None = None
+    probes: dict[str, np.ndarray] = field(default_factory=dict)
+    train: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Protocol:
+    """Pictures, and what is compared with what.
+
+    Attributes:
+        name: for reports.
+        pictures: all pictures that occur.
+        trials: one or more runs.
+        spread: how the uncertainty of a result over trials is told: "bootstrap" (one trial:
+            bootstrap over identities), "folds" (no person in two trials: mean and standard error)
+            or "trials" (random trials that share people: mean and standard deviation, which is
+            not a standard error).
+        source: what it was made from, for reports.
+
+    Raises:
+        NbnetError: rows out of range, out of order or named twice, a genuine pair of two people
+            (or the reverse), a trial without genuine or impostor comparisons, probes without a
+            gallery, people on both sides of a split.
+    """
+
+    name: str
+    pictures: Pictures
+    trials: tuple[Trial, ...]
+    spread: str
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.spread not in SPREADS or (self.spread == "bootstrap") != (len(self.trials) == 1):
+            raise NbnetError(
+                f"spread {self.spread!r} with {len(self.trials)} trials: one trial goes with "
+                f"'bootstrap', several with 'folds' or 'trials'"
+            )
+        for number, trial in enumerate(self.trials):
+            self._check(trial, f"{self.name}, trial {number}")
+        if self.spread == "folds":
+            seen: set[int] = set()
+            for number, trial in enumerate(self.trials):
+                people = set(self.pictures.identities[trial.rows].tolist())
+                if seen & people:
+                    raise NbnetError(
+                        f"{self.name}, fold {number}: {self._person(min(seen & people))} is in an "
+                        "earlier fold too; keep each person in one fold"
+                    )
+                seen |= people
+
+    def _person(self, code: int) -> str:
+        return repr(self.pictures.people[code])
+
+    def _check(self, trial: Trial, what: str) -> None:
+        who = self.pictures.identities
+        self._check_rows(trial, what)
+        for pairs in (trial.pairs, trial.threshold_pairs):
+            if pairs is None:
+                continue
+            wrong = np.flatnonzero((who[pairs.first] == who[pairs.second]) != pairs.same)
+            if len(wrong):
+                raise NbnetError(
+                    f"{what}: pair {wrong[0]} is marked same={bool(pairs.same[wrong[0]])} but "
+                    f"shows {self._person(who[pairs.first[wrong[0]]])} and "
+                    f"{self._person(who[pairs.second[wrong[0]]])}"
+                )
+        counts = comparisons(trial, who)
+        if not counts["genuine"] or not counts["impostor"]:
+            raise NbnetError(
+                f"{what}: {counts['genuine']} genuine and {counts['impostor']} impostor "
+                "comparisons; at least one of each is needed"
+            )
+        if trial.threshold_pairs is not None and trial.threshold_pairs.same.all():
+            raise NbnetError(f"{what}: no impostor pair to set the threshold on")
+        if (trial.gallery is None) != (not trial.probes):
+            raise NbnetError(f"{what}: a gallery and probes go together, give both or neither")
+        if trial.train is not None:
+            tested = [trial.rows, *trial.probes.values()]
+            tested += [] if trial.gallery is None else [trial.gallery]
+            both = np.intersect1d(who[trial.train], who[np.concatenate(tested)])
+            if len(both):
+                raise NbnetError(
+                    f"{what}: {self._person(both[0])} is in training and in the test; "
+                    "keep each person on one side"
+                )
+
+    def _check_rows(self, trial: Trial, what: str) -> None:
+        n = len(self.pictures)
+        for rows in (trial.rows, trial.gallery, trial.train, *trial.probes.values()):
+            if rows is None:
+                continue
+            if rows.dtype != np.int64 or rows.ndim != 1 or not len(rows):
+                raise NbnetError(f"{what}: rows are {rows.dtype} {rows.shape}: give int64 [n >= 1]")
+            if rows.min() < 0 or rows.max() >= n:
+                raise NbnetError(
+                    f"{what}: rows run from {rows.min()} to {rows.max()} but there are {n} pictures"
+                )
+            if len(np.unique(rows)) < len(rows):
+                raise NbnetError(f"{what}: a list of rows names one twice: name each once")
+        if (np.diff(trial.rows) < 0).any():
+            raise NbnetError(f"{what}: rows are out of order: sort them")
+        for pairs, among in ((trial.pairs, trial.rows), (trial.threshold_pairs, np.arange(n))):
+            if pairs is not None and not np.isin(pairs.rows, among).all():
+                raise NbnetError(
+                    f"{what}: pairs name pictures that are not in its rows or do not exist: "
+                    "build rows from the pairs"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return name, source and counts for reports; plain Python values only."""
+        return {
+            "name": self.name,
+            "source": self.source,
+            "spread": self.spread,
+            "pictures": len(self.pictures),
+            "identities": len(np.unique(self.pictures.identities)),
+            "trials": [self._counts(trial) for trial in self.trials],
+        }
+
+    def _counts(self, trial: Trial) -> dict[str, Any]:
+        who = self.pictures.identities
+        counts: dict[str, Any] = {
+            "pictures": len(trial.rows),
+            "identities": len(np.unique(who[trial.rows])),
+            **comparisons(trial, who),
+        }
+        if trial.threshold_pairs is not None:
+            counts["threshold_impostor"] = int((~trial.threshold_pairs.same).sum())
+        if trial.gallery is not None:
+            counts["gallery"] = len(trial.gallery)
+            counts["probes"] = {name: len(rows) for name, rows in trial.probes.items()}
+            mates = [np.isin(who[rows], who[trial.gallery]) for rows in trial.probes.values()]
+            counts["non_mated"] = int((~np.concatenate(mates)).sum())
+        if trial.train is not None:
+            counts["train"] = len(trial.train)
+        return counts
+
+
+def comparisons(trial: Trial, identities: np.ndarray) -> dict[str, int]:
+    """Return how many {"genuine", "impostor"} comparisons a trial makes; no pair is listed."""
+    if trial.pairs is not None:
+        genuine = int(trial.pairs.same.sum())
+        return {"genuine": genuine, "impostor": len(trial.pairs) - genuine}
+    per_person = np.unique(identities[trial.rows], return_counts=True)[1]
+    genuine, n = int((per_person * (per_person - 1) // 2).sum()), len(trial.rows)
+    return {"genuine": genuine, "impostor": n * (n - 1) // 2 - genuine}

@@ -1,0 +1,189 @@
+"""LFW view 2: the list as it comes, and every way in which it can be wrong."""
+
+import codecs
+
+import numpy as np
+import pytest
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.protocols import lfw_view2, open_protocol
+
+# As in LFW: hyphens, single names, and what file systems and shells dislike.
+NAMES = [
+    "Abdullah",
+    "Anne-Marie_O'Neil",
+    "Zoë_Ünal",
+    "Bo Li",
+    "Conny",
+    "Ken_Griffey_Jr",
+    "Kim_&_Co",
+    *[f"Person_{i:02}" for i in range(7, 20)],
+]
+
+
+def lfw_lines() -> list[str]:
+    """A pairs.txt of 10 folds: in each two people, 2 genuine and 2 impostor pairs."""
+    lines = ["10\t2"]
+    for a, b in zip(NAMES[::2], NAMES[1::2], strict=True):
+        lines += [f"{a}\t1\t2", f"{b}\t1\t2", f"{a}\t1\t{b}\t1", f"{b}\t2\t{a}\t1"]
+    return lines
+
+
+@pytest.fixture(scope="module")
+def lfw_folder(faces, save, tmp_path_factory):
+    """Two pictures each of 20 people as LFW lies on disk, one of them as PNG, and clutter."""
+    root = tmp_path_factory.mktemp("lfw") / "lfw"
+    for person, pictures in zip(NAMES, faces, strict=True):
+        for number, image in enumerate(pictures, 1):
+            ending = ".png" if person == "Abdullah" else ".jpg"
+            save(image, root / person / f"{person}_{number:04d}{ending}")
+    (root / "Abdullah" / "Thumbs.db").write_bytes(b"x")
+    (root / "README.txt").write_text("x")
+    return root
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Write lines as a list and return its path."""
+
+    def write(lines, ending="\n", before=b"", after="\n"):
+        path = tmp_path / "pairs.txt"
+        path.write_bytes(before + (ending.join(lines) + after).encode())
+        return path
+
+    return write
+
+
+def test_ten_folds_with_thresholds_from_the_other_nine(lfw_folder, pairs):
+    protocol = lfw_view2(lfw_folder, pairs(lfw_lines()))
+    assert protocol.spread == "folds" and len(protocol.trials) == 10
+    assert len(protocol.pictures) == 40 and protocol.pictures.people == tuple(sorted(NAMES))
+    told = protocol.to_dict()["trials"][3]
+    assert told["genuine"] == told["impostor"] == 2 and told["threshold_impostor"] == 18
+    fourth = protocol.trials[3]
+    names = [protocol.pictures.names[r] for r in (fourth.pairs.first[3], fourth.pairs.second[3])]
+    assert names == ["Person_07/Person_07_0002.jpg", "Kim_&_Co/Kim_&_Co_0001.jpg"]
+    assert fourth.pairs.same.tolist() == [True, True, False, False]
+    own = set(protocol.pictures.identities[fourth.rows])
+    others = set(protocol.pictures.identities[fourth.threshold_pairs.rows])
+    assert len(own) == 2 and len(others) == 18 and not own & others
+
+
+def test_pictures_are_read_in_order_of_rows(lfw_folder, pairs, faces):
+    pictures = lfw_view2(lfw_folder, pairs(lfw_lines())).pictures
+    row = pictures.names.index("Abdullah/Abdullah_0002.png")  # lossless, so exact
+    np.testing.assert_array_equal(pictures.read([row], 64)[0], faces[0, 1])
+    for row in (5, 11):
+        person, number = pictures.names[row].split("/")[0], pictures.names[row][-8:-4]
+        drawn = faces[NAMES.index(person), int(number) - 1].astype(float)
+        assert np.abs(pictures.read([row], 64)[0] - drawn).mean() < 6
+    batches = list(pictures.batches(32, at_once=15))
+    assert [b.shape for b in batches] == [(15, 32, 32, 3), (15, 32, 32, 3), (10, 32, 32, 3)]
+    np.testing.assert_array_equal(np.concatenate(batches), pictures.read(range(40), 32))
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+@pytest.mark.parametrize("before", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("after", ["", "\n", "\n\n \n"])
+def test_editors_leave_the_list_readable(lfw_folder, pairs, ending, before, after):
+    protocol = lfw_view2(lfw_folder, pairs(lfw_lines(), ending, before, after))
+    assert len(protocol.trials) == 10 and len(protocol.pictures) == 40
+
+
+def test_spaces_may_separate_where_names_hold_none(lfw_folder, pairs):
+    lines = [line.replace("\t", "   ") for line in ["2\t2", *lfw_lines()[17:25]]]
+    assert len(lfw_view2(lfw_folder, pairs(lines)).trials) == 2
+
+
+def test_the_list_is_found_in_the_folder_or_beside_it(lfw_folder):
+    with pytest.raises(NbnetError, match=r"no pairs.txt in .*lfw or beside it"):
+        open_protocol("lfw", data=lfw_folder)
+    for folder in (lfw_folder.parent, lfw_folder):
+        path = folder / "pairs.txt"
+        path.write_text("\n".join(lfw_lines()), encoding="utf-8")
+        assert open_protocol("lfw", data=lfw_folder).name == "lfw"
+        path.unlink()
+
+
+def changed(line, new):
+    lines = lfw_lines()
+    lines[line - 1] = new
+    return lines
+
+
+BROKEN = {
+    "header missing": (lfw_lines()[1:], r":1: the header is 'Abdullah 1 2'"),
+    "header of view 1": (changed(1, "1100"), r":1: the header is '1100'"),
+    "header with zero": (changed(1, "10\t0"), r":1: the header is '10 0'"),
+    "one fold": (["1\t2", *lfw_lines()[1:5]], r":1: one fold, but thresholds come from other"),
+    "too few lines": (lfw_lines()[:-1], r":40: .* ends after 39 pairs, but .* 10 x 2 x 2 = 40"),
+    "too many lines": ([*lfw_lines(), "Conny\t1\t2"], r":42: .* ends after 41 pairs"),
+    "too few fields": (changed(2, "Abdullah\t1"), r":2: 2 fields, .* 'Name n1 n2'"),
+    "impostor too early": (changed(3, lfw_lines()[3]), r":3: 4 fields, .* 'Name n1 n2'"),
+    "genuine too late": (changed(5, "Conny\t1\t2"), r":5: 3 fields, .* 'Name1 n1 Name2 n2'"),
+    "not a number": (changed(2, "Abdullah\t1\ttwo"), r":2: 'two' is not a picture number"),
+    "number zero": (changed(2, "Abdullah\t0\t2"), r":2: '0' is not a picture number"),
+    "negative number": (changed(2, "Abdullah\t-1\t2"), r":2: '-1' is not a picture number"),
+    "no such picture": (
+        changed(2, "Abdullah\t1\t3"),
+        r":2: the picture Abdullah/Abdullah_0003.jpg \(or .png\) is not in",
+    ),
+    "no such person": (changed(2, "Nobody\t1\t2"), r":2: the picture Nobody/Nobody_0001.jpg"),
+    "out of the folder": (changed(2, "../lfw/Conny\t1\t2"), r":2: the picture \.\./lfw/Conny"),
+    "with itself": (changed(2, "Abdullah\t2\t2"), r":2: .*_0002.png is paired with itself"),
+    "one person as two": (
+        changed(4, "Abdullah\t1\tAbdullah\t2"),
+        r":4: both sides of an impostor pair are 'Abdullah'",
+    ),
+    "twice": (changed(3, "Abdullah\t1\t2"), r":3: the pair .* stands already in .*pairs.txt:2"),
+    "twice in other order": (
+        changed(5, "Anne-Marie_O'Neil\t1\tAbdullah\t1"),
+        r":5: the pair .* stands already in .*pairs.txt:4",
+    ),
+    "a person in two folds": (
+        changed(9, "Zoë_Ünal\t1\tAbdullah\t1"),
+        r":9: 'Abdullah' is in fold 2 and, by .*pairs.txt:2, in fold 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_does_not_fit_is_named_with_file_and_line(lfw_folder, pairs, case):
+    lines, told = BROKEN[case]
+    path = pairs(lines)
+    with pytest.raises(NbnetError, match=told) as error:
+        lfw_view2(lfw_folder, path)
+    assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
+
+
+def test_lists_that_are_no_text(lfw_folder, tmp_path):
+    path = tmp_path / "pairs.txt"
+    with pytest.raises(NbnetError, match="cannot be read .*No such file"):
+        lfw_view2(lfw_folder, path)
+    for content, told in {
+        b"": "pairs.txt is empty",
+        b"\n  \n\r\n": "pairs.txt is empty",
+        "10\t2\nZoë\t1\t2\n".encode("latin-1"): r"pairs.txt:2: byte 0xeb is not UTF-8",
+        "10\t2\n".encode("utf-16"): r"pairs.txt:1: byte 0x.. is not UTF-8",
+        "10\t2\n".encode("utf-16-le"): r"pairs.txt:1: a zero byte",
+    }.items():
+        path.write_bytes(content)
+        with pytest.raises(NbnetError, match=told):
+            lfw_view2(lfw_folder, path)
+
+
+def test_folders_that_are_not_lfw(faces, save, tmp_path):
+    (tmp_path / "pairs.txt").write_text("\n".join(lfw_lines()), encoding="utf-8")
+    with pytest.raises(NbnetError, match="nowhere is not a folder: give the folder of the LFW"):
+        lfw_view2(tmp_path / "nowhere")
+    with pytest.raises(NbnetError, match="holds no pictures in folders named after people"):
+        lfw_view2(tmp_path)
+    save(faces[0, 0], tmp_path / "Conny" / "Conny_0001.jpg")
+    save(faces[0, 0], tmp_path / "Conny" / "Conny_0001.png")
+    with pytest.raises(
+        NbnetError, match="Conny holds both Conny_0001.jpg and Conny_0001.png: keep one"
+    ):
+        lfw_view2(tmp_path)
+    save(faces[0, 0], tmp_path / "Abel" / "holiday.jpg")
+    with pytest.raises(NbnetError, match="holiday.jpg is not named Abel_0001.jpg or the like"):
+        lfw_view2(tmp_path)
