@@ -7,12 +7,20 @@ import torch
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import (
+    ScoreHistogram,
+    cmc_plot,
+    det_plot,
+    interval_plot,
+    quality_plot,
+    rates_plot,
     reconstruction_strip,
     roc,
     roc_plot,
     score_histogram,
     select_by_score,
 )
+from nbnet_lib.evaluate.attack_result import Rate
+from nbnet_lib.evaluate.plots_style import MOST_POINTS, styles, thin
 
 
 @pytest.fixture(autouse=True)
@@ -81,3 +89,186 @@ def test_strip_puts_each_original_above_its_reconstruction():
 def test_strip_refuses_lengths_that_differ():
     with pytest.raises(NbnetError, match="as many of each"):
         reconstruction_strip(np.zeros((9, 8, 8, 3), np.uint8), torch.zeros(8, 3, 8, 8), np.ones(9))
+
+
+def at(grid, x, y):
+    """The step curve's height right at each place of the grid."""
+    return y[np.searchsorted(x, grid, side="right") - 1]
+
+
+def test_thinning_keeps_the_curve_within_a_column():
+    rng = np.random.default_rng(0)
+    far, tar, _ = roc(rng.normal(1, 1, 5_000), rng.normal(size=50_000))
+    with np.errstate(divide="ignore"):
+        x, y = thin(np.log10(far), far, tar, -4, 0)
+    assert len(x) <= MOST_POINTS < len(far)
+    assert {*zip(x, y, strict=True)} <= {*zip(far, tar, strict=True)}
+    column = 10 ** (4 / (MOST_POINTS // 2 - 2))
+    grid = np.geomspace(1.1e-4, 0.99, 9_999)
+    drawn = at(grid, x, y)
+    assert (drawn >= at(grid / column, far, tar)).all()
+    assert (drawn <= at(grid * column, far, tar)).all()
+
+
+def test_intervals_are_whiskers_when_few_and_a_band_when_many(scores):
+    fars = np.array([0.01, 0.1])
+    given = {"genuine": scores["genuine"]}
+    axes = roc_plot(given, scores["impostor"], intervals={"genuine": (fars, [0.5, 0.6], [0.9, 1])})
+    (bars,) = [c for c in axes.collections if hasattr(c, "get_segments")]
+    ends = np.array(bars.get_segments())
+    np.testing.assert_allclose(ends[:, :, 0], [[0.01] * 2, [0.1] * 2])
+    np.testing.assert_allclose(ends[:, :, 1], [[0.5, 0.9], [0.6, 1]])
+    many = np.geomspace(0.01, 1, 9)
+    axes = roc_plot(given, scores["impostor"], intervals={"genuine": (many, many / 2, many)})
+    assert len(axes.collections) == 1 and not hasattr(axes.collections[0], "get_segments")
+    with pytest.raises(NbnetError, match="no such curve"):
+        roc_plot(given, scores["impostor"], intervals={"other": (fars, fars, fars)})
+    with pytest.raises(NbnetError, match="one of each"):
+        roc_plot(given, scores["impostor"], intervals={"genuine": (fars, [0.5], [0.9, 1])})
+
+
+@pytest.mark.parametrize("plot", [roc_plot, det_plot])
+def test_curves_take_a_histogram_of_impostors(plot, scores):
+    counted = ScoreHistogram()
+    counted.add(scores["impostor"].astype(np.float32))
+    given = {"genuine": scores["genuine"] - 0.6}
+    by_array = plot(given, scores["impostor"].astype(np.float32))
+    by_counts = plot(given, counted)
+    assert by_array.get_xlim() == by_counts.get_xlim()
+    grid = np.linspace(*by_array.get_xlim(), 50)
+    a, b = (axes.lines[-1].get_xydata().T for axes in (by_array, by_counts))
+    np.testing.assert_allclose(at(grid, *a), at(grid, *b), atol=0.005)
+    with pytest.raises(NbnetError, match="far_min"):
+        plot(given, counted, far_min=0)
+    with pytest.raises(NbnetError, match="nothing to draw"):
+        plot({}, counted)
+
+
+def test_det_of_normal_scores_is_a_straight_line_and_meets_the_diagonal_at_the_eer():
+    rng = np.random.default_rng(0)
+    axes = det_plot({"genuine": rng.normal(2, 1, 40_000)}, rng.normal(size=40_000))
+    diagonal, curve = axes.lines
+    fmr, fnmr = curve.get_xydata().T
+    seen = (fmr > 0.001) & (fmr < 0.4)
+    pixels = axes.transData.transform(np.stack([fmr, fnmr], axis=1)[seen])
+    assert np.corrcoef(pixels.T)[0, 1] < -0.999
+    nearest = np.argmin(abs(fmr - fnmr))
+    assert fmr[nearest] == pytest.approx(0.1587, abs=0.005)  # 1 - Phi(d' / 2)
+    np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
+    texts = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert {"0.1 %", "1 %", "20 %"} <= set(texts)
+
+
+def test_det_of_scores_without_errors_can_be_drawn():
+    axes = det_plot({"genuine": np.ones(5)}, np.zeros(1))
+    axes.figure.canvas.draw()
+
+
+def test_det_shows_an_attack_that_nearly_always_fails():
+    rng = np.random.default_rng(0)
+    axes = det_plot({"type2": rng.normal(0.1, 1, 5_000)}, rng.normal(size=50_000))
+    assert axes.get_ylim()[1] >= 0.999
+    axes.figure.canvas.draw()
+
+
+def test_cmc_plot():
+    axes = cmc_plot(
+        {"fa": np.array([0.9, 0.95, 1.0]), "fb": np.array([0.8, 0.9])},
+        intervals={"fb": ([1, 2], [0.7, 0.85], [0.85, 0.95])},
+    )
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[1, 0.9], [2, 0.95], [3, 1]])
+    assert axes.get_ylim()[0] == pytest.approx(0.6)  # below the interval, and at a tick
+    guess = cmc_plot({"fa": np.array([0.9, 0.95])}, gallery=10).lines[1]
+    np.testing.assert_allclose(guess.get_ydata(), [0.1, 0.2])
+    for bad in ([0.9, 0.8], [0.5, 1.2], [], [0.5, np.nan]):
+        with pytest.raises(NbnetError, match="CMC of 'fa'"):
+            cmc_plot({"fa": np.array(bad)})
+
+
+def test_histogram_of_counts_is_that_of_the_scores(scores):
+    impostor = scores["impostor"].astype(np.float32)
+    counted = ScoreHistogram()
+    counted.add(impostor)
+    kinds = {"impostor": impostor, "genuine": np.array([-0.9, 0.95])}  # the same edges for both
+    drawn = score_histogram(kinds, bins=40).patches[0].get_data()
+    again = score_histogram({**kinds, "impostor": counted}, bins=40).patches[0].get_data()
+    np.testing.assert_array_equal(drawn.edges, again.edges)
+    np.testing.assert_allclose(drawn.values, again.values)
+    assert (drawn.values * np.diff(drawn.edges)).sum() == pytest.approx(1)
+
+
+def test_histogram_says_what_it_cannot_show():
+    values = np.array([-np.inf, -np.inf, 0.5, 0.6])
+    axes = score_histogram({"genuine": values})
+    assert axes.get_legend().get_texts()[0].get_text() == "genuine\n(2 not finite)"
+    data = axes.patches[0].get_data()
+    assert (data.values * np.diff(data.edges)).sum() == pytest.approx(1)
+    with pytest.raises(NbnetError, match="no finite score"):
+        score_histogram({"genuine": values[:2]})
+    with pytest.raises(NbnetError, match="nothing to draw"):
+        score_histogram({})
+
+
+def test_the_same_kind_looks_the_same_and_others_differ():
+    many = [f"decoder {i}" for i in range(12)]
+    look = styles(["genuine", "type2", *many])
+    assert look["type2"] == styles(["type2", "type1"])["type2"]
+    assert len({(c, str(d)) for c, d, _ in look.values()}) == 14
+    few = styles(["genuine", *many[:4]])
+    assert len({str(dash) for _, dash, _ in few.values()}) == 5  # told apart without colour
+
+
+def test_names_are_text_and_not_markup(scores):
+    names = ["_hidden", "cost $5 or $x$"]
+    axes = roc_plot({name: scores["genuine"] for name in names}, scores["impostor"])
+    axes.figure.canvas.draw()
+    shown = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert [text.replace("\u200b", "").replace("\\$", "$") for text in shown] == names
+
+
+def test_rates_plot_puts_the_first_attack_on_top():
+    rates = {
+        "a": {"original": Rate(0.97, (0.96, 0.98)), "type2": Rate(0.6, (0.5, 0.7))},
+        "b": {"type2": Rate(0.9, (0.85, 0.92))},
+    }
+    axes = rates_plot(rates, 0.001)
+    assert "FAR 0.1 %" in axes.get_xlabel()
+    ticks = dict(
+        zip([t.get_text() for t in axes.get_yticklabels()], axes.get_yticks(), strict=True)
+    )
+    assert ticks["a"] > ticks["b"]
+    original, type2 = (container.lines[0].get_xydata() for container in axes.containers)
+    assert original[:, 0].tolist() == [0.97] and type2[:, 0].tolist() == [0.6, 0.9]
+    assert abs(type2[:, 1] - [ticks["a"], ticks["b"]]).max() < 0.5
+
+
+def test_interval_plot_shows_chance_and_refuses_nonsense():
+    rows = {"glasses": {"probe": (0.9, 0.8, 0.95)}, "age": {"probe": (0.5, np.nan, np.nan)}}
+    axes = interval_plot(rows, "balanced accuracy", reference={"age": (0.45, 0.55)})
+    (bar,) = axes.patches
+    assert (bar.get_x(), bar.get_width()) == (0.45, pytest.approx(0.1))
+    assert bar.get_y() + bar.get_height() / 2 == pytest.approx(-1)
+    for bad, message in [
+        ({"a": {"probe": (0.5, 0.6, 0.7)}}, "outside"),
+        ({}, "nothing to draw"),
+        ({"a": {}}, "nothing to draw"),
+    ]:
+        with pytest.raises(NbnetError, match=message):
+            interval_plot(bad, "x")
+    with pytest.raises(NbnetError, match="no such row"):
+        interval_plot(rows, "x", reference={"other": (0, 1)})
+
+
+def test_quality_plot_has_a_panel_per_measure():
+    measures = {
+        name: {"identity": np.arange(3), "psnr": np.array([20.0, 18, 19]), "ssim": np.ones(3) / 2}
+        for name in ("a", "b")
+    }
+    figure = quality_plot(measures)
+    assert [axes.get_xlabel() for axes in figure.axes] == ["psnr", "ssim"]
+    x = figure.axes[0].lines[0].get_xdata()
+    assert x[-3:].tolist() == [18, 19, 20]
+    figure = quality_plot(measures, {"ssim": "SSIM"})
+    assert [axes.get_xlabel() for axes in figure.axes] == ["SSIM"]
+    with pytest.raises(NbnetError, match="'b' has no measure 'psnr'"):
+        quality_plot({"a": measures["a"], "b": {"ssim": np.ones(3)}})

@@ -1,0 +1,115 @@
+"""What all figures of the evaluation share: colours, dashes, names, percent axes, thinning.
+
+Colours are seaborn's colour-blind palette. Each line also has its own dash, so that a grey print
+and every kind of colour vision can tell the lines apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import seaborn as sns
+from matplotlib.ticker import FuncFormatter
+
+from nbnet_lib.errors import NbnetError
+
+Dash = str | tuple[int, tuple[float, ...]]
+
+DASHES: list[Dash] = [
+    "-",
+    (0, (5, 1.6)),
+    (0, (6, 1.5, 1.2, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (9, 2)),
+    (0, (5, 1.2, 1.2, 1.2, 1.2, 1.2)),
+]
+MARKERS = ["o", "s", "^", "D", "v", "P"]
+LABELS = {
+    "genuine": "genuine",
+    "original": "genuine",
+    "impostor": "impostor",
+    "type1": "type-I (same picture)",
+    "type2": "type-II (other picture)",
+}
+# The same kind of comparison looks the same in every figure: (place in the palette, dash). The
+# impostors are grey: they are the background that the others are seen against.
+KINDS = {
+    "genuine": (0, 0),
+    "original": (0, 0),
+    "type1": (1, 1),
+    "type2": (2, 2),
+    "impostor": (7, 3),
+}
+_FREE = [(3, 1), (9, 2), (4, 3), (1, 4), (2, 5), (5, 0)]  # for other names, in order
+INK = "0.25"
+MOST_POINTS = 2000
+
+
+def styles(names: Iterable[str]) -> dict[str, tuple[tuple[float, float, float], Dash, str]]:
+    """Return {name: (colour, dash, marker)}: fixed for the known kinds, distinct for the others."""
+    names = list(names)
+    palette = sns.color_palette("colorblind", 10)
+    taken = {KINDS[name] for name in names if name in KINDS}
+    colours, dashes = {c for c, _ in taken}, {d for _, d in taken}
+    free = [pair for pair in _FREE if pair[0] not in colours and pair[1] not in dashes]
+    # With more names than dashes some dash comes twice, but never with the same colour.
+    free += [(c, d) for d in range(6) for c in (3, 9, 4, 1, 2, 5, 0, 8) if (c, d) not in free]
+    free = [pair for pair in free if pair not in taken]
+    chosen, rest = {}, iter(free)
+    for name in names:
+        colour, dash = KINDS[name] if name in KINDS else next(rest)
+        chosen[name] = (palette[colour], DASHES[dash], MARKERS[dash])
+    return chosen
+
+
+def label(name: str) -> str:
+    """Return the name as the legend prints it, safe from matplotlib's own markup.
+
+    A leading underscore would hide a line from the legend and a dollar would start a formula;
+    names of decoders and of protocols come from files and may hold either.
+    """
+    text = LABELS.get(name, str(name)).replace("$", r"\$")
+    return "\u200b" + text if text.startswith("_") else text
+
+
+def percent(share: float) -> str:
+    """Return 0.001 as ``0.1 %``."""
+    return f"{100 * share:g} %"
+
+
+def percent_axis(axis: object) -> None:
+    """Label the ticks of an axis that holds shares (0 to 1) in percent."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: percent(round(value, 10))))  # type: ignore[attr-defined]
+
+
+def need_some(given: object, what: str) -> None:
+    """Raise if an empty mapping was given to be drawn."""
+    if not given:
+        raise NbnetError(f"nothing to draw: give at least one {what}")
+
+
+def thin(
+    screen: np.ndarray, x: np.ndarray, y: np.ndarray, low: float, high: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Leave out points of a monotone step curve that no eye could see, if there are many.
+
+    The visible axis is cut into `MOST_POINTS` / 2 columns; of each, the first and the last point
+    stay. The curve is monotone, so these two span all that happens inside a column: what is drawn
+    differs from the whole curve by less than the width of one column, half a pixel in a figure of
+    500 pixels.
+
+    Args:
+        screen: float [P], never falling: where along the axis each point is drawn (log or normal
+            deviate of x; infinities lie outside).
+        x: float [P], drawn horizontally.
+        y: float [P], drawn vertically.
+        low: left end of the axis, in units of ``screen``.
+        high: right end.
+    """
+    if len(x) <= MOST_POINTS:
+        return x, y
+    column = np.digitize(screen, np.linspace(low, high, MOST_POINTS // 2 - 1))
+    change = np.flatnonzero(np.diff(column))
+    keep = np.unique(np.concatenate([[0], change, change + 1, [len(x) - 1]]))
+    return x[keep], y[keep]

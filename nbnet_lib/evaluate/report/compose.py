@@ -1,0 +1,232 @@
+"""From a result to its report: which tables and figures stand where on the page."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from nbnet_lib.evaluate import plots, tables
+from nbnet_lib.evaluate.report.blocks import Block, Figure, Note, Paragraph, Row, Section, Table
+from nbnet_lib.evaluate.report.page import write_page
+from nbnet_lib.evaluate.result import ORIGINAL, Measure, Result
+
+
+def write_report(result: Result, path: str | os.PathLike[str], command: str = "") -> Path:
+    """Write the result as one HTML page with tables, figures and the numbers to save from it.
+
+    Args:
+        result: from `run_protocol`; one read back with `Result.from_dict` gives tables only.
+        path: the ``.html`` file to make or replace.
+        command: what was typed, printed at the end.
+
+    Raises:
+        NbnetError: the folder cannot be written to.
+    """
+    protocol = result.protocol
+    attachments = {"result.json": result.to_json(), "measures.csv": result.to_csv()}
+    if result.per_identity is not None:
+        attachments["people.csv"] = result.per_identity.to_csv(index=False, lineterminator="\n")
+    with _figures_closed():
+        return write_page(
+            path,
+            f"{'Attack on' if result.decoders else 'Verification with'} {result.encoder}",
+            list(_sections(result)),
+            subtitle=protocol["source"],
+            facts={
+                "Recogniser": result.encoder,
+                "Attacks": ", ".join(result.decoders) or "none",
+                "Protocol": protocol["name"],
+                "Pictures": f"{protocol['pictures']:,} of {protocol['identities']:,} people",
+                "Spread": tables.spread_text(protocol["spread"]),
+                "Method": result.interval["method"],
+                "Resamples, seed": f"{result.interval['resamples']:,}, {result.seed}",
+            },
+            command=command,
+            attachments=attachments,
+        )
+
+
+@contextmanager
+def _figures_closed() -> Iterator[None]:
+    """Close what is drawn in the block, and leave the caller's figures open."""
+    before = set(plt.get_fignums())
+    try:
+        with plt.ioff():
+            yield
+    finally:
+        for number in set(plt.get_fignums()) - before:
+            plt.close(number)
+
+
+def _sections(result: Result) -> Iterator[Section]:
+    found = tables.tables(result.to_dict())
+    if "attack" in found and result.decoders:
+        yield Section("Accepted as the person", list(_attack(result, found)))
+    yield Section("Verification", list(_verification(result, found)))
+    if "identification" in found:
+        yield Section("Identification", list(_identification(result, found)))
+    if result.strips or "quality" in found:
+        yield Section("Pictures", list(_pictures(result, found)))
+    if result.leakage:
+        yield Section("What templates tell besides", list(_leakage(result)))
+
+
+def _attack(result: Result, found: dict) -> Iterator[Block]:
+    spread = tables.spread_text(result.protocol["spread"])
+    yield Paragraph(
+        "How often the recogniser accepts a reconstruction as the person whose template leaked. "
+        "Thresholds were set on comparisons of original pictures; reconstructions had no say. "
+        "The row `original` is what honest users get with another picture of themselves."
+    )
+    yield Table(found["attack"][1], f"TAR in percent; {spread}.")
+    far = min(result.fars)
+    rows = {}
+    for name in dict.fromkeys(row.attack for row in result.measures if row.measure == "tar"):
+        kinds = ("original",) if name == ORIGINAL else ("type1", "type2")
+        label = "original pictures" if name == ORIGINAL else name
+        rows[label] = {k: _interval(result.get("tar", name, k, far)) for k in kinds}
+    axes = plots.interval_plot(rows, f"TAR at FAR {tables.percent(far)}")
+    yield Figure(
+        axes.figure,
+        f"TAR of every attack at FAR {tables.percent(far)} with intervals; the same numbers are "
+        "in the table above.",
+        f"TAR at FAR {tables.percent(far)}; {spread}.",
+    )
+    baselines = [row for row in result.measures if row.measure == "baseline"]
+    for row in baselines:
+        yield Note(
+            f"{row.attack}: a stranger's pictures with as many tries would be accepted in "
+            f"{tables.cell(vars(row), digits=2)} % at FAR {tables.percent(row.far or 0)}."
+        )
+    if "paired" in found:
+        yield Table(
+            found["paired"][1],
+            "Differences on the same targets, percentage points; intervals draw the same people "
+            "for both, p by sign flips over people.",
+        )
+
+
+def _interval(row: Measure) -> tuple[float, float, float]:
+    if row.low is not None and row.high is not None:
+        # A percentile interval of very few people need not hold the value itself.
+        return row.value, min(row.low, row.value), max(row.high, row.value)
+    if row.sd is not None:
+        return row.value, row.value - row.sd, row.value + row.sd
+    return row.value, math.nan, math.nan
+
+
+def _verification(result: Result, found: dict) -> Iterator[Block]:
+    yield Table(found["verification"][1], "The recogniser on original pictures, without an attack.")
+    for note in result.notes:
+        yield Note(f"{note[0].upper()}{note[1:]}.")
+    if result.impostor is None or ORIGINAL not in result.scores:
+        return
+    genuine = result.scores[ORIGINAL]["genuine"]
+    thresholds = {far: result.get("threshold", far=far).value for far in result.fars}
+    attack = result.decoders[-1] if result.decoders else None
+    shown = {"genuine": genuine, "impostor": result.impostor}
+    if attack:
+        shown |= result.scores[attack]
+    yield Figure(
+        plots.score_histogram(shown, thresholds).figure,
+        "Histograms of genuine and impostor scores"
+        + (f" and of type-I and type-II scores of {attack}" if attack else "")
+        + ", with the thresholds.",
+        "Scores of originals"
+        + (f" and of the attack `{attack}`" if attack else "")
+        + "; each area is 1. Vertical lines are thresholds.",
+    )
+    curves = {"genuine": genuine}
+    if len(result.decoders) == 1 and attack:
+        curves |= result.scores[attack]
+    else:
+        curves |= {f"{name}, type-II": result.scores[name]["type2"] for name in result.decoders}
+    yield Row(
+        [
+            Figure(
+                plots.roc_plot(curves, result.impostor).figure,
+                f"ROC curves: TAR over FAR on a log axis for {', '.join(curves)}.",
+                "ROC. The impostors are comparisons of originals for all curves.",
+            ),
+            Figure(
+                plots.det_plot(curves, result.impostor).figure,
+                f"DET curves: FNMR over FMR on normal-deviate axes for {', '.join(curves)}.",
+                "DET. For an attack, FNMR is the share of reconstructions that are refused.",
+            ),
+        ]
+    )
+
+
+def _identification(result: Result, found: dict) -> Iterator[Block]:
+    yield Paragraph(
+        "Probes are looked for in a gallery of original pictures. Rank-k counts probes whose "
+        "person is among the k most alike; DIR asks for rank 1 and a score above a threshold that "
+        "people outside the gallery pass at the FAR."
+    )
+    yield Table(
+        found["identification"][1],
+        f"Identification rates in percent; {tables.spread_text(result.protocol['spread'])}.",
+    )
+    curves = {f"{attack}, {probes}": values for (attack, probes), values in result.cmc.items()}
+    if curves and max(len(values) for values in curves.values()) > 1:
+        yield Figure(
+            plots.cmc_plot(curves).figure,
+            f"CMC curves, rank-k rate over k, for {', '.join(curves)}.",
+            "CMC: the share of probes whose person is among the first k.",
+        )
+
+
+def _pictures(result: Result, found: dict) -> Iterator[Block]:
+    yield Paragraph(
+        "Originals above reconstructions: the best, the median and the worst by type-I score, "
+        "chosen by the score and never by hand. Bold scores are accepted at the strictest FAR. "
+        "A high score is not a likeness, and a likeness is not a high score."
+    )
+    for name, strip in result.strips.items():
+        figure = plots.reconstruction_strip(
+            strip.originals,
+            strip.reconstructions,
+            strip.scores,
+            each=len(strip.scores) // 3,
+            threshold=strip.threshold,
+        )
+        yield Figure(
+            figure,
+            f"Originals above the reconstructions of {name}: best, median and worst by type-I "
+            f"score ({strip.scores.max():.2f} to {strip.scores.min():.2f}).",
+            f"`{name}`; scores below the pictures.",
+        )
+    if "quality" in found:
+        yield Table(
+            found["quality"][1],
+            "Reconstruction against its original; means with 95 % intervals over identities. "
+            "The perceptual distance is built like LPIPS but is not LPIPS.",
+        )
+
+
+def _leakage(result: Result) -> Iterator[Block]:
+    yield Paragraph(
+        "Linear probes were trained on the templates of some people and asked about others. What "
+        "lies above chance can be read from a template; what does not may still be read by a "
+        "stronger probe. The attributes are parameters of a graphics model, not facts about people."
+    )
+    table = tables.leakage_table(result.to_dict())
+    yield Table(table, "Score with 95 % interval over identities; chance from shuffled labels.")
+    for measure in dict.fromkeys(row["measure"] for row in result.leakage if row["measure"]):
+        rows = [row for row in result.leakage if row["measure"] == measure]
+        axes = plots.interval_plot(
+            {r["attribute"]: {"probe": (r["score"], r["low"], r["high"])} for r in rows},
+            measure,
+            reference={r["attribute"]: (r["chance_low"], r["chance_high"]) for r in rows},
+        )
+        yield Figure(
+            axes.figure,
+            f"{measure} of the probe for {', '.join(r['attribute'] for r in rows)}, with the "
+            "range of chance in grey; the same numbers are in the table above.",
+            f"{measure} of linear probes; grey: 95 % of the scores with shuffled labels.",
+        )
