@@ -46,8 +46,8 @@ def run(args: argparse.Namespace) -> Report:
 
 
 def _text(summary: dict[str, Any], output: Path) -> str:
-    from nbnet_lib.cli.evaluate import attack_table
+    from nbnet_lib.cli.evaluate import result_text
 
     attack = summary.get("attack")
-    lines = [attack_table(attack), ""] if attack else []
+    lines = [result_text(attack), ""] if attack else []
     return "\n".join([*lines, f"Executed notebooks, HTML and summary.json: {output}"])

@@ -1,100 +1,217 @@
-"""``nbnet evaluate``: the default benchmark, type-I and type-II, as a table or as JSON."""
+"""``nbnet evaluate``: an encoder, attacks and a protocol; tables, JSON, and reports to keep."""
 
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from nbnet_lib.cli.shared import (
     Report,
     add_device,
     add_encoder,
-    add_identities,
     add_json,
-    columns,
+    identity_range,
     open_encoder,
-    percent,
+    share,
     to_json,
     whole,
 )
+
+if TYPE_CHECKING:
+    from nbnet_lib.evaluate import Result
+
+DECODER = "nbnet-b-64"
+KINDS = (".json", ".csv", ".md", ".tex", ".html")
 
 
 def add(subparsers: Any) -> None:
     """Add the command to the parser."""
     parser = subparsers.add_parser(
         "evaluate",
-        help="measure the attack on identities that it never saw",
+        help="measure a recogniser and the attack on it, on people that neither ever saw",
         description="Set thresholds on original against original, then compare reconstructions "
         "with the very picture whose template leaked (type-I) and with other pictures of the same "
-        "person (type-II).",
+        "person (type-II), and look for them in a gallery.",
     )
     add_encoder(parser)
     parser.add_argument(
-        "--decoder", default="nbnet-b-64", help="a shipped name or a .safetensors file"
+        "--decoder",
+        action="append",
+        metavar="NAME",
+        help=f"an attack: a shipped name or a .safetensors file; give it again for more, which are "
+        f"measured one by one, together and against each other (default {DECODER})",
     )
-    add_identities(parser, "0-299", 6)
-    parser.add_argument("--seed", type=whole(0), default=0, help="of the bootstrap (default 0)")
-    add_device(parser)
     parser.add_argument(
+        "--no-attack", action="store_true", help="measure the recogniser alone, without a decoder"
+    )
+    what = parser.add_argument_group("what is compared")
+    what.add_argument(
+        "--protocol",
+        default="synthfaces",
+        metavar="NAME",
+        help="synthfaces, lfw (view 2), lfw-blufr, feret, or a .csv list of your own "
+        "(default synthfaces)",
+    )
+    what.add_argument("--data", type=Path, metavar="FOLDER", help="where its aligned pictures lie")
+    what.add_argument(
+        "--identities",
+        type=identity_range,
+        metavar="RANGE",
+        help="of synthfaces, for example 0-299 or 0-9,20 (default 0-299)",
+    )
+    what.add_argument(
+        "--samples", type=whole(1), metavar="N", help="of synthfaces: pictures of each (default 6)"
+    )
+    what.add_argument(
+        "--far",
+        type=share,
+        nargs="+",
+        default=[0.01, 0.001],
+        metavar="FAR",
+        help="false acceptance rates that thresholds are set for (default 0.01 0.001)",
+    )
+    more = parser.add_argument_group("more")
+    more.add_argument(
+        "--quality", action="store_true", help="compare the pictures, too: PSNR, SSIM, perceptual"
+    )
+    more.add_argument(
+        "--leakage",
+        nargs="*",
+        metavar="PARAMETER",
+        help="let probes read SynthFaces parameters from templates (`nbnet faces parameters` lists "
+        "them; without a name a useful few)",
+    )
+    more.add_argument("--seed", type=whole(0), default=0, help="of the bootstrap (default 0)")
+    more.add_argument(
+        "--resamples",
+        type=whole(1),
+        default=1000,
+        metavar="N",
+        help="of the bootstrap over identities (default 1000)",
+    )
+    add_device(more)
+    out = parser.add_argument_group("output")
+    out.add_argument(
+        "--save",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="also write the result; the ending says as what: .html (a page with figures), .json, "
+        ".csv (a row per number), .md or .tex (the table of attacks). Can be given again",
+    )
+    out.add_argument(
+        "--per-identity", type=Path, metavar="FILE.csv", help="write the rates of each person"
+    )
+    out.add_argument(
         "--into-card",
         action="store_true",
         help="also write the result into the decoder's card, under 'benchmark'",
     )
-    add_json(parser)
+    add_json(out)
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Run the benchmark."""
+    """Run the protocol; refuse what cannot be written before the long work."""
     from nbnet_lib.course.profile import resolve_device
     from nbnet_lib.decoders import load_decoder
-    from nbnet_lib.evaluate import run_benchmark
+    from nbnet_lib.evaluate import open_protocol, run_protocol
+    from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES
 
-    result = run_benchmark(
+    decoders = [] if args.no_attack else list(dict.fromkeys(args.decoder or [DECODER]))
+    _check(args, decoders)
+    protocol = open_protocol(args.protocol, args.data, args.identities, args.samples, args.seed)
+    result = run_protocol(
+        protocol,
         open_encoder(args.encoder, args.device),
-        load_decoder(args.decoder, device=resolve_device(args.device)),
-        identities=args.identities,
-        samples=args.samples,
+        [load_decoder(name, device=resolve_device(args.device)) for name in decoders],
+        fars=args.far,
         seed=args.seed,
+        resamples=args.resamples,
+        quality=args.quality,
+        leakage=DEFAULT_ATTRIBUTES if args.leakage == [] else args.leakage or (),
     )
+    for path in args.save:
+        _save(result, path)
+    if args.per_identity:
+        assert result.per_identity is not None
+        _write(args.per_identity, result.per_identity.to_csv(index=False, lineterminator="\n"))
     payload = result.to_dict()
     if args.into_card:
-        _into_card(args.decoder, payload)
-    return Report(payload, attack_table(payload))
+        _into_card(decoders[0], payload)
+    written = [str(path) for path in [*args.save, args.per_identity] if path]
+    text = result_text(payload) + (f"\n\nWritten: {', '.join(written)}" if written else "")
+    return Report(payload, text)
+
+
+def _check(args: argparse.Namespace, decoders: list[str]) -> None:
+    from nbnet_lib.errors import NbnetError
+    from nbnet_lib.files import require_writable_folder
+
+    if args.no_attack and args.decoder:
+        raise NbnetError("--no-attack leaves decoders out: give it, or --decoder, not both")
+    if args.into_card and len(decoders) != 1:
+        raise NbnetError(f"--into-card writes into one card: give one --decoder, not {decoders}")
+    for path in args.save:
+        if path.suffix not in KINDS:
+            raise NbnetError(f"{path} cannot be saved: name a file that ends in {', '.join(KINDS)}")
+        if path.suffix == ".tex" and not decoders:
+            raise NbnetError(f"{path} is a table of attacks: leave --no-attack away")
+    if args.per_identity and (not decoders or args.per_identity.suffix != ".csv"):
+        raise NbnetError(
+            f"{args.per_identity} holds the rates of attacks, person by person: name a .csv file "
+            "and leave --no-attack away"
+        )
+    for path in [*args.save, args.per_identity]:
+        if path:
+            require_writable_folder(path.parent)
+
+
+def _save(result: Result, path: Path) -> None:
+    from nbnet_lib.evaluate import report, tables
+
+    if path.suffix == ".html":
+        report.write_report(result, path)
+        return
+    write: dict[str, Callable[[], str]] = {
+        ".json": result.to_json,
+        ".csv": result.to_csv,
+        ".md": lambda: tables.all_markdown(result.to_dict()),
+        ".tex": lambda: tables.to_latex(result.to_dict()),
+    }
+    _write(path, write[path.suffix]())
+
+
+def _write(path: Path, text: str) -> None:
+    from nbnet_lib.files import atomic_path
+
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _into_card(decoder: str, result: dict[str, Any]) -> None:
-    from nbnet_lib.files import atomic_path
     from nbnet_lib.weights import load_card, weight_path
 
     card = load_card(decoder)
     # The seconds belong to this machine, not to the weights.
     card["benchmark"] = {key: value for key, value in result.items() if key != "seconds"}
-    with atomic_path(weight_path(decoder).with_suffix(".json")) as temporary:
-        temporary.write_text(to_json(card) + "\n", encoding="utf-8")
+    _write(weight_path(decoder).with_suffix(".json"), to_json(card) + "\n")
 
 
-def attack_rows(result: dict[str, Any]) -> list[tuple[str, ...]]:
-    """Return the cells of the attack table: the header, then one row per FAR."""
-    header = ("FAR", "threshold", "original TAR", "type-I TAR", "type-II TAR")
-    rows = [
-        (percent(float(far)), f"{row['threshold']:.3f}")
-        + tuple(_with_interval(row[kind]) for kind in ("original", "type1", "type2"))
-        for far, row in result["far"].items()
+def result_text(result: dict[str, Any]) -> str:
+    """Return the result's JSON object as tables for a terminal."""
+    from nbnet_lib.evaluate import tables
+
+    protocol = result["protocol"]
+    lines = [
+        f"Encoder {result['encoder']}, {protocol['source']}: {protocol['pictures']:,} pictures of "
+        f"{protocol['identities']:,} people",
+        f"({tables.spread_text(protocol['spread'])})",
     ]
-    return [header, *rows]
-
-
-def attack_table(result: dict[str, Any]) -> str:
-    """Return the benchmark's JSON object as a text table."""
-    header, *rows = attack_rows(result)
-    return (
-        f"Decoder {result['decoder']} against encoder {result['encoder']}, "
-        f"{result['identities']} identities the attack never saw (95 % interval in brackets)\n"
-        + columns(rows, header)
-    )
-
-
-def _with_interval(value: dict[str, Any]) -> str:
-    low, high = value["ci95"]
-    return f"{percent(value['tar'])} [{100 * low:.1f}, {100 * high:.1f}]"
+    for caption, table in tables.tables(result).values():
+        lines += ["", f"{caption}", tables.to_text(table)]
+    lines += [f"\nnote: {note}" for note in result["notes"]]
+    return "\n".join(lines)

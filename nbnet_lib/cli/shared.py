@@ -84,6 +84,17 @@ def positive(text: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """Argparse type for numbers between 0 and 1, neither included."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1: 0.001 means 0.1 %")
+    return value
+
+
 def add_json(parser: argparse.ArgumentParser) -> None:
     """Add ``--json``."""
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")

@@ -134,7 +134,7 @@ def _benchmark(profile: str, device: str, progress: bool) -> dict[str, Any]:
     """Attack identities that neither the encoder nor the decoder ever saw, with shipped weights."""
     from nbnet_lib.decoders import load_decoder
     from nbnet_lib.encoders import create_encoder
-    from nbnet_lib.evaluate import run_benchmark
+    from nbnet_lib.evaluate import run_protocol, synthfaces
 
     count = BENCHMARK_IDENTITIES[profile]
     if progress:
@@ -142,7 +142,7 @@ def _benchmark(profile: str, device: str, progress: bool) -> dict[str, Any]:
     started = time.perf_counter()
     encoder = create_encoder(ENCODER, device=device)
     decoder = load_decoder(DECODER, device=device)
-    result = run_benchmark(encoder, decoder, identities=range(count), samples=6, seed=0)
+    result = run_protocol(synthfaces(range(count), 6), encoder, [decoder], seed=0)
     if progress:
         _say(f"{time.perf_counter() - started:.1f} s")
     return result.to_dict()

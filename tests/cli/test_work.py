@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 
+import jsonschema
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,8 @@ from PIL import Image
 
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
 from nbnet_lib.encoders.synth import SynthEncoder
+from nbnet_lib.evaluate.result import schema
+from nbnet_lib.faces import render
 from nbnet_lib.weights import load_card, save_weights
 
 
@@ -204,44 +207,90 @@ def test_train_refuses_bad_settings_before_it_draws(fails, encoder, tmp_path, wr
     assert said in fails(*arguments, *wrong)
 
 
+FEW = ["--identities", "0-5", "--samples", "2", "--resamples", "50"]
+
+
 def test_evaluate_prints_one_json_object(nbnet, encoder, decoder):
-    arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder]
-    arguments += ["--identities", "0-5", "--samples", "2", "--seed", "1"]
-    with pytest.warns(UserWarning, match="impostor"):
-        report = json.loads(nbnet(*arguments, "--json"))
-    assert report.keys() >= {"decoder", "encoder", "seed", "identities", "far"}
-    assert report["seed"] == 1
-    assert report["far"].keys() == {"0.01", "0.001"}
-    for row in report["far"].values():
-        assert row.keys() == {"threshold", "original", "type1", "type2"}
-        assert isinstance(row["threshold"], float)
-        for kind in ("original", "type1", "type2"):
-            low, high = row[kind]["ci95"]
-            assert 0 <= low <= row[kind]["tar"] <= high <= 1
-    with pytest.warns(UserWarning, match="impostor"):
-        table = nbnet(*arguments)
-    assert "type-I TAR" in table and "0.1 %" in table
+    arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, *FEW, "--seed", "1"]
+    told = json.loads(nbnet(*arguments, "--json"))
+    jsonschema.validate(told, schema())
+    assert told["seed"] == 1 and told["fars"] == [0.01, 0.001]
+    assert any("cannot show a FAR of 0.001" in note for note in told["notes"])
+    text = nbnet(*arguments, "--far", "0.1", "--quality")
+    assert "type-I, FAR 10 %" in text and "PSNR" in text and "rank-1" in text
+
+
+def test_evaluate_saves_what_the_ending_says(nbnet, encoder, decoder, tmp_path):
+    names = ["page.html", "all.json", "all.csv", "all.md", "table.tex"]
+    saved = [word for name in names for word in ("--save", str(tmp_path / "new" / name))]
+    people = tmp_path / "people.csv"
+    arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, *FEW, "--far", "0.1"]
+    text = nbnet(*arguments, *saved, "--per-identity", str(people), "--leakage", "gender")
+    assert "Written: " in text and "gender" in text
+    page, told, rows, document, table = (
+        (tmp_path / "new" / name).read_text(encoding="utf-8") for name in names
+    )
+    assert page.startswith("<!DOCTYPE html>") and page.count("<img") >= 5
+    told = json.loads(told)
+    assert len(rows.splitlines()) == len(told["measures"]) + 1
+    assert "| original |" in document and r"\begin{tabular}" in table
+    assert people.read_text(encoding="utf-8").startswith("attack,identity,person,pictures,original")
+    assert len(people.read_text(encoding="utf-8").splitlines()) == 1 + 6
+
+
+def test_evaluate_a_folder_by_a_list(nbnet, encoder, decoder, tmp_path):
+    """Pictures on disk and a CSV: the way of own data."""
+    lines = ["image,identity"]
+    for identity in range(4):
+        for sample in range(2):
+            name = f"{identity}_{sample}.png"
+            Image.fromarray(render(identity, sample, 64)).save(tmp_path / name)
+            lines.append(f"{name},person {identity}")
+    (tmp_path / "own.csv").write_text("\n".join(lines), encoding="utf-8")
+    arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, "--far", "0.2", "--json"]
+    told = json.loads(nbnet(*arguments, "--protocol", str(tmp_path / "own.csv")))
+    assert told["protocol"]["name"] == "own" and told["protocol"]["pictures"] == 8
+    same = json.loads(nbnet(*arguments, "--identities", "0-3", "--samples", "2"))
+    rates = [
+        [m["value"] for m in result["measures"] if m["measure"] in ("tar", "eer")]
+        for result in (told, same)
+    ]
+    assert rates[0] == rates[1]  # the same pictures, drawn or read
+
+
+def test_evaluate_the_recogniser_alone(nbnet, encoder):
+    told = json.loads(nbnet("evaluate", "--encoder", encoder, "--no-attack", *FEW, "--json"))
+    assert told["decoders"] == [] and {m["attack"] for m in told["measures"]} == {"original"}
 
 
 def test_evaluate_writes_into_the_card(nbnet, encoder, decoder):
     before = load_card(decoder)
     arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, "--into-card"]
-    with pytest.warns(UserWarning, match="impostor"):
-        report = json.loads(nbnet(*arguments, "--identities", "0-5", "--samples", "2", "--json"))
+    told = json.loads(nbnet(*arguments, *FEW, "--json"))
     card = load_card(decoder)
-    assert card.pop("benchmark")["far"] == report["far"]
+    benchmark = card.pop("benchmark")
+    assert benchmark["measures"] == told["measures"] and "seconds" not in benchmark
     assert card == before
     load_decoder(decoder)  # the checksum still fits
 
 
-def test_evaluate_refuses_training_identities(fails, encoder, decoder):
-    arguments = [
-        "evaluate",
-        "--encoder",
-        encoder,
-        "--decoder",
-        decoder,
-        "--identities",
-        "10000-10009",
-    ]
-    assert "identity 10000 is not for evaluation" in fails(*arguments)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--identities", "10000-10009"], "identity 10000 is not for evaluation"),
+        (["--save", "report.pdf"], "name a file that ends in .json, .csv, .md, .tex, .html"),
+        (["--no-attack", "--save", "table.tex"], "table of attacks"),
+        (["--no-attack", "--per-identity", "people.csv"], "leave --no-attack away"),
+        (["--per-identity", "people.txt"], "name a .csv file"),
+        (["--no-attack", "--decoder", "dcnn-64"], "not both"),
+        (["--into-card", "--decoder", "a", "--decoder", "b"], "give one --decoder"),
+        (["--protocol", "lfww"], "no protocol is called 'lfww'"),
+        (["--protocol", "lfw"], "give the folder"),
+        (["--leakage", "shoe_size"], "shoe_size"),
+        (["--far", "1.5"], "0.001 means 0.1 %"),
+    ],
+)
+def test_evaluate_refuses(fails, encoder, decoder, arguments, told):
+    if "--decoder" not in arguments and "--no-attack" not in arguments:
+        arguments = ["--decoder", decoder, *arguments]
+    assert told in fails("evaluate", "--encoder", encoder, *arguments)

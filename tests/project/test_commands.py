@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nbnet_lib.cli import parser
-from nbnet_lib.cli.evaluate import attack_rows
+from nbnet_lib.evaluate import Result, tables
 from nbnet_lib.weights import load_card
 
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
@@ -57,10 +57,7 @@ def test_readme_table_is_the_one_in_the_card(root):
     """The card's benchmark comes from `nbnet evaluate --into-card`."""
     card = load_card("nbnet-b-64")
     assert "benchmark" in card, "run: nbnet evaluate --decoder nbnet-b-64 --into-card"
-    rows = attack_rows(card["benchmark"])
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines.insert(1, "|---" * len(rows[0]) + "|")
-    expected = "\n".join(lines)
+    expected = tables.to_markdown(tables.attack_table(card["benchmark"]))
     text = (root / "README.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- ATTACK TABLE: begin.*?-->\n(.*?)\n<!-- ATTACK TABLE: end", text, re.S)
     assert found is not None
@@ -71,10 +68,11 @@ def test_readme_compares_the_shipped_decoders_as_their_cards_do(root):
     lines = ["| decoder | trained with | steps | type-I | type-II |", "|---|---|---|---|---|"]
     for name in ("dcnn-64", "nbnet-b-64", "nbnet-b-64-surrogate"):
         card = load_card(name)
-        config, rates = card["config"], card["benchmark"]["far"]["0.001"]
+        config, result = card["config"], Result.from_dict(card["benchmark"])
         loss = "pixel loss" + (" and surrogate" if config["template_weight"] else "")
         cells = [f"`{name}`", loss, f"{config['steps']:,}"]
-        cells += [f"{100 * rates[kind]['tar']:.1f} %" for kind in ("type1", "type2")]
+        rates = [result.get("tar", name, kind, 0.001).value for kind in ("type1", "type2")]
+        cells += [f"{100 * rate:.1f} %" for rate in rates]
         lines.append("| " + " | ".join(cells) + " |")
     expected = "\n".join(lines)
     text = (root / "README.md").read_text(encoding="utf-8")

@@ -1,0 +1,278 @@
+"""One evaluation, one object: every number as a row, and from the rows pandas, JSON and CSV.
+
+A row is a `Measure`: what was measured, of whom, at which FAR or rank, the value, and how sure it
+is. The JSON of `nbnet evaluate --json` is these rows under "measures", after what they belong to;
+`result.schema.json` describes it. `nbnet_lib.evaluate.tables` lays rows out as tables for papers,
+`nbnet_lib.evaluate.report` as a page.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import stats
+
+from nbnet_lib.errors import NbnetError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nbnet_lib.evaluate.histogram import ScoreHistogram
+
+SCHEMA = "nbnet-evaluation/1"
+ORIGINAL = "original"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number and what it is a number of.
+
+    Attributes:
+        attack: "original" (pictures compared as they are), or the decoder's name, or "any of
+            NAME, NAME": each target is attacked with one reconstruction of every decoder.
+        measure: "tar", "far" (that the threshold gave on the comparisons tested), "baseline" (a
+            zero-effort impostor with as many tries), "threshold", "eer", "auc", "d_prime",
+            "accuracy", "rank" (identification rate), "dir" (open set), "psnr", "ssim",
+            "perceptual".
+        kind: of a comparison: "original", "type1" or "type2"; of an identification: the name of
+            the probe set; "" where neither applies.
+        value: shares 0 to 1, never percent; scores, dB and d' in their own units.
+        far: the FAR that the threshold was set for.
+        rank: of "rank" and "dir".
+        n: how many comparisons, probes or pictures the value is a mean of; the sum over trials.
+        low: lower end of the 95 % interval; None where there is none.
+        high: upper end.
+        se: standard error over folds.
+        sd: standard deviation over trials that overlap, which give no standard error.
+    """
+
+    attack: str
+    measure: str
+    kind: str
+    value: float
+    far: float | None = None
+    rank: int | None = None
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+    se: float | None = None
+    sd: float | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What this is a number of; equal in all trials of a protocol."""
+        return (self.attack, self.measure, self.kind, self.far, self.rank)
+
+    def within(self, interval: tuple[float, float] | None) -> Measure:
+        """Return it with a 95 % interval, or as it is without one."""
+        return self if interval is None else replace(self, low=interval[0], high=interval[1])
+
+
+@dataclass
+class Strip:
+    """Originals over what the attack made of them: the best, median and worst by type-I score.
+
+    Attributes:
+        originals: uint8 [n, S, S, 3].
+        reconstructions: uint8 [n, S, S, 3].
+        scores: float32 [n], type-I.
+        threshold: of the strictest FAR.
+    """
+
+    originals: np.ndarray
+    reconstructions: np.ndarray
+    scores: np.ndarray
+    threshold: float
+
+
+@dataclass
+class Result:
+    """What `run_protocol` measured.
+
+    Attributes:
+        encoder: name of the attacked recogniser.
+        decoders: names of the attacks.
+        protocol: what was compared: name, source, counts.
+        fars: that thresholds were set for.
+        seed: of the bootstrap.
+        interval: {"method", "confidence", "resamples"}.
+        measures: every number.
+        notes: what a reader must know to trust the numbers, such as too few impostors for a FAR.
+        paired: differences of attacks on the same targets, as dicts (see `compare_attacks`).
+        leakage: what a probe reads from templates, as dicts (see `nbnet_lib.evaluate.leakage`).
+        seconds: wall time of each stage.
+        per_identity: a row per attack and person at the strictest FAR (see
+            `AttackResult.per_identity`); None with several trials or without an attack.
+        scores: {attack: {"genuine" | "type1" | "type2": float32 array}}, for plots.
+        impostor: float32 array or `ScoreHistogram`, for plots.
+        cmc: {(attack, probe set): float64 [ranks]}, for plots.
+        strips: {decoder: Strip}.
+    """
+
+    encoder: str
+    decoders: list[str]
+    protocol: dict[str, Any]
+    fars: list[float]
+    seed: int
+    interval: dict[str, Any]
+    measures: list[Measure]
+    notes: list[str] = field(default_factory=list)
+    paired: list[dict[str, Any]] = field(default_factory=list)
+    leakage: list[dict[str, Any]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    per_identity: pd.DataFrame | None = field(default=None, repr=False)
+    scores: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
+    impostor: np.ndarray | ScoreHistogram | None = field(default=None, repr=False)
+    cmc: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False)
+    strips: dict[str, Strip] = field(default_factory=dict, repr=False)
+
+    def get(
+        self,
+        measure: str,
+        attack: str = ORIGINAL,
+        kind: str = "",
+        far: float | None = None,
+        rank: int | None = None,
+    ) -> Measure:
+        """Return one row.
+
+        Raises:
+            NbnetError: there is none.
+        """
+        key = (attack, measure, kind, far, rank)
+        for row in self.measures:
+            if row.key == key:
+                return row
+        raise NbnetError(
+            f"this result holds no {measure} of {attack!r} (kind {kind!r}, far {far}, rank {rank}):"
+            " see its to_frame() for what there is"
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what ``nbnet evaluate --json`` prints: plain Python values, valid by the schema.
+
+        Infinite and undefined numbers, which JSON cannot spell, become None.
+        """
+        return {
+            "schema": SCHEMA,
+            "encoder": self.encoder,
+            "decoders": self.decoders,
+            "protocol": self.protocol,
+            "fars": self.fars,
+            "seed": self.seed,
+            "interval": self.interval,
+            "measures": [_plain(row) for row in self.measures],
+            "notes": self.notes,
+            "paired": self.paired,
+            "leakage": self.leakage,
+            "seconds": self.seconds,
+        }
+
+    @classmethod
+    def from_dict(cls, told: dict[str, Any]) -> Result:
+        """Return the result that `to_dict` gave, from a JSON file or a card; nothing to plot.
+
+        Raises:
+            NbnetError: another object, or a schema of another number.
+        """
+        if told.get("schema") != SCHEMA:
+            raise NbnetError(
+                f"this is no result of schema {SCHEMA!r} (it says {told.get('schema')!r}): "
+                "make it again with `nbnet evaluate --json`"
+            )
+        known = {f: told[f] for f in cls.__dataclass_fields__ if f in told and f != "measures"}
+        rows = [{**row, "value": _number(row["value"])} for row in told["measures"]]
+        return cls(**known, measures=[Measure(**row) for row in rows])
+
+    def to_json(self) -> str:
+        """Return `to_dict` as a JSON document."""
+        return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the measures, a row each; columns as the attributes of `Measure`."""
+        return measures_frame(self.to_dict())
+
+    def to_csv(self) -> str:
+        """Return `to_frame` as CSV with a header."""
+        return self.to_frame().to_csv(index=False, lineterminator="\n")
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
+def measures_frame(result: dict[str, Any]) -> pd.DataFrame:
+    """Return the measures of a result's JSON object as a table, a row each."""
+    import pandas as pd  # slow to import, and the JSON does without
+
+    columns = list(Measure.__dataclass_fields__)
+    frame = pd.DataFrame(result["measures"], columns=columns)
+    numbers = ["value", "far", "low", "high", "se", "sd"]
+    frame[numbers] = frame[numbers].astype("float64")
+    return frame.astype({"rank": "Int64", "n": "Int64"})
+
+
+def _plain(row: Measure) -> dict[str, Any]:
+    """Return the row without the entries that are None, so that a reader sees what it has."""
+    values = {name: getattr(row, name) for name in Measure.__dataclass_fields__}
+    for name, value in values.items():
+        if isinstance(value, float | np.floating):
+            values[name] = float(value) if math.isfinite(value) else None
+    needed = ("attack", "measure", "kind", "value")
+    return {name: value for name, value in values.items() if name in needed or value is not None}
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return the JSON Schema of `Result.to_dict`, with a sentence on every field."""
+    file = resources.files("nbnet_lib.evaluate") / "result.schema.json"
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
+def over_trials(trials: Sequence[Sequence[Measure]], spread: str) -> list[Measure]:
+    """Return the mean of each measure over the trials of a protocol, with its spread.
+
+    Args:
+        trials: the measures of each trial.
+        spread: "bootstrap" (one trial: its own intervals stay), "folds" (people differ between
+            folds: standard error, and a t interval of the mean) or "trials" (random trials share
+            people, so that their spread is smaller than that of new people: only the standard
+            deviation is told).
+
+    Raises:
+        NbnetError: a spread that does not fit the number of trials.
+    """
+    if spread == "bootstrap":
+        if len(trials) != 1:
+            raise NbnetError(f"{len(trials)} trials have a spread of folds or of trials")
+        return list(trials[0])
+    if len(trials) < 2:
+        raise NbnetError(f"the spread over {spread} needs at least 2 of them")
+    found: dict[tuple[Any, ...], list[Measure]] = {}
+    for trial in trials:
+        for row in trial:
+            found.setdefault(row.key, []).append(row)
+    return [_mean(rows, spread) for rows in found.values()]
+
+
+def _mean(rows: list[Measure], spread: str) -> Measure:
+    attack, measure, kind, far, rank = rows[0].key
+    values = np.array([row.value for row in rows], np.float64)
+    n = sum(row.n or 0 for row in rows) or None
+    mean = float(values.mean())
+    deviation = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    if spread == "trials":
+        return Measure(attack, measure, kind, mean, far, rank, n, sd=deviation)
+    error = deviation / math.sqrt(len(values))
+    half = float(stats.t.ppf(0.975, len(values) - 1)) * error
+    low, high = mean - half, mean + half
+    if measure not in ("threshold", "d_prime", "psnr", "perceptual", "ssim"):
+        low, high = max(low, 0.0), min(high, 1.0)
+    return Measure(attack, measure, kind, mean, far, rank, n, low, high, se=error)

@@ -1,0 +1,241 @@
+"""Run a protocol: pictures -> templates -> reconstructions -> templates -> every number.
+
+>>> protocol = synthfaces(range(300), samples=6)
+>>> result = run_protocol(protocol, create_encoder("synth"), [load_decoder("nbnet-b-64")])
+>>> result.to_frame()
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from nbnet_lib.attack import reconstruct
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.attack import AttackResult
+from nbnet_lib.evaluate.compare import compare_attacks
+from nbnet_lib.evaluate.looks import ground_truth, picture_quality, picture_strip
+from nbnet_lib.evaluate.protocols import Protocol
+from nbnet_lib.evaluate.result import ORIGINAL, Result, over_trials
+from nbnet_lib.evaluate.trial import TrialNumbers, measure_trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BATCH = 256
+
+
+def run_protocol(
+    protocol: Protocol,
+    encoder: Any,
+    decoders: Sequence[nn.Module] = (),
+    fars: Sequence[float] = (0.01, 0.001),
+    seed: int = 0,
+    resamples: int = 1000,
+    quality: bool = False,
+    leakage: Sequence[str] = (),
+    progress: bool = True,
+) -> Result:
+    """Measure a recogniser, and attacks on it, by a protocol.
+
+    With several decoders each is measured, then all together ("any of A, B": one reconstruction
+    per decoder for each target, which falls when any of them is accepted), and each two are
+    compared on the same targets.
+
+    Args:
+        protocol: from `open_protocol`; what is compared with what.
+        encoder: the attacked system, from `create_encoder`.
+        decoders: attacks, from `load_decoder`; none to measure the recogniser alone.
+        fars: that thresholds are set for, on originals.
+        seed: of the bootstrap.
+        resamples: of the bootstrap over identities.
+        quality: also compare pictures: PSNR, SSIM, perceptual distance.
+        leakage: names of SynthFaces parameters that probes shall read from the templates.
+        progress: show bars on stderr.
+
+    Raises:
+        NbnetError: an encoder and a decoder whose templates differ in length, two decoders of one
+            name, no FAR, leakage without ground truth, or pictures that cannot be read.
+    """
+    if not fars:
+        raise NbnetError("no FAR given: name at least one, such as 0.001")
+    names = _names(encoder, decoders)
+    truth = ground_truth(protocol.pictures, leakage) if leakage else None
+    pictures, who = protocol.pictures, protocol.pictures.identities
+    clock = _Clock()
+    originals = torch.cat(
+        [
+            encoder.embed(batch)
+            for batch in pictures.batches(encoder.image_size, BATCH, progress=progress)
+        ]
+    )
+    clock.stage("embed")
+    made = {}
+    for name, decoder in zip(names, decoders, strict=True):
+        made[name] = embed_reconstructions(encoder, decoder, originals, progress=progress)[None]
+    if len(made) > 1:
+        made[f"any of {', '.join(names)}"] = torch.cat(list(made.values()))
+    clock.stage("attack")
+    templates = originals.numpy()
+    attacks = {name: tries.numpy() for name, tries in made.items()}
+    one = protocol.spread == "bootstrap"
+    trials = [
+        measure_trial(trial, templates, who, attacks, fars, seed, resamples if one else 0)
+        for trial in tqdm(protocol.trials, desc="trials", disable=not progress or one)
+    ]
+    result = Result(
+        encoder=str(encoder.name),
+        decoders=names,
+        protocol=protocol.to_dict(),
+        fars=sorted((float(far) for far in fars), reverse=True),
+        seed=seed,
+        interval=_interval(protocol.spread, resamples),
+        measures=over_trials([trial.measures for trial in trials], protocol.spread),
+        notes=list(dict.fromkeys(note for trial in trials for note in trial.notes)),
+        **_curves(trials),
+    )
+    if one:
+        result.paired = _paired(trials[0].attacks, names, fars, seed, resamples)
+        result.per_identity = _per_identity(trials[0].attacks, min(fars), pictures.people)
+    clock.stage("measure")
+    for name, decoder in zip(names, decoders, strict=True):
+        type1 = np.einsum("nd,nd->n", attacks[name][0], templates)
+        threshold = result.get("threshold", far=min(fars)).value
+        strip = picture_strip(pictures, decoder, originals, type1, threshold)
+        if strip is not None:
+            result.strips[name] = strip
+        if quality:
+            result.measures += picture_quality(
+                name, pictures, decoder, originals, resamples, seed, progress
+            )
+    if quality:
+        clock.stage("quality")
+    if leakage:
+        from nbnet_lib.evaluate.leakage import leakage as probe
+
+        probed = probe(templates, who, truth, seed, resamples=resamples, progress=progress)
+        result.leakage = probed.to_dicts()
+        clock.stage("leakage")
+    result.seconds = clock.seconds
+    return result
+
+
+def embed_reconstructions(
+    encoder: Any,
+    decoder: nn.Module,
+    templates: Tensor,
+    batch_size: int = BATCH,
+    progress: bool = False,
+) -> Tensor:
+    """Reconstruct and embed again, float32 [N, d] -> [N, d], holding one batch of pictures."""
+    parts = tqdm(
+        templates.split(batch_size),
+        desc=f"reconstructions ({getattr(decoder, 'name', type(decoder).__name__)})",
+        delay=0.3,
+        disable=not progress,
+    )
+    return torch.cat([encoder.embed(reconstruct(decoder, part)).cpu() for part in parts])
+
+
+def _names(encoder: Any, decoders: Sequence[nn.Module]) -> list[str]:
+    names = [str(getattr(d, "name", type(d).__name__)) for d in decoders]
+    for name, decoder in zip(names, decoders, strict=True):
+        if encoder.template_dim != decoder.template_dim:
+            raise NbnetError(
+                f"the encoder makes templates of length {encoder.template_dim} but {name} takes "
+                f"{decoder.template_dim}: give a decoder that was trained against this encoder"
+            )
+        if names.count(name) > 1 or name == ORIGINAL:
+            raise NbnetError(
+                f"two attacks are called {name!r}: give each decoder a name of its own"
+                if name != ORIGINAL
+                else f"{name!r} stands for untouched pictures: give the decoder another name"
+            )
+    return names
+
+
+def _interval(spread: str, resamples: int) -> dict[str, Any]:
+    method = {
+        "bootstrap": "percentile bootstrap over identities, thresholds re-estimated in each draw; "
+        "exact (Clopper-Pearson) over people where all or none pass",
+        "folds": "t interval of the mean over folds of different people",
+        "trials": "none: random trials share people, so only their standard deviation is told",
+    }[spread]
+    draws = resamples if spread == "bootstrap" else 0
+    return {"method": method, "confidence": 0.95, "resamples": draws}
+
+
+def _curves(trials: Sequence[TrialNumbers]) -> dict[str, Any]:
+    """Return what the plots show: all folds together; of overlapping trials (large) the first."""
+    first = trials[0]
+    if len(trials) == 1 or len(first.impostor) > 5_000_000:
+        return {"scores": first.scores, "impostor": first.impostor, "cmc": first.cmc}
+    scores = {
+        attack: {k: np.concatenate([t.scores[attack][k] for t in trials]) for k in kinds}
+        for attack, kinds in first.scores.items()
+    }
+    impostor = np.concatenate([t.impostor for t in trials])
+    return {"scores": scores, "impostor": impostor, "cmc": first.cmc}
+
+
+def _paired(
+    attacks: dict[str, AttackResult],
+    names: Sequence[str],
+    fars: Sequence[float],
+    seed: int,
+    resamples: int,
+) -> list[dict[str, Any]]:
+    rows = []
+    for a, b in combinations(names, 2):
+        for far in fars:
+            for kind in ("type1", "type2"):
+                found = compare_attacks(attacks[a], attacks[b], far, kind, resamples, seed=seed)
+                rows.append(
+                    {
+                        "a": a,
+                        "b": b,
+                        "kind": kind,
+                        "far": far,
+                        "difference": found.value,
+                        "low": found.ci95[0],
+                        "high": found.ci95[1],
+                        "p": found.p,
+                    }
+                )
+    return rows
+
+
+def _per_identity(
+    attacks: dict[str, AttackResult], far: float, people: Sequence[str]
+) -> pd.DataFrame | None:
+    import pandas as pd  # slow to import
+
+    if not attacks:
+        return None
+    parts = []
+    for name, attack in attacks.items():
+        frame = attack.per_identity(far)
+        frame.insert(0, "attack", name)
+        frame.insert(2, "person", [people[code] for code in frame["identity"]])
+        parts.append(frame)
+    return pd.concat(parts, ignore_index=True)
+
+
+class _Clock:
+    """Wall seconds of consecutive stages."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def stage(self, name: str) -> None:
+        now = time.perf_counter()
+        self.seconds[name] = round(now - self._last, 2)
+        self._last = now

@@ -1,0 +1,189 @@
+"""A protocol from pictures to numbers, with a tiny encoder in the target's place."""
+
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from nbnet_lib.attack import reconstruct
+from nbnet_lib.decoders import create_decoder
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate import run_protocol, search, synthfaces, threshold_at_far
+from nbnet_lib.evaluate.result import schema
+from nbnet_lib.faces import to_tensor
+
+
+class ColourEncoder:
+    """Mean colours of 3 x 2 tiles: enough to tell people apart a bit."""
+
+    name, template_dim, image_size = "colour", 18, 32
+
+    def embed(self, images, batch_size=256, progress=False):
+        if isinstance(images, np.ndarray):
+            images = to_tensor(images)
+        tiles = F.adaptive_avg_pool2d(images, (3, 2)).flatten(1)
+        return F.normalize(tiles + torch.linspace(-0.5, 0.5, 18), dim=1)
+
+
+def make_decoder(seed, name):
+    torch.manual_seed(seed)
+    decoder = create_decoder("dcnn", 18, 40, base_channels=16)
+    decoder.name = name
+    return decoder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def protocol():
+    return synthfaces(range(9), samples=3)
+
+
+@pytest.fixture(scope="module")
+def templates(protocol):
+    return ColourEncoder().embed(np.concatenate(list(protocol.pictures.batches(32)))).numpy()
+
+
+@pytest.fixture(scope="module")
+def result(protocol):
+    with np.errstate(all="raise"):
+        return run_protocol(
+            protocol,
+            ColourEncoder(),
+            [make_decoder(0, "a"), make_decoder(1, "b")],
+            fars=(0.1, 0.05),
+            resamples=50,
+            progress=False,
+        )
+
+
+def test_the_json_obeys_the_schema(result):
+    told = json.loads(result.to_json())
+    jsonschema.validate(told, schema())
+    assert told["protocol"]["pictures"] == 27 and told["protocol"]["identities"] == 9
+    assert list(told["seconds"]) == ["embed", "attack", "measure"]
+
+
+def test_each_attack_and_all_together(result):
+    attacks = list(dict.fromkeys(row.attack for row in result.measures))
+    assert attacks == ["original", "a", "b", "any of a, b"]
+    for far in (0.1, 0.05):
+        for kind, n in (("type1", 27), ("type2", 54)):
+            rates = [result.get("tar", name, kind, far) for name in attacks[1:]]
+            assert all(rate.n == n for rate in rates)
+            assert rates[2].value >= max(rates[0].value, rates[1].value)
+            assert all(0 <= r.low <= r.value <= r.high <= 1 for r in rates)
+        assert 0 <= result.get("baseline", "any of a, b", far=far).value <= 1
+
+
+def test_verification_is_that_of_the_templates(result, templates, protocol):
+    who = protocol.pictures.identities
+    score = templates @ templates.T
+    j, k = np.triu_indices(len(who), 1)
+    impostor = score[j, k][who[j] != who[k]]
+    assert result.get("threshold", far=0.1).value == pytest.approx(
+        threshold_at_far(impostor, 0.1), abs=1e-6
+    )
+    genuine = score[j, k][who[j] == who[k]]
+    assert result.get("tar", kind="original", far=0.1).value == pytest.approx(
+        (genuine > threshold_at_far(impostor, 0.1)).mean()
+    )
+
+
+def test_type_one_is_the_reconstruction_against_its_own_picture(result, templates):
+    rebuilt = ColourEncoder().embed(reconstruct(make_decoder(0, "a"), templates)).numpy()
+    expected = (rebuilt * templates).sum(1)
+    np.testing.assert_allclose(result.scores["a"]["type1"], expected, atol=1e-5)
+    threshold = result.get("threshold", far=0.1).value
+    assert result.get("tar", "a", "type1", 0.1).value == (expected > threshold).mean()
+
+
+def test_identification_searches_reconstructions_among_originals(result, templates, protocol):
+    trial, who = protocol.trials[0], protocol.pictures.identities
+    rebuilt = ColourEncoder().embed(reconstruct(make_decoder(1, "b"), templates)).numpy()
+    for probes in ("enrolled", "others"):
+        rows = trial.probes[probes]
+        found = search(rebuilt[rows], who[rows], templates[trial.gallery], who[trial.gallery])
+        assert result.get("rank", "b", probes, rank=1).value == found.rank_rate(1)
+    # An enrolled original against itself is no question.
+    assert not [r for r in result.measures if r.attack == "original" and r.kind == "enrolled"]
+
+
+def test_open_set_thresholds_come_from_original_strangers(result, templates, protocol):
+    trial, who = protocol.trials[0], protocol.pictures.identities
+    enrolled = np.isin(who, who[trial.gallery])
+    strangers = templates[~enrolled] @ templates[trial.gallery].T
+    threshold = threshold_at_far(strangers.max(1), 0.1)
+    rows = trial.probes["others"]
+    score = templates[rows] @ templates[trial.gallery].T
+    right = (score.max(1) > threshold) & (who[trial.gallery][score.argmax(1)] == who[rows])
+    assert result.get("dir", "original", "others", 0.1, 1).value == pytest.approx(right.mean())
+
+
+def test_few_impostors_are_told(result):
+    notes = " ".join(result.notes)
+    assert "impostor comparisons" in notes and "false acceptances" not in notes.split("FAR 0.1")[0]
+
+
+def test_pairs_of_attacks(result):
+    assert len(result.paired) == 4
+    for row in result.paired:
+        a, b = (result.get("tar", row[x], row["kind"], row["far"]).value for x in "ab")
+        assert row["difference"] == pytest.approx(a - b)
+
+
+def test_people_and_strips(result, protocol):
+    frame = result.per_identity
+    assert len(frame) == 27 and set(frame.attack) == {"a", "b", "any of a, b"}
+    assert frame[frame.attack == "a"].person.tolist() == list(protocol.pictures.people)
+    strip = result.strips["a"]
+    assert strip.originals.shape == strip.reconstructions.shape == (9, 40, 40, 3)
+    assert strip.scores[0] == result.scores["a"]["type1"].max()
+    assert strip.scores[-1] == result.scores["a"]["type1"].min()
+
+
+def test_quality_and_leakage(protocol):
+    result = run_protocol(
+        protocol,
+        ColourEncoder(),
+        [make_decoder(0, "a")],
+        fars=(0.1,),
+        resamples=20,
+        quality=True,
+        leakage=["gender", "yaw_deg"],
+        progress=False,
+    )
+    assert 0 < result.get("psnr", "a", "type1").value < 40
+    assert -1 <= result.get("ssim", "a", "type1").value <= 1
+    assert [row["attribute"] for row in result.leakage] == ["gender", "yaw_deg"]
+    jsonschema.validate(json.loads(result.to_json()), schema())
+
+
+def test_a_recogniser_alone(protocol):
+    result = run_protocol(protocol, ColourEncoder(), fars=(0.1,), resamples=20, progress=False)
+    assert result.decoders == [] and result.paired == [] and result.per_identity is None
+    assert {row.attack for row in result.measures} == {"original"}
+
+
+def test_refusals(protocol):
+    with pytest.raises(NbnetError, match="10000 is not for evaluation"):
+        synthfaces([0, 10_000], 2)
+    other = create_decoder("dcnn", 32, 40, base_channels=16)
+    with pytest.raises(NbnetError, match="length 18 but dcnn-40 takes 32"):
+        run_protocol(protocol, ColourEncoder(), [other])
+    with pytest.raises(NbnetError, match="two attacks are called 'a'"):
+        run_protocol(protocol, ColourEncoder(), [make_decoder(0, "a"), make_decoder(1, "a")])
+    with pytest.raises(NbnetError, match="give the decoder another name"):
+        run_protocol(protocol, ColourEncoder(), [make_decoder(0, "original")])
+    with pytest.raises(NbnetError, match="no FAR"):
+        run_protocol(protocol, ColourEncoder(), fars=())
+    with pytest.raises(NbnetError, match="no parameter"):
+        run_protocol(protocol, ColourEncoder(), leakage=["shoe_size"], progress=False)
