@@ -15,6 +15,7 @@ from nbnet_lib.cli.shared import (
     identity_range,
     open_encoder,
     share,
+    short_name,
     to_json,
     whole,
 )
@@ -124,10 +125,13 @@ def run(args: argparse.Namespace) -> Report:
     decoders = [] if args.no_attack else list(dict.fromkeys(args.decoder or [DECODER]))
     _check(args, decoders)
     protocol = open_protocol(args.protocol, args.data, args.identities, args.samples, args.seed)
+    attacks = [load_decoder(name, device=resolve_device(args.device)) for name in decoders]
+    for name, attack in zip(decoders, attacks, strict=True):
+        attack.name = short_name(name)  # type: ignore[assignment]
     result = run_protocol(
         protocol,
         open_encoder(args.encoder, args.device),
-        [load_decoder(name, device=resolve_device(args.device)) for name in decoders],
+        attacks,
         fars=args.far,
         seed=args.seed,
         resamples=args.resamples,

@@ -152,8 +152,21 @@ def open_encoder(name: str, device: str) -> Any:
 
     device = resolve_device(device)
     if name.endswith(".safetensors"):
-        return create_encoder("synth", device=device, weights=name)
+        encoder = create_encoder("synth", device=device, weights=name)
+        encoder.name = short_name(name)
+        return encoder
     return create_encoder(name, device=device)
+
+
+def short_name(weights: str) -> str:
+    """Return what reports call weights: a shipped name, or folder and file of a path.
+
+    Reports are shared, and the rest of a path often carries somebody's name.
+    """
+    path = Path(weights)
+    if path.suffix != ".safetensors":
+        return weights
+    return "/".join(part for part in (path.parent.name, path.name) if part)
 
 
 def columns(rows: Sequence[Sequence[Any]], header: Sequence[str]) -> str:

@@ -44,6 +44,7 @@ KINDS = {
 _FREE = [(3, 1), (9, 2), (4, 3), (1, 4), (2, 5), (5, 0)]  # for other names, in order
 INK = "0.25"
 MOST_POINTS = 2000
+LONGEST = 36  # characters of a label
 
 
 def styles(names: Iterable[str]) -> dict[str, tuple[tuple[float, float, float], Dash, str]]:
@@ -69,7 +70,10 @@ def label(name: str) -> str:
     A leading underscore would hide a line from the legend and a dollar would start a formula;
     names of decoders and of protocols come from files and may hold either.
     """
-    text = LABELS.get(name, str(name)).replace("$", r"\$")
+    text = LABELS.get(name, str(name))
+    if len(text) > LONGEST:  # the axes must keep some room
+        text = f"{text[: LONGEST // 2 - 1]}…{text[-LONGEST // 2 :]}"
+    text = text.replace("$", r"\$")
     return "\u200b" + text if text.startswith("_") else text
 
 

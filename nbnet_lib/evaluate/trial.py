@@ -150,10 +150,13 @@ def _originals(found: TrialNumbers, originals: Originals) -> None:
             given = far_at(i, threshold)
             found.measures.append(Measure(ORIGINAL, "far", "", given, far, n=len(i)))
     draws = originals.bootstrap
-    interval = None if draws is None else draws.interval(draws.eer(genuine, impostor))
+    error, interval = eer(g, i), None
+    if draws is not None:
+        interval = draws.interval(draws.eer(genuine, impostor))
+        interval = share_interval(error, interval, len(draws.identities))
     spread = np.isfinite(g).all() and np.isfinite(i).all() and (np.ptp(g) > 0 or np.ptp(i) > 0)
     found.measures += [
-        Measure(ORIGINAL, "eer", "", eer(g, i)).within(interval),
+        Measure(ORIGINAL, "eer", "", error).within(interval),
         Measure(ORIGINAL, "auc", "", auc(g, i)),
         Measure(ORIGINAL, "d_prime", "", d_prime(g, i) if spread else math.nan),
     ]
@@ -242,7 +245,7 @@ def _rates(
     for k in RANKS:
         if k <= subjects:
             right = rank <= k
-            yield Measure(attack, "rank", probes, right.mean(), rank=k, n=len(right)), right
+            yield Measure(attack, "rank", probes, float(right.mean()), rank=k, n=len(right)), right
     for far, threshold in thresholds.items():
         right = (rank == 1) & (score > threshold)
-        yield Measure(attack, "dir", probes, right.mean(), far, 1, len(right)), right
+        yield Measure(attack, "dir", probes, float(right.mean()), far, 1, len(right)), right

@@ -33,13 +33,13 @@ def test_the_recogniser_recognises(result):
     assert tar(result, "original", 0.01).value >= 0.99
     assert tar(result, "original", 0.001).value >= 0.93
     assert result.get("eer").value <= 0.015
-    assert result.get("rank", kind="others", rank=1).value >= 0.99
+    assert result.get("rank", kind="others", rank=1).value >= 0.97
 
 
 def test_the_attack_works(result):
     assert tar(result, "type1", 0.001).value >= 0.60
     assert tar(result, "type2", 0.001).value >= 0.30
-    assert result.get("rank", NAME, "enrolled", rank=1).value >= 0.60
+    assert result.get("rank", NAME, "enrolled", rank=1).value >= 0.90
 
 
 @pytest.mark.parametrize("kind", KINDS)

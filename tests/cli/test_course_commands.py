@@ -9,15 +9,31 @@ import pytest
 from nbnet_lib.cli import lab, main
 from nbnet_lib.course import build as builder
 from nbnet_lib.course import run as runner
+from nbnet_lib.evaluate.result import Measure, Result
 
-RATE = {"tar": 0.5, "ci95": [0.25, 0.75]}
-ATTACK = {
-    "decoder": "nbnet-b-64",
-    "encoder": "synth",
-    "seed": 0,
-    "identities": 300,
-    "far": {"0.001": {"threshold": 0.59, "original": RATE, "type1": RATE, "type2": RATE}},
-}
+NAMES = {"original": "original", "type1": "nbnet-b-64", "type2": "nbnet-b-64"}
+ATTACK = Result(
+    encoder="synth",
+    decoders=["nbnet-b-64"],
+    protocol={
+        "name": "synthfaces",
+        "source": "SynthFaces 0 to 299",
+        "spread": "bootstrap",
+        "pictures": 1800,
+        "identities": 300,
+        "trials": [{}],
+    },
+    fars=[0.001],
+    seed=0,
+    interval={"method": "bootstrap", "confidence": 0.95, "resamples": 1000},
+    measures=[
+        Measure("original", "threshold", "", 0.59, 0.001),
+        *(
+            Measure(attack, "tar", kind, 0.5, 0.001, n=9, low=0.25, high=0.75)
+            for kind, attack in NAMES.items()
+        ),
+    ],
+).to_dict()
 
 
 @pytest.fixture
@@ -48,8 +64,9 @@ def test_course_prints_the_attack_table_last(course, capsys):
     }
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[1/1] progress"
-    assert "300 identities the attack never saw" in lines[1]
-    assert lines[4].split("  ")[0] == "0.1 %" and lines[4].count("50.0 % [25.0, 75.0]") == 3
+    assert "1,800 pictures of 300 people" in lines[1]
+    row = next(line for line in lines if line.startswith("nbnet-b-64"))
+    assert row.count("50.0 [25.0, 75.0]") == 2
     assert lines[-1].endswith(str(Path("build/x")))
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nbnet_lib.cli import shared
 from nbnet_lib.cli.shared import (
     columns,
     command_line,
@@ -106,3 +107,15 @@ def test_command_line_names_no_home_folder():
     absolute = str(Path.cwd() / "runs" / "my run")
     assert command_line(["train", "--out", absolute]) == "nbnet train --out 'my run'"
     assert command_line(["train", "--out", "runs/x"]) == "nbnet train --out runs/x"
+
+
+@pytest.mark.parametrize(
+    ("weights", "told"),
+    [
+        ("nbnet-b-64", "nbnet-b-64"),
+        (str(Path.cwd() / "runs" / "mine" / "decoder.safetensors"), "mine/decoder.safetensors"),
+        ("decoder.safetensors", "decoder.safetensors"),
+    ],
+)
+def test_reports_name_weights_without_the_home_folder(weights, told):
+    assert shared.short_name(weights) == told

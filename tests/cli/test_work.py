@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from nbnet_lib.cli import main
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
 from nbnet_lib.encoders.synth import SynthEncoder
 from nbnet_lib.evaluate.result import schema
@@ -287,10 +288,16 @@ def test_evaluate_writes_into_the_card(nbnet, encoder, decoder):
         (["--protocol", "lfww"], "no protocol is called 'lfww'"),
         (["--protocol", "lfw"], "give the folder"),
         (["--leakage", "shoe_size"], "shoe_size"),
-        (["--far", "1.5"], "0.001 means 0.1 %"),
     ],
 )
 def test_evaluate_refuses(fails, encoder, decoder, arguments, told):
     if "--decoder" not in arguments and "--no-attack" not in arguments:
         arguments = ["--decoder", decoder, *arguments]
     assert told in fails("evaluate", "--encoder", encoder, *arguments)
+
+
+def test_a_far_is_a_share(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate", "--far", "1.5"])
+    assert stopped.value.code == 2
+    assert "0.001 means 0.1 %" in capsys.readouterr().err

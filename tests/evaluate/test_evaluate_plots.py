@@ -1,5 +1,8 @@
 """The figures show what they are given, and pick pictures by score only."""
 
+import io
+import warnings
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -272,3 +275,13 @@ def test_quality_plot_has_a_panel_per_measure():
     assert [axes.get_xlabel() for axes in figure.axes] == ["SSIM"]
     with pytest.raises(NbnetError, match="'b' has no measure 'psnr'"):
         quality_plot({"a": measures["a"], "b": {"ssim": np.ones(3)}})
+
+
+def test_long_names_leave_room_for_the_axes():
+    name = "runs/" + "very-" * 20 + "long/decoder.safetensors"
+    axes = interval_plot({name: {"type1": (0.5, 0.4, 0.6)}}, "TAR")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        axes.figure.savefig(io.BytesIO(), format="png")
+    told = axes.get_yticklabels()[0].get_text()
+    assert len(told) <= 37 and told.startswith("runs/") and told.endswith("safetensors")
