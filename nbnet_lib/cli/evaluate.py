@@ -12,6 +12,7 @@ from nbnet_lib.cli.shared import (
     add_device,
     add_encoder,
     add_json,
+    command_line,
     identity_range,
     open_encoder,
     share,
@@ -119,12 +120,18 @@ def run(args: argparse.Namespace) -> Report:
     """Run the protocol; refuse what cannot be written before the long work."""
     from nbnet_lib.course.profile import resolve_device
     from nbnet_lib.decoders import load_decoder
+    from nbnet_lib.errors import NbnetError
     from nbnet_lib.evaluate import open_protocol, run_protocol
     from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES
 
     decoders = [] if args.no_attack else list(dict.fromkeys(args.decoder or [DECODER]))
     _check(args, decoders)
     protocol = open_protocol(args.protocol, args.data, args.identities, args.samples, args.seed)
+    if args.per_identity and protocol.spread != "bootstrap":
+        raise NbnetError(
+            f"--per-identity needs one trial, and {protocol.name} has {len(protocol.trials)}: "
+            "leave it away"
+        )
     attacks = [load_decoder(name, device=resolve_device(args.device)) for name in decoders]
     for name, attack in zip(decoders, attacks, strict=True):
         attack.name = short_name(name)  # type: ignore[assignment]
@@ -138,8 +145,9 @@ def run(args: argparse.Namespace) -> Report:
         quality=args.quality,
         leakage=DEFAULT_ATTRIBUTES if args.leakage == [] else args.leakage or (),
     )
-    for path in args.save:
-        _save(result, path)
+    # The page comes last: should a figure fail, the numbers are on disk.
+    for path in sorted(args.save, key=lambda path: path.suffix == ".html"):
+        _save(result, path, command_line(args.argv))
     if args.per_identity:
         assert result.per_identity is not None
         _write(args.per_identity, result.per_identity.to_csv(index=False, lineterminator="\n"))
@@ -154,6 +162,7 @@ def run(args: argparse.Namespace) -> Report:
 def _check(args: argparse.Namespace, decoders: list[str]) -> None:
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.files import require_writable_folder
+    from nbnet_lib.weights import weight_path
 
     if args.no_attack and args.decoder:
         raise NbnetError("--no-attack leaves decoders out: give it, or --decoder, not both")
@@ -170,15 +179,19 @@ def _check(args: argparse.Namespace, decoders: list[str]) -> None:
             "and leave --no-attack away"
         )
     for path in [*args.save, args.per_identity]:
+        if path and path.is_dir():
+            raise NbnetError(f"{path} is a folder: name the file to write")
         if path:
             require_writable_folder(path.parent)
+    if args.into_card:
+        require_writable_folder(weight_path(decoders[0]).parent)
 
 
-def _save(result: Result, path: Path) -> None:
+def _save(result: Result, path: Path, command: str) -> None:
     from nbnet_lib.evaluate import report, tables
 
     if path.suffix == ".html":
-        report.write_report(result, path)
+        report.write_report(result, path, command)
         return
     write: dict[str, Callable[[], str]] = {
         ".json": result.to_json,

@@ -93,10 +93,11 @@ def attack_originals(
     y = _as_tries(reconstructed, x.shape)
     comparisons = {
         "genuine": originals.genuine,
-        "impostor": originals.impostor,
         "type1": Comparisons(_best(y, target, x, target), who[target], who[target]),
         "type2": Comparisons(_best(y, j, x, k), who[j], who[k]),
     }
+    if isinstance(originals.impostor, Comparisons):
+        comparisons["impostor"] = originals.impostor
     rates = {
         far: {name: originals.rate(comparisons[kind], far) for name, kind in KINDS.items()}
         for far in originals.thresholds
@@ -110,6 +111,7 @@ def attack_originals(
         thresholds=dict(originals.thresholds),
         rates=rates,
         comparisons=comparisons,
+        impostor=originals.impostor,
         pictures=dict(zip(persons.tolist(), pictures.tolist(), strict=True)),
         tries=len(y),
         thresholds_given=originals.given,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.comparisons import Comparisons
+from nbnet_lib.evaluate.comparisons import Comparisons, Impostors, scores_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,8 @@ class AttackResult:
         thresholds: {far: threshold}.
         rates: {far: {"original" | "type1" | "type2": Rate}}, and "zero_effort" with R > 1 tries.
         comparisons: {"genuine" | "impostor" | "type1" | "type2": Comparisons}; the score of an
-            attack is the best of its tries.
+            attack is the best of its tries. Impostors that were only counted are not among them.
+        impostor: the impostor comparisons, kept or counted.
         pictures: {identity: how many pictures of it take part}.
         tries: R, reconstructions per template.
         thresholds_given: whether the thresholds were set elsewhere and so stay in each resample.
@@ -57,6 +58,7 @@ class AttackResult:
     thresholds: dict[float, float]
     rates: dict[float, dict[str, Rate]]
     comparisons: dict[str, Comparisons] = field(repr=False)
+    impostor: Impostors = field(repr=False)
     pictures: dict[int, int] = field(repr=False)
     tries: int = 1
     thresholds_given: bool = False
@@ -67,9 +69,13 @@ class AttackResult:
         return len(self.pictures)
 
     @property
-    def scores(self) -> dict[str, np.ndarray]:
-        """{"genuine" | "impostor" | "type1" | "type2": float32 [n]}, for plots."""
-        return {name: found.scores for name, found in self.comparisons.items()}
+    def scores(self) -> dict[str, Any]:
+        """{"genuine" | "impostor" | "type1" | "type2": float32 [n]}, for plots.
+
+        Impostors that were only counted are a `ScoreHistogram`, which plots take as well.
+        """
+        kept = {name: found.scores for name, found in self.comparisons.items()}
+        return {**kept, "impostor": scores_of(self.impostor)}
 
     @property
     def owners(self) -> dict[str, np.ndarray]:

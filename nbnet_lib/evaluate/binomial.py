@@ -6,6 +6,8 @@ over identities in uncertainty.py.
 
 from __future__ import annotations
 
+import numpy as np
+
 from nbnet_lib.errors import NbnetError
 
 
@@ -35,28 +37,39 @@ def exact_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[fl
     return _binomial(successes, n, confidence, "exact")
 
 
-def share_interval(
-    share: float, drawn: tuple[float, float], people: int, confidence: float = 0.95
-) -> tuple[float, float]:
-    """Return the bootstrap's interval of a share, or the exact one where the bootstrap has none.
+FEW_PEOPLE = 10
 
-    When every person passes (or none), so does every draw of these persons, and the bootstrap's
-    interval is a point. People who were not seen may still differ: `exact_interval` says by how
-    much, with people as the independent trials.
+
+def share_interval(
+    accepted: np.ndarray,
+    owners: np.ndarray,
+    drawn: tuple[float, float],
+    confidence: float = 0.95,
+) -> tuple[float, float]:
+    """Return the bootstrap's interval of a share, made longer where it rests on few people.
+
+    Where nearly everybody passes, a draw of these people seldom holds the few who do not, and the
+    bootstrap's interval is too short; where all pass, it is a point. So with fewer than 10 people
+    who ever fail (or who ever pass) the interval of Clopper and Pearson is added, as if every
+    person were one trial with the share as its outcome: wider than needed, never shorter.
 
     Args:
-        share: 0 to 1.
+        accepted: bool [n], the decisions.
+        owners: int [n], the person of each.
         drawn: from `IdentityBootstrap.interval`.
-        people: how many persons the share is of.
-        confidence: of the exact interval.
-
-    Raises:
-        NbnetError: no people, or a confidence outside (0, 1).
+        confidence: of the interval that is added.
     """
-    if share not in (0.0, 1.0):
+    people = len(np.unique(owners))
+    failing, passing = (len(np.unique(owners[kind])) for kind in (~accepted, accepted))
+    if min(failing, passing) >= FEW_PEOPLE:
         return drawn
-    low, high = exact_interval(people if share else 0, people, confidence)
-    return min(low, drawn[0]), max(high, drawn[1])  # draws may have set another threshold
+    from scipy.stats import beta  # slow to import
+
+    successes = float(accepted.mean()) * people  # need not be whole
+    tail = (1 - confidence) / 2
+    low = beta.ppf(tail, successes, people - successes + 1) if successes > 0 else 0.0
+    high = beta.ppf(1 - tail, successes + 1, people - successes) if successes < people else 1.0
+    return min(float(low), drawn[0]), max(float(high), drawn[1])
 
 
 def _binomial(successes: int, n: int, confidence: float, method: str) -> tuple[float, float]:

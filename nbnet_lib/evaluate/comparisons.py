@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.histogram import ScoreHistogram
 
 
 @dataclass(frozen=True)
@@ -55,3 +56,12 @@ class Comparisons:
             np.concatenate([p.first for p in parts]),
             np.concatenate([p.second for p in parts]),
         )
+
+
+# Impostor comparisons may be too many to keep: then their scores are counted.
+Impostors = Comparisons | ScoreHistogram
+
+
+def scores_of(impostors: Impostors) -> np.ndarray | ScoreHistogram:
+    """Return what `verification` measures: float32 [n], or the histogram that stands for it."""
+    return impostors.scores if isinstance(impostors, Comparisons) else impostors

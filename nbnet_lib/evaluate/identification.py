@@ -120,7 +120,7 @@ class Identification:
         comes at ``rank`` or better with a score above the threshold.
 
         Warns:
-            UserWarning: too few non-mated probes for this FAR, see `threshold_at_far`.
+            NbnetWarning: too few non-mated probes for this FAR, see `threshold_at_far`.
 
         Raises:
             NbnetError: no mated or no non-mated probe, a FAR outside (0, 1), or rank < 1.

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 
 
 def picture_strip(
-    pictures: Pictures, decoder: nn.Module, templates: Tensor, type1: np.ndarray, threshold: float
+    pictures: Pictures,
+    decoder: nn.Module,
+    templates: Tensor,
+    rebuilt: Tensor,
+    tested: np.ndarray,
+    threshold: float,
 ) -> Strip | None:
     """Return the three best, median and worst originals and what ``decoder`` made of them.
 
@@ -30,18 +35,21 @@ def picture_strip(
         pictures: N of them.
         decoder: the attack.
         templates: float32 [N, d], of the originals.
-        type1: float32 [N], score of each reconstruction against its original.
+        rebuilt: float32 [N, d], of the reconstructions.
+        tested: the rows to choose from.
         threshold: kept for the caption.
 
     Returns:
         None where there are fewer than three pictures.
     """
-    each = min(3, len(type1) // 3)
+    each = min(3, len(tested) // 3)
     if not each:
         return None
-    rows = np.concatenate(list(select_by_score(type1, each).values()))
+    type1 = (templates[tested] * rebuilt[tested]).sum(dim=1).numpy()
+    chosen = np.concatenate(list(select_by_score(type1, each).values()))
+    rows = tested[chosen]
     made = to_uint8(reconstruct(decoder, templates[rows]))
-    return Strip(pictures.read(rows, made.shape[1]), made, type1[rows], threshold)
+    return Strip(pictures.read(rows, made.shape[1]), made, type1[chosen], threshold)
 
 
 def picture_quality(
@@ -49,12 +57,24 @@ def picture_quality(
     pictures: Pictures,
     decoder: nn.Module,
     templates: Tensor,
+    tested: np.ndarray,
     resamples: int,
     seed: int,
     progress: bool = False,
     at_once: int = 256,
 ) -> list[Measure]:
-    """Return PSNR, SSIM and perceptual distance of all reconstructions against their originals.
+    """Return PSNR, SSIM and perceptual distance of reconstructions against their originals.
+
+    Args:
+        name: of the attack.
+        pictures: N of them.
+        decoder: the attack.
+        templates: float32 [N, d], of the originals.
+        tested: the rows to measure.
+        resamples: of the bootstrap over identities; 0 for no intervals.
+        seed: of the bootstrap.
+        progress: show a bar on stderr.
+        at_once: pictures in memory.
 
     Raises:
         NbnetError: the weights of the perceptual distance are not installed.
@@ -62,18 +82,21 @@ def picture_quality(
     from nbnet_lib.evaluate.quality import QualityMeter  # torchmetrics is slow to import
 
     meter = QualityMeter()
-    rows = np.arange(len(pictures))
     for start in tqdm(
-        range(0, len(rows), at_once), desc=f"quality ({name})", delay=0.3, disable=not progress
+        range(0, len(tested), at_once), desc=f"quality ({name})", delay=0.3, disable=not progress
     ):
-        part = rows[start : start + at_once]
+        part = tested[start : start + at_once]
         made = reconstruct(decoder, templates[part])
         meter.update(pictures.read(part, made.shape[2]), made, pictures.identities[part])
-    return [
-        Measure(name, measure, "type1", found.mean, n=len(rows), low=found.ci95[0],
-                high=found.ci95[1])
-        for measure, found in meter.compute().summary(resamples, seed).items()
-    ]  # fmt: skip
+    measured = meter.compute()
+    found = [
+        Measure(name, measure, "type1", float(values.mean()), n=len(tested))
+        for measure, values in measured.measures.items()
+    ]
+    if not resamples:
+        return found
+    summary = measured.summary(resamples, seed)
+    return [row.within(summary[row.measure].ci95) for row in found]
 
 
 def ground_truth(pictures: Pictures, names: Sequence[str]) -> pd.DataFrame:

@@ -14,18 +14,20 @@ import numpy as np
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.attack_result import Rate
 from nbnet_lib.evaluate.binomial import share_interval
-from nbnet_lib.evaluate.comparisons import Comparisons
+from nbnet_lib.evaluate.comparisons import Comparisons, Impostors, scores_of
 from nbnet_lib.evaluate.scores import (
     Templates,
     all_pairs,
     as_identities,
     as_templates,
     compare_pairs,
+    count_pairs,
     same_person_pairs,
 )
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 from nbnet_lib.evaluate.verification import tar_at, threshold_at_far
 
+FEW = 2000  # pictures: up to two million comparisons are kept
 Pairs = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
@@ -41,7 +43,7 @@ class Originals:
         others: (int64 [M], int64 [M]), rows j and k of one person: type-II compares the
             reconstruction of j with k.
         genuine: comparisons of one person's pictures.
-        impostor: comparisons of two persons' pictures.
+        impostor: comparisons of two persons' pictures, kept or (many, without intervals) counted.
         thresholds: {far: threshold}.
         given: whether the thresholds came from elsewhere.
         bootstrap: draws of identities; None where no intervals were asked for.
@@ -54,19 +56,28 @@ class Originals:
     targets: np.ndarray = field(repr=False)
     others: tuple[np.ndarray, np.ndarray] = field(repr=False)
     genuine: Comparisons = field(repr=False)
-    impostor: Comparisons = field(repr=False)
+    impostor: Impostors = field(repr=False)
     thresholds: dict[float, float]
     given: bool
     bootstrap: IdentityBootstrap | None = field(repr=False)
     drawn: dict[float, np.ndarray] = field(repr=False)
 
+    def shown(self, far: float) -> bool:
+        """Whether there are impostors enough for a threshold at ``far``.
+
+        If not, the threshold is the largest impostor score, and no draw of these people can show
+        how much higher that of other people may be: there is no interval.
+        """
+        return self.given or far * len(self.impostor) >= 1 - 1e-9
+
     def rate(self, positives: Comparisons, far: float) -> Rate:
-        """Return the share of ``positives`` accepted at ``far``, and its interval."""
+        """Return the share of ``positives`` accepted at ``far``, and its interval if it has one."""
         share = tar_at(positives.scores, self.thresholds[far])
-        if self.bootstrap is None:
+        if self.bootstrap is None or not self.shown(far):
             return Rate(share, None)
-        draws = self.bootstrap.interval(self.bootstrap.tar_at(positives, self.drawn[far]))
-        return Rate(share, share_interval(share, draws, len(np.unique(positives.first))))
+        drawn = self.bootstrap.interval(self.bootstrap.tar_at(positives, self.drawn[far]))
+        accepted = positives.scores > np.float64(self.thresholds[far])
+        return Rate(share, share_interval(accepted, positives.first, drawn))
 
 
 def compare_originals(
@@ -92,7 +103,12 @@ def compare_originals(
     if pairs is None:
         j, k = same_person_pairs(who)
         target = part = np.arange(len(x))
-        genuine, impostor = all_pairs(x, who)
+        genuine: Comparisons
+        impostor: Impostors
+        if resamples or len(x) <= FEW:
+            genuine, impostor = all_pairs(x, who)
+        else:  # without intervals nobody asks whom a score is between: it is enough to count
+            genuine, impostor = count_pairs(x, who)
     else:
         first, second, same = _check_pairs(pairs, who)
         j, k = np.append(first[same], second[same]), np.append(second[same], first[same])
@@ -104,18 +120,18 @@ def compare_originals(
         if not len(impostor) and given is None:
             raise NbnetError("no impostor pair in the list: add some, or give thresholds")
     if given is None:
-        chosen = {far: threshold_at_far(impostor.scores, far) for far in at}
+        chosen = {far: threshold_at_far(scores_of(impostor), far) for far in at}
     else:
         chosen = {far: float(given[far]) for far in at}
     bootstrap = IdentityBootstrap(who[part], resamples, seed) if resamples else None
     drawn: dict[float, np.ndarray] = {}
     if bootstrap is not None:
-        drawn = {
-            far: np.full(resamples, chosen[far])
-            if given is not None
-            else bootstrap.threshold(impostor, far)
-            for far in at
-        }
+        for far in at:
+            if given is not None:
+                drawn[far] = np.full(resamples, chosen[far])
+            else:
+                assert isinstance(impostor, Comparisons)  # kept, as there are resamples
+                drawn[far] = bootstrap.threshold(impostor, far)
     return Originals(
         templates=x,
         identities=who,

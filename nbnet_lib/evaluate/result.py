@@ -36,7 +36,7 @@ class Measure:
 
     Attributes:
         attack: "original" (pictures compared as they are), or the decoder's name, or "any of
-            NAME, NAME": each target is attacked with one reconstruction of every decoder.
+            the 3": each target is attacked with one reconstruction of each of the decoders.
         measure: "tar", "far" (that the threshold gave on the comparisons tested), "baseline" (a
             zero-effort impostor with as many tries), "threshold", "eer", "auc", "d_prime",
             "accuracy", "rank" (identification rate), "dir" (open set), "psnr", "ssim",
@@ -182,14 +182,23 @@ class Result:
         Raises:
             NbnetError: another object, or a schema of another number.
         """
-        if told.get("schema") != SCHEMA:
+        says = told.get("schema") if isinstance(told, dict) else type(told).__name__
+        if says != SCHEMA:
             raise NbnetError(
-                f"this is no result of schema {SCHEMA!r} (it says {told.get('schema')!r}): "
+                f"this is no result of schema {SCHEMA!r} (it says {says!r}): "
                 "make it again with `nbnet evaluate --json`"
             )
         known = {f: told[f] for f in cls.__dataclass_fields__ if f in told and f != "measures"}
-        rows = [{**row, "value": _number(row["value"])} for row in told["measures"]]
-        return cls(**known, measures=[Measure(**row) for row in rows])
+        fields = Measure.__dataclass_fields__
+        try:
+            rows = [{**row, "value": _number(row["value"])} for row in told["measures"]]
+            measures = [Measure(**{f: row[f] for f in fields if f in row}) for row in rows]
+            return cls(**known, measures=measures)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise NbnetError(
+                f"this result is not whole ({type(error).__name__}: {error}): "
+                "make it again with `nbnet evaluate --json`"
+            ) from error
 
     def to_json(self) -> str:
         """Return `to_dict` as a JSON document."""
@@ -242,9 +251,12 @@ def over_trials(trials: Sequence[Sequence[Measure]], spread: str) -> list[Measur
     Args:
         trials: the measures of each trial.
         spread: "bootstrap" (one trial: its own intervals stay), "folds" (people differ between
-            folds: standard error, and a t interval of the mean) or "trials" (random trials share
-            people, so that their spread is smaller than that of new people: only the standard
-            deviation is told).
+            folds: standard error, and a t interval of the mean, except for thresholds, which come
+            from the other folds and so share most of their comparisons) or "trials" (random trials
+            share people, so that their spread is smaller than that of new people: only the
+            standard deviation is told).
+
+    What some trial could not measure is left out.
 
     Raises:
         NbnetError: a spread that does not fit the number of trials.
@@ -259,7 +271,8 @@ def over_trials(trials: Sequence[Sequence[Measure]], spread: str) -> list[Measur
     for trial in trials:
         for row in trial:
             found.setdefault(row.key, []).append(row)
-    return [_mean(rows, spread) for rows in found.values()]
+    # A rate that some trials could not show would be the mean of other trials than its neighbours.
+    return [_mean(rows, spread) for rows in found.values() if len(rows) == len(trials)]
 
 
 def _mean(rows: list[Measure], spread: str) -> Measure:
@@ -267,10 +280,15 @@ def _mean(rows: list[Measure], spread: str) -> Measure:
     values = np.array([row.value for row in rows], np.float64)
     n = sum(row.n or 0 for row in rows) or None
     mean = float(values.mean())
-    deviation = float(values.std(ddof=1)) if len(values) > 1 else math.nan
+    deviation = float(values.std(ddof=1))
+    if measure == "threshold" and spread == "folds":
+        # Each comes from all other folds, so any two share most of their comparisons.
+        return Measure(attack, measure, kind, mean, far, rank, n)
     if spread == "trials":
         return Measure(attack, measure, kind, mean, far, rank, n, sd=deviation)
     error = deviation / math.sqrt(len(values))
+    if not error:  # equal in all folds: that says nothing about other folds
+        return Measure(attack, measure, kind, mean, far, rank, n, se=error)
     half = float(stats.t.ppf(0.975, len(values) - 1)) * error
     low, high = mean - half, mean + half
     if measure not in ("threshold", "d_prime", "psnr", "perceptual", "ssim"):

@@ -7,7 +7,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -21,10 +23,11 @@ from nbnet_lib.attack import reconstruct
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.attack import AttackResult
 from nbnet_lib.evaluate.compare import compare_attacks
+from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.looks import ground_truth, picture_quality, picture_strip
 from nbnet_lib.evaluate.protocols import Protocol
 from nbnet_lib.evaluate.result import ORIGINAL, Result, over_trials
-from nbnet_lib.evaluate.trial import TrialNumbers, measure_trial
+from nbnet_lib.evaluate.trial import TrialNumbers, measure_trial, noting
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +48,7 @@ def run_protocol(
 ) -> Result:
     """Measure a recogniser, and attacks on it, by a protocol.
 
-    With several decoders each is measured, then all together ("any of A, B": one reconstruction
+    With several decoders each is measured, then all together ("any of the 3": one reconstruction
     per decoder for each target, which falls when any of them is accepted), and each two are
     compared on the same targets.
 
@@ -64,9 +67,14 @@ def run_protocol(
         NbnetError: an encoder and a decoder whose templates differ in length, two decoders of one
             name, no FAR, leakage without ground truth, or pictures that cannot be read.
     """
-    if not fars:
-        raise NbnetError("no FAR given: name at least one, such as 0.001")
+    fars = sorted({float(far) for far in fars}, reverse=True)
+    if not fars or not all(0 < far < 1 for far in fars):
+        raise NbnetError(f"fars are {fars}: name at least one between 0 and 1, 0.001 means 0.1 %")
     names = _names(encoder, decoders)
+    if quality and decoders:
+        from nbnet_lib.evaluate.quality import create_features
+
+        create_features()  # its weights may be missing: say so before the long work
     truth = ground_truth(protocol.pictures, leakage) if leakage else None
     pictures, who = protocol.pictures, protocol.pictures.identities
     clock = _Clock()
@@ -81,39 +89,46 @@ def run_protocol(
     for name, decoder in zip(names, decoders, strict=True):
         made[name] = embed_reconstructions(encoder, decoder, originals, progress=progress)[None]
     if len(made) > 1:
-        made[f"any of {', '.join(names)}"] = torch.cat(list(made.values()))
+        made[f"any of the {len(names)}"] = torch.cat(list(made.values()))
     clock.stage("attack")
     templates = originals.numpy()
     attacks = {name: tries.numpy() for name, tries in made.items()}
     one = protocol.spread == "bootstrap"
-    trials = [
-        measure_trial(trial, templates, who, attacks, fars, seed, resamples if one else 0)
-        for trial in tqdm(protocol.trials, desc="trials", disable=not progress or one)
-    ]
+    trials = []
+    for trial in tqdm(protocol.trials, desc="trials", disable=not progress or one):
+        found = measure_trial(trial, templates, who, attacks, fars, seed, resamples if one else 0)
+        if not one:
+            found.attacks.clear()  # ten trials of LFW would not fit into memory
+        trials.append(found)
     result = Result(
         encoder=str(encoder.name),
         decoders=names,
         protocol=protocol.to_dict(),
-        fars=sorted((float(far) for far in fars), reverse=True),
+        fars=fars,
         seed=seed,
         interval=_interval(protocol.spread, resamples),
         measures=over_trials([trial.measures for trial in trials], protocol.spread),
-        notes=list(dict.fromkeys(note for trial in trials for note in trial.notes)),
+        notes=_notes(trials),
         **_curves(trials),
     )
     if one:
-        result.paired = _paired(trials[0].attacks, names, fars, seed, resamples)
+        # Where a threshold has no interval, neither has a difference at it.
+        sure = [far for far in fars if result.get("tar", kind=ORIGINAL, far=far).low is not None]
+        with noting(result.notes):
+            result.paired = _paired(trials[0].attacks, names, sure, seed, resamples)
         result.per_identity = _per_identity(trials[0].attacks, min(fars), pictures.people)
     clock.stage("measure")
+    # People who are there for training are nobody's targets.
+    tested = np.unique(np.concatenate([trial.rows for trial in protocol.trials]))
     for name, decoder in zip(names, decoders, strict=True):
-        type1 = np.einsum("nd,nd->n", attacks[name][0], templates)
         threshold = result.get("threshold", far=min(fars)).value
-        strip = picture_strip(pictures, decoder, originals, type1, threshold)
+        rebuilt = torch.from_numpy(attacks[name][0])
+        strip = picture_strip(pictures, decoder, originals, rebuilt, tested, threshold)
         if strip is not None:
             result.strips[name] = strip
         if quality:
             result.measures += picture_quality(
-                name, pictures, decoder, originals, resamples, seed, progress
+                name, pictures, decoder, originals, tested, resamples if one else 0, seed, progress
             )
     if quality:
         clock.stage("quality")
@@ -122,6 +137,11 @@ def run_protocol(
 
         probed = probe(templates, who, truth, seed, resamples=resamples, progress=progress)
         result.leakage = probed.to_dicts()
+        result.notes += [
+            f"leakage of {row.attribute}: left out {row.left_out}"
+            for row in probed.rows
+            if row.left_out
+        ]
         clock.stage("leakage")
     result.seconds = clock.seconds
     return result
@@ -168,20 +188,37 @@ def _interval(spread: str, resamples: int) -> dict[str, Any]:
         "folds": "t interval of the mean over folds of different people",
         "trials": "none: random trials share people, so only their standard deviation is told",
     }[spread]
+    if spread == "bootstrap" and not resamples:
+        method = "none"
     draws = resamples if spread == "bootstrap" else 0
     return {"method": method, "confidence": 0.95, "resamples": draws}
 
 
+def _notes(trials: Sequence[TrialNumbers]) -> list[str]:
+    """Return the notes of all trials; those that differ by their numbers only, once."""
+    found: dict[tuple[str, int], list[str]] = {}
+    for trial in trials:
+        seen: Counter[str] = Counter()
+        for note in dict.fromkeys(trial.notes):
+            kind = re.sub(r"\d[\d.,]*", "#", note)
+            found.setdefault((kind, seen[kind]), []).append(note)
+            seen[kind] += 1
+    return [
+        notes[0] + (f" (and the like in {len(notes) - 1} more trials)" if notes[1:] else "")
+        for notes in found.values()
+    ]
+
+
 def _curves(trials: Sequence[TrialNumbers]) -> dict[str, Any]:
-    """Return what the plots show: all folds together; of overlapping trials (large) the first."""
+    """Return what the plots show: all trials together; of large ones the first."""
     first = trials[0]
-    if len(trials) == 1 or len(first.impostor) > 5_000_000:
+    if len(trials) == 1 or isinstance(first.impostor, ScoreHistogram):
         return {"scores": first.scores, "impostor": first.impostor, "cmc": first.cmc}
     scores = {
         attack: {k: np.concatenate([t.scores[attack][k] for t in trials]) for k in kinds}
         for attack, kinds in first.scores.items()
     }
-    impostor = np.concatenate([t.impostor for t in trials])
+    impostor = np.concatenate([np.asarray(t.impostor) for t in trials])
     return {"scores": scores, "impostor": impostor, "cmc": first.cmc}
 
 
@@ -204,8 +241,9 @@ def _paired(
                         "kind": kind,
                         "far": far,
                         "difference": found.value,
-                        "low": found.ci95[0],
-                        "high": found.ci95[1],
+                        # Equal in every draw: these people say nothing about others.
+                        "low": None if found.ci95[0] == found.ci95[1] else found.ci95[0],
+                        "high": None if found.ci95[0] == found.ci95[1] else found.ci95[1],
                         "p": found.p,
                     }
                 )

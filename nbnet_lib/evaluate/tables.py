@@ -43,7 +43,8 @@ def cell(row: pd.Series | dict[str, Any], scale: float = 100, digits: int = 1) -
 def attack_table(result: dict[str, Any]) -> pd.DataFrame:
     """Return TAR (%): rows "original" and each attack; columns type-I, type-II x FAR.
 
-    "original" stands under type-II: genuine comparisons, too, are of different pictures.
+    "original" stands under type-II: genuine comparisons, too, are of different pictures. So do
+    "strangers", whose pictures are presented in as many tries as an attack of several decoders has.
     """
     frame = measures_frame(result)
     tar = frame[frame.measure == "tar"]
@@ -57,6 +58,10 @@ def attack_table(result: dict[str, Any]) -> pd.DataFrame:
         ]
         for attack, own in tar.groupby("attack", sort=False)
     }
+    baselines = frame[frame.measure == "baseline"]
+    for attack, own in baselines.groupby("attack", sort=False):
+        found = [_find(own, far) for far in fars]
+        rows[f"strangers, as many tries as {attack}"] = [NOTHING] * len(fars) + found
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("TAR (%)")
 
 
@@ -153,8 +158,10 @@ def leakage_table(result: dict[str, Any]) -> pd.DataFrame:
 
 
 def _leakage_row(row: dict[str, Any]) -> dict[str, str]:
-    kind = f"{len(row['classes'])} classes" if row["classes"] else row["kind"]
-    cells = {"of": row["of"], "kind": kind, "measure": row["measure"]}
+    measure = row["measure"] or row["kind"]
+    if row["classes"]:
+        measure += f" ({len(row['classes'])} classes)"
+    cells = {"of": row["of"], "measure": measure}
     if row["score"] is None:
         cells |= {"score": row["reason"], "chance": NOTHING, "p": NOTHING, "also": NOTHING}
     else:
@@ -165,7 +172,7 @@ def _leakage_row(row: dict[str, Any]) -> dict[str, str]:
             "p": f"{row['p']:.3f}",
             "also": ", ".join(f"{also[k]} {row[k]:.3g}" for k in also if k in row) or NOTHING,
         }
-    return {**cells, "left out": row["left_out"] or NOTHING}
+    return cells
 
 
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], pd.DataFrame]]] = {
@@ -184,9 +191,9 @@ def tables(result: dict[str, Any]) -> dict[str, tuple[str, pd.DataFrame]]:
     return {key: found for key, found in made.items() if len(found[1])}
 
 
-def to_markdown(table: pd.DataFrame, index: bool = True) -> str:
+def to_markdown(table: pd.DataFrame) -> str:
     """Return a GitHub-flavoured Markdown table; headers of several levels are joined."""
-    header, rows = _flat(table, index)
+    header, rows = _flat(table)
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(
         f"| {' | '.join(c.replace('|', chr(92) + '|') for c in line)} |" for line in lines
@@ -207,9 +214,9 @@ def all_markdown(result: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def to_text(table: pd.DataFrame, index: bool = True) -> str:
+def to_text(table: pd.DataFrame) -> str:
     """Return the table in aligned columns for a terminal."""
-    header, rows = _flat(table, index)
+    header, rows = _flat(table)
     widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
     lines = [
         "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
@@ -264,10 +271,10 @@ def _latex(text: str) -> str:
     return text
 
 
-def _flat(table: pd.DataFrame, index: bool) -> tuple[list[str], list[list[str]]]:
+def _flat(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     header = [_join(column) for column in table.columns]
     rows = [[str(value) for value in row] for row in table.itertuples(index=False, name=None)]
-    if not index:
+    if isinstance(table.index, pd.RangeIndex):  # 0, 1, 2, ... says nothing
         return header, rows
     names = [str(name or "") for name in table.index.names]
     keys = [list(key) if isinstance(key, tuple) else [key] for key in table.index]

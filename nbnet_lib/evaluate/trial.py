@@ -8,17 +8,20 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from nbnet_lib.errors import NbnetError, NbnetWarning
 from nbnet_lib.evaluate.attack import AttackResult, Originals, attack_originals, compare_originals
-from nbnet_lib.evaluate.binomial import share_interval
-from nbnet_lib.evaluate.identification import Identification, search
+from nbnet_lib.evaluate.binomial import exact_interval
+from nbnet_lib.evaluate.comparisons import Comparisons, scores_of
+from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.protocols import Pairs, Trial
 from nbnet_lib.evaluate.result import ORIGINAL, Measure
 from nbnet_lib.evaluate.scores import compare_pairs
-from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
+from nbnet_lib.evaluate.trial_identification import identify, warn_of_few
 from nbnet_lib.evaluate.verification import (
     accuracy_threshold,
     auc,
@@ -27,10 +30,6 @@ from nbnet_lib.evaluate.verification import (
     far_at,
     threshold_at_far,
 )
-
-RANKS = (1, 5)
-# Below so many false acceptances a threshold hangs on a handful of comparisons.
-FEW_FALSE_ACCEPTS = 10
 
 
 @dataclass
@@ -42,7 +41,7 @@ class TrialNumbers:
         notes: what a reader must know to trust them, such as too few impostors.
         attacks: {name: `AttackResult`}.
         scores: {attack: {kind: float32 array}}, for plots.
-        impostor: float32 [I], for plots.
+        impostor: float32 [I] or a `ScoreHistogram`, for plots.
         cmc: {(attack, probe set): float64 [ranks]}.
     """
 
@@ -50,7 +49,7 @@ class TrialNumbers:
     notes: list[str] = field(default_factory=list)
     attacks: dict[str, AttackResult] = field(default_factory=dict)
     scores: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
-    impostor: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32))
+    impostor: np.ndarray | ScoreHistogram = field(default_factory=ScoreHistogram)
     cmc: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
 
 
@@ -80,8 +79,7 @@ def measure_trial(
     """
     found = TrialNumbers()
     rows = trial.rows
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with noting(found.notes):
         given = None
         if trial.threshold_pairs is not None:
             given = _thresholds(templates, trial.threshold_pairs, fars)
@@ -94,34 +92,42 @@ def measure_trial(
             resamples=resamples,
             seed=seed,
         )
+        impostors = len(originals.impostor)
+        if trial.threshold_pairs is not None:
+            impostors = int((~trial.threshold_pairs.same).sum())
+        for far in fars:
+            warn_of_few(far, impostors, "impostor comparisons")
+            if resamples and not originals.shown(far):
+                warnings.warn(
+                    f"TAR at FAR {far:g} has no interval: too few impostors", NbnetWarning, 2
+                )
         _originals(found, originals)
         if trial.threshold_pairs is not None:
             _accuracy(found, originals, templates, trial.threshold_pairs)
         for name, made in attacks.items():
             _attack(found, name, attack_originals(originals, made[:, rows], decoder=name))
-    found.notes += _messages(caught)
-    if trial.gallery is not None:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", UserWarning)
-            _identification(found, trial, templates, identities, attacks, fars, seed, resamples)
-        # Its "impostors" are the probes of people outside the gallery.
-        found.notes += [f"open set: {message}" for message in _messages(caught)]
-    impostors = len(originals.impostor)
-    if trial.threshold_pairs is not None:
-        impostors = int((~trial.threshold_pairs.same).sum())
-    for far in fars:
-        allowed = math.floor(far * impostors + 1e-9)
-        if 0 < allowed < FEW_FALSE_ACCEPTS:
-            found.notes.append(
-                f"the threshold at FAR {far:g} rests on {allowed} false acceptances among "
-                f"{impostors:,} impostor comparisons: with fewer than {FEW_FALSE_ACCEPTS} it "
-                "moves from one set of people to the next"
+        if trial.gallery is not None:
+            searched = identify(
+                trial.gallery, trial.probes, templates, identities, attacks, fars, seed, resamples
             )
+            found.measures += searched.measures
+            found.cmc = searched.cmc
     return found
 
 
-def _messages(caught: Sequence[warnings.WarningMessage]) -> list[str]:
-    return [str(w.message) for w in caught if issubclass(w.category, UserWarning)]
+@contextmanager
+def noting(notes: list[str]) -> Iterator[None]:
+    """Turn the warnings of this library in the block into notes; others stay warnings."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", NbnetWarning)
+        yield
+    for warning in caught:
+        if issubclass(warning.category, NbnetWarning):
+            notes.append(str(warning.message))
+        else:
+            warnings.warn_explicit(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
 
 
 def _among(pairs: Pairs, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -137,7 +143,7 @@ def _thresholds(templates: np.ndarray, pairs: Pairs, fars: Sequence[float]) -> d
 
 def _originals(found: TrialNumbers, originals: Originals) -> None:
     genuine, impostor = originals.genuine, originals.impostor
-    g, i = genuine.scores, impostor.scores
+    g, i = genuine.scores, scores_of(impostor)
     found.scores[ORIGINAL] = {"genuine": g}
     found.impostor = i
     for far, threshold in originals.thresholds.items():
@@ -151,14 +157,19 @@ def _originals(found: TrialNumbers, originals: Originals) -> None:
             found.measures.append(Measure(ORIGINAL, "far", "", given, far, n=len(i)))
     draws = originals.bootstrap
     error, interval = eer(g, i), None
-    if draws is not None:
+    if draws is not None and isinstance(impostor, Comparisons):
         interval = draws.interval(draws.eer(genuine, impostor))
-        interval = share_interval(error, interval, len(draws.identities))
-    spread = np.isfinite(g).all() and np.isfinite(i).all() and (np.ptp(g) > 0 or np.ptp(i) > 0)
+        if not error:  # no error in any draw either: how many people could still have one?
+            interval = exact_interval(0, len(draws.identities))
+    try:
+        apart = d_prime(g, i)
+    except NbnetError as reason:  # infinite scores, or no two that differ
+        found.notes.append(f"no d': {reason}")
+        apart = math.nan
     found.measures += [
         Measure(ORIGINAL, "eer", "", error).within(interval),
         Measure(ORIGINAL, "auc", "", auc(g, i)),
-        Measure(ORIGINAL, "d_prime", "", d_prime(g, i) if spread else math.nan),
+        Measure(ORIGINAL, "d_prime", "", apart),
     ]
 
 
@@ -169,8 +180,9 @@ def _accuracy(
     scores = compare_pairs(templates, others.first, others.second)
     threshold = accuracy_threshold(scores[others.same], scores[~others.same])
     right = int((originals.genuine.scores > threshold).sum())
-    right += int((originals.impostor.scores <= threshold).sum())
-    n = len(originals.genuine) + len(originals.impostor)
+    impostor = scores_of(originals.impostor)
+    right += len(impostor) - round(far_at(impostor, threshold) * len(impostor))
+    n = len(originals.genuine) + len(impostor)
     found.measures.append(Measure(ORIGINAL, "accuracy", "", right / n, n=n))
 
 
@@ -184,68 +196,3 @@ def _attack(found: TrialNumbers, name: str, result: AttackResult) -> None:
         if "zero_effort" in rates:
             rate = rates["zero_effort"]
             found.measures.append(Measure(name, "baseline", "", rate.tar, far).within(rate.ci95))
-
-
-def _identification(
-    found: TrialNumbers,
-    trial: Trial,
-    templates: np.ndarray,
-    identities: np.ndarray,
-    attacks: Mapping[str, np.ndarray],
-    fars: Sequence[float],
-    seed: int,
-    resamples: int,
-) -> None:
-    """Search originals, then reconstructions, in the gallery of originals.
-
-    The open-set threshold comes from original probes that have no mate in the gallery.
-    """
-    gallery = trial.gallery
-    assert gallery is not None
-    subjects = len(np.unique(identities[gallery]))
-
-    def look_up(probes: np.ndarray, rows: np.ndarray) -> Identification:
-        return search(probes[rows], identities[rows], templates[gallery], identities[gallery])
-
-    originals = {name: look_up(templates, rows) for name, rows in trial.probes.items()}
-    strangers = np.concatenate([s.top_score[~s.mated] for s in originals.values()])
-    thresholds = {far: threshold_at_far(strangers, far) for far in fars} if len(strangers) else {}
-    for probes, rows in trial.probes.items():
-        mated = originals[probes].mated
-        if not mated.any():
-            continue
-        searches = {}
-        # A picture against itself is always found: only its reconstruction is a question.
-        if not np.isin(rows, gallery).any():
-            searches[ORIGINAL] = originals[probes]
-        for name, made in attacks.items():
-            if len(made) == 1:  # several tries have no one list of candidates
-                searches[name] = look_up(made[0], rows)
-        who = identities[rows][mated]
-        draws = IdentityBootstrap(who, resamples, seed) if resamples else None
-        for attack, searched in searches.items():
-            found.cmc[(attack, probes)] = searched.cmc(min(subjects, 100))
-            for row, right in _rates(attack, probes, searched, subjects, thresholds):
-                interval = None
-                if draws is not None:
-                    interval = draws.interval(draws.rate(right, who))
-                    interval = share_interval(row.value, interval, len(draws.identities))
-                found.measures.append(row.within(interval))
-
-
-def _rates(
-    attack: str,
-    probes: str,
-    searched: Identification,
-    subjects: int,
-    thresholds: Mapping[float, float],
-) -> Iterator[tuple[Measure, np.ndarray]]:
-    """Yield (measure, bool [mated probes], which of them are right)."""
-    rank, score = searched.rank[searched.mated], searched.mate_score[searched.mated]
-    for k in RANKS:
-        if k <= subjects:
-            right = rank <= k
-            yield Measure(attack, "rank", probes, float(right.mean()), rank=k, n=len(right)), right
-    for far, threshold in thresholds.items():
-        right = (rank == 1) & (score > threshold)
-        yield Measure(attack, "dir", probes, float(right.mean()), far, 1, len(right)), right

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.errors import NbnetError, NbnetWarning
 from nbnet_lib.evaluate.binomial import check_confidence, exact_interval, wilson_interval
 from nbnet_lib.evaluate.comparisons import Comparisons
 
@@ -209,7 +209,7 @@ class IdentityBootstrap:
         that says nothing of people not seen; give `exact_interval` of the number of persons then.
 
         Warns:
-            UserWarning: more than 5 % of the draws are NaN (see the class).
+            NbnetWarning: more than 5 % of the draws are NaN (see the class).
 
         Raises:
             NbnetError: a confidence outside (0, 1), or NaN in all draws.
@@ -227,7 +227,7 @@ class IdentityBootstrap:
                 f"{len(samples) - len(known)} of {len(samples)} resamples of "
                 f"{len(self.identities)} identities hold no comparison of some kind and are left "
                 "out: there are too few people for a trustworthy interval",
-                UserWarning,
+                NbnetWarning,
                 stacklevel=2,
             )
         ends = [(1 - confidence) / 2, (1 + confidence) / 2]

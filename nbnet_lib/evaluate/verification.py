@@ -24,7 +24,7 @@ import warnings
 
 import numpy as np
 
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.errors import NbnetError, NbnetWarning
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 
 Scores = np.ndarray | ScoreHistogram
@@ -76,7 +76,7 @@ def threshold_at_far(impostor: Scores, far: float) -> float:
     a `ScoreHistogram` the threshold is an edge of its grid: less than one step higher.
 
     Warns:
-        UserWarning: n is too small for this FAR (far * n < 1); the largest impostor score is
+        NbnetWarning: n is too small for this FAR (far * n < 1); the largest impostor score is
             returned, so that none is accepted.
 
     Raises:
@@ -95,7 +95,7 @@ def threshold_at_far(impostor: Scores, far: float) -> float:
         warnings.warn(
             f"{n} impostor comparisons cannot show a FAR of {far:g}: at least "
             f"{math.ceil(1 / far - 1e-9)} are needed; the threshold is the largest impostor score",
-            UserWarning,
+            NbnetWarning,
             stacklevel=2,
         )
     if isinstance(scores, _Steps):

@@ -314,7 +314,7 @@ def test_results_leave_as_frame_json_and_table():
     frame = found.to_frame()
     assert frame.loc["number", "score"] == found["number"].score
     assert {"low", "high", "chance", "p", "auc", "mae", "reason"} <= set(frame)
-    assert found.table().loc["flag", "kind"] == "2 classes"
+    assert found.table().loc["flag", "measure"] == "balanced accuracy (2 classes)"
     with pytest.raises(NbnetError, match="'age' was not probed: choose one of flag, number"):
         found["age"]
 

@@ -81,6 +81,13 @@ def test_a_result_comes_back_from_its_json():
     assert math.isnan(again.get("d_prime").value)
     with pytest.raises(NbnetError, match="no result of schema"):
         Result.from_dict({"schema": "else"})
+    with pytest.raises(NbnetError, match="it says 'list'"):
+        Result.from_dict([])
+    with pytest.raises(NbnetError, match="not whole"):
+        Result.from_dict({"schema": "nbnet-evaluation/1", "measures": [{"value": 1}]})
+    later = result.to_dict()
+    later["measures"][0]["new_field"] = 1  # which a later release may add
+    assert Result.from_dict(later).to_json() == result.to_json()
 
 
 def test_get_names_what_is_not_there():
@@ -109,6 +116,21 @@ def test_folds_give_standard_error_and_t_interval():
     assert row.low == pytest.approx(0.9 - 4.302653 * 0.1 / np.sqrt(3), abs=1e-6)
     assert row.high == 1  # a share: 1.148 is cut
     assert (row.n, row.sd) == (30, None)
+
+
+def test_what_says_nothing_about_other_folds_has_no_interval():
+    (row,) = over_trials(trials([1.0, 1.0, 1.0]), "folds")
+    assert (row.value, row.se, row.low, row.high) == (1, 0, None, None)
+    thresholds = [[Measure("original", "threshold", "", t, 0.01)] for t in (0.4, 0.5)]
+    (row,) = over_trials(thresholds, "folds")  # each from the other folds: they share pairs
+    assert (row.value, row.se, row.low) == (pytest.approx(0.45), None, None)
+
+
+def test_what_one_trial_could_not_measure_is_left_out():
+    some = [*trials([0.8, 0.9]), [Measure("A", "tar", "type2", 0.5, 0.01)]]
+    assert over_trials(some, "trials") == []
+    some = [row + [Measure("A", "auc", "", 0.5)] for row in some]
+    assert [row.measure for row in over_trials(some, "trials")] == ["auc"]
 
 
 def test_random_trials_give_a_deviation_and_no_interval():

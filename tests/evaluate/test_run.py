@@ -11,8 +11,11 @@ from torch.nn import functional as F
 from nbnet_lib.attack import reconstruct
 from nbnet_lib.decoders import create_decoder
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate import run_protocol, search, synthfaces, threshold_at_far
+from nbnet_lib.evaluate import originals, run_protocol, search, synthfaces, threshold_at_far
+from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.result import schema
+from nbnet_lib.evaluate.run import _notes
+from nbnet_lib.evaluate.trial import TrialNumbers, measure_trial
 from nbnet_lib.faces import to_tensor
 
 
@@ -44,7 +47,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def protocol():
-    return synthfaces(range(9), samples=3)
+    return synthfaces(range(12), samples=3)
 
 
 @pytest.fixture(scope="module")
@@ -68,20 +71,20 @@ def result(protocol):
 def test_the_json_obeys_the_schema(result):
     told = json.loads(result.to_json())
     jsonschema.validate(told, schema())
-    assert told["protocol"]["pictures"] == 27 and told["protocol"]["identities"] == 9
+    assert told["protocol"]["pictures"] == 36 and told["protocol"]["identities"] == 12
     assert list(told["seconds"]) == ["embed", "attack", "measure"]
 
 
 def test_each_attack_and_all_together(result):
     attacks = list(dict.fromkeys(row.attack for row in result.measures))
-    assert attacks == ["original", "a", "b", "any of a, b"]
+    assert attacks == ["original", "a", "b", "any of the 2"]
     for far in (0.1, 0.05):
-        for kind, n in (("type1", 27), ("type2", 54)):
+        for kind, n in (("type1", 36), ("type2", 72)):
             rates = [result.get("tar", name, kind, far) for name in attacks[1:]]
             assert all(rate.n == n for rate in rates)
             assert rates[2].value >= max(rates[0].value, rates[1].value)
             assert all(0 <= r.low <= r.value <= r.high <= 1 for r in rates)
-        assert 0 <= result.get("baseline", "any of a, b", far=far).value <= 1
+        assert 0 <= result.get("baseline", "any of the 2", far=far).value <= 1
 
 
 def test_verification_is_that_of_the_templates(result, templates, protocol):
@@ -128,9 +131,16 @@ def test_open_set_thresholds_come_from_original_strangers(result, templates, pro
     assert result.get("dir", "original", "others", 0.1, 1).value == pytest.approx(right.mean())
 
 
-def test_few_impostors_are_told(result):
-    notes = " ".join(result.notes)
-    assert "impostor comparisons" in notes and "false acceptances" not in notes.split("FAR 0.1")[0]
+def test_what_few_impostors_cannot_show_is_told(result):
+    """594 impostor pairs and 12 probes of strangers, at FAR 10 % and 5 %."""
+    assert result.notes[:2] == [
+        "the threshold at FAR 0.1 rests on 1 false acceptances among 12 probes of people outside "
+        "the gallery: with fewer than 10 it moves from one set of people to the next",
+        "no DIR at FAR 0.05: 12 probes of people outside the gallery cannot show it, at least 20 "
+        "are needed",
+    ]
+    assert all(note.startswith("3 of 50 resamples") for note in result.notes[2:])
+    assert {row.far for row in result.measures if row.measure == "dir"} == {0.1}
 
 
 def test_pairs_of_attacks(result):
@@ -142,7 +152,7 @@ def test_pairs_of_attacks(result):
 
 def test_people_and_strips(result, protocol):
     frame = result.per_identity
-    assert len(frame) == 27 and set(frame.attack) == {"a", "b", "any of a, b"}
+    assert len(frame) == 36 and set(frame.attack) == {"a", "b", "any of the 2"}
     assert frame[frame.attack == "a"].person.tolist() == list(protocol.pictures.people)
     strip = result.strips["a"]
     assert strip.originals.shape == strip.reconstructions.shape == (9, 40, 40, 3)
@@ -183,7 +193,40 @@ def test_refusals(protocol):
         run_protocol(protocol, ColourEncoder(), [make_decoder(0, "a"), make_decoder(1, "a")])
     with pytest.raises(NbnetError, match="give the decoder another name"):
         run_protocol(protocol, ColourEncoder(), [make_decoder(0, "original")])
-    with pytest.raises(NbnetError, match="no FAR"):
+    with pytest.raises(NbnetError, match="name at least one between 0 and 1"):
         run_protocol(protocol, ColourEncoder(), fars=())
     with pytest.raises(NbnetError, match="no parameter"):
         run_protocol(protocol, ColourEncoder(), leakage=["shoe_size"], progress=False)
+
+
+def test_notes_of_many_trials_are_told_once():
+    trials = [TrialNumbers(notes=[f"FAR 0.1: {n} of 60", f"FAR 0.01: {n} of 6"]) for n in (1, 2, 3)]
+    assert _notes(trials) == [
+        "FAR 0.1: 1 of 60 (and the like in 2 more trials)",
+        "FAR 0.01: 1 of 6 (and the like in 2 more trials)",
+    ]
+    assert _notes(trials[:1]) == ["FAR 0.1: 1 of 60", "FAR 0.01: 1 of 6"]
+
+
+def test_counted_impostors_give_the_same_numbers(protocol, templates, monkeypatch):
+    """As in a trial of LFW, whose impostors are too many to keep."""
+    attack = {"a": np.roll(templates, 1, axis=0)[None]}
+    who, trial = protocol.pictures.identities, protocol.trials[0]
+    kept = measure_trial(trial, templates, who, attack, (0.1, 0.05), resamples=0)
+    monkeypatch.setattr(originals, "FEW", 10)
+    counted = measure_trial(trial, templates, who, attack, (0.1, 0.05), resamples=0)
+    assert isinstance(counted.impostor, ScoreHistogram) and len(counted.impostor) == 594
+    assert [m.key for m in counted.measures] == [m.key for m in kept.measures]
+    for a, b in zip(counted.measures, kept.measures, strict=True):
+        assert a.value == pytest.approx(b.value, abs=1e-5), a
+    assert counted.attacks["a"].scores["impostor"] is counted.impostor
+
+
+def test_equal_scores_have_no_d_prime(protocol):
+    same = np.tile(np.eye(1, 18, dtype=np.float32), (36, 1))
+    found = measure_trial(
+        protocol.trials[0], same, protocol.pictures.identities, {}, (0.1,), resamples=20
+    )
+    values = {m.measure: m.value for m in found.measures if not m.kind}
+    assert np.isnan(values["d_prime"]) and values["auc"] == 0.5
+    assert any(note.startswith("no d'") for note in found.notes)

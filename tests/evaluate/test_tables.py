@@ -62,6 +62,15 @@ def test_the_attack_table_is_laid_out_like_the_papers(result):
     ]  # fmt: skip
 
 
+def test_strangers_stand_below_an_attack_of_several_tries(result):
+    result["measures"].append(
+        {"attack": "any of the 2", "measure": "baseline", "kind": "", "value": 0.02, "far": 0.01}
+    )
+    table = tables.attack_table(result)
+    row = table.loc["strangers, as many tries as any of the 2"]
+    assert row.tolist() == ["-", "-", "-", "2.0"]
+
+
 def test_verification(result):
     table = tables.verification_table(result)
     assert table.loc["TAR (%) at FAR 0.1 %"].tolist() == ["85.0 [80.0, 90.0]", "0.500"]

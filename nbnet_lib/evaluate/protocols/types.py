@@ -127,11 +127,12 @@ class Protocol:
                 f"spread {self.spread!r} with {len(self.trials)} trials: one trial goes with "
                 f"'bootstrap', several with 'folds' or 'trials'"
             )
-        for number, trial in enumerate(self.trials):
-            self._check(trial, f"{self.name}, trial {number}")
+        for number, trial in enumerate(self.trials, start=1):
+            many = len(self.trials) > 1
+            self._check(trial, f"{self.name}, {self._part} {number}" if many else self.name)
         if self.spread == "folds":
             seen: set[int] = set()
-            for number, trial in enumerate(self.trials):
+            for number, trial in enumerate(self.trials, start=1):
                 people = set(self.pictures.identities[trial.rows].tolist())
                 if seen & people:
                     raise NbnetError(
@@ -139,6 +140,10 @@ class Protocol:
                         "earlier fold too; keep each person in one fold"
                     )
                 seen |= people
+
+    @property
+    def _part(self) -> str:
+        return "fold" if self.spread == "folds" else "trial"
 
     def _person(self, code: int) -> str:
         return repr(self.pictures.people[code])
@@ -160,10 +165,12 @@ class Protocol:
         if not counts["genuine"] or not counts["impostor"]:
             raise NbnetError(
                 f"{what}: {counts['genuine']} genuine and {counts['impostor']} impostor "
-                "comparisons; at least one of each is needed"
+                "comparisons: add pictures or pairs, at least one of each kind is needed"
             )
         if trial.threshold_pairs is not None and trial.threshold_pairs.same.all():
-            raise NbnetError(f"{what}: no impostor pair to set the threshold on")
+            raise NbnetError(
+                f"{what}: no impostor pair to set the threshold on, add some to the other folds"
+            )
         if (trial.gallery is None) != (not trial.probes):
             raise NbnetError(f"{what}: a gallery and probes go together, give both or neither")
         if trial.train is not None:

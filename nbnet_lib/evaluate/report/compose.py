@@ -11,6 +11,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 
 from nbnet_lib.evaluate import plots, tables
+from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.report.blocks import Block, Figure, Note, Paragraph, Row, Section, Table
 from nbnet_lib.evaluate.report.page import write_page
 from nbnet_lib.evaluate.result import ORIGINAL, Measure, Result
@@ -91,18 +92,14 @@ def _attack(result: Result, found: dict) -> Iterator[Block]:
         label = "original pictures" if name == ORIGINAL else name
         rows[label] = {k: _interval(result.get("tar", name, k, far)) for k in kinds}
     axes = plots.interval_plot(rows, f"TAR at FAR {tables.percent(far)}")
+    axes.xaxis.set_major_formatter(lambda share, _: tables.percent(round(share, 6)))
     yield Figure(
         axes.figure,
         f"TAR of every attack at FAR {tables.percent(far)} with intervals; the same numbers are "
         "in the table above.",
-        f"TAR at FAR {tables.percent(far)}; {spread}.",
+        f"TAR at FAR {tables.percent(far)}; whiskers: "
+        + ("one standard deviation." if _trials(result) else "95 % intervals."),
     )
-    baselines = [row for row in result.measures if row.measure == "baseline"]
-    for row in baselines:
-        yield Note(
-            f"{row.attack}: a stranger's pictures with as many tries would be accepted in "
-            f"{tables.cell(vars(row), digits=2)} % at FAR {tables.percent(row.far or 0)}."
-        )
     if "paired" in found:
         yield Table(
             found["paired"][1],
@@ -111,13 +108,21 @@ def _attack(result: Result, found: dict) -> Iterator[Block]:
         )
 
 
+def _trials(result: Result) -> bool:
+    return result.protocol["spread"] == "trials"
+
+
 def _interval(row: Measure) -> tuple[float, float, float]:
     if row.low is not None and row.high is not None:
-        # A percentile interval of very few people need not hold the value itself.
-        return row.value, min(row.low, row.value), max(row.high, row.value)
+        return _whisker(row.value, row.low, row.high)
     if row.sd is not None:
         return row.value, row.value - row.sd, row.value + row.sd
     return row.value, math.nan, math.nan
+
+
+def _whisker(value: float, low: float, high: float) -> tuple[float, float, float]:
+    """Return value and ends; a percentile interval of very few draws need not hold the value."""
+    return value, min(low, value), max(high, value)
 
 
 def _verification(result: Result, found: dict) -> Iterator[Block]:
@@ -139,7 +144,7 @@ def _verification(result: Result, found: dict) -> Iterator[Block]:
         + ", with the thresholds.",
         "Scores of originals"
         + (f" and of the attack `{attack}`" if attack else "")
-        + "; each area is 1. Vertical lines are thresholds.",
+        + f"{_which(result)}; each area is 1. Vertical lines are thresholds.",
     )
     curves = {"genuine": genuine}
     if len(result.decoders) == 1 and attack:
@@ -151,15 +156,27 @@ def _verification(result: Result, found: dict) -> Iterator[Block]:
             Figure(
                 plots.roc_plot(curves, result.impostor).figure,
                 f"ROC curves: TAR over FAR on a log axis for {', '.join(curves)}.",
-                "ROC. The impostors are comparisons of originals for all curves.",
+                f"ROC{_which(result)}. The impostors are comparisons of originals for all curves.",
             ),
             Figure(
                 plots.det_plot(curves, result.impostor).figure,
                 f"DET curves: FNMR over FMR on normal-deviate axes for {', '.join(curves)}.",
-                "DET. For an attack, FNMR is the share of reconstructions that are refused.",
+                f"DET{_which(result)}. For an attack, FNMR is the share of reconstructions that "
+                "are refused.",
             ),
         ]
     )
+
+
+def _which(result: Result) -> str:
+    """Return what the curves are of, where there are several trials."""
+    if len(result.protocol["trials"]) == 1:
+        return ""
+    return _first(result) if isinstance(result.impostor, ScoreHistogram) else " of all trials"
+
+
+def _first(result: Result) -> str:
+    return "" if len(result.protocol["trials"]) == 1 else " of the first trial"
 
 
 def _identification(result: Result, found: dict) -> Iterator[Block]:
@@ -172,13 +189,24 @@ def _identification(result: Result, found: dict) -> Iterator[Block]:
         found["identification"][1],
         f"Identification rates in percent; {tables.spread_text(result.protocol['spread'])}.",
     )
-    curves = {f"{attack}, {probes}": values for (attack, probes), values in result.cmc.items()}
-    if curves and max(len(values) for values in curves.values()) > 1:
-        yield Figure(
-            plots.cmc_plot(curves).figure,
-            f"CMC curves, rank-k rate over k, for {', '.join(curves)}.",
-            "CMC: the share of probes whose person is among the first k.",
-        )
+    figures = []
+    for probes in dict.fromkeys(probes for _, probes in result.cmc):
+        curves = {
+            "original pictures" if attack == ORIGINAL else attack: rates
+            for (attack, of), rates in result.cmc.items()
+            if of == probes
+        }
+        if max(len(rates) for rates in curves.values()) > 1:
+            figures.append(
+                Figure(
+                    plots.cmc_plot(curves).figure,
+                    f"CMC of the probes {probes}, rank-k rate over k, for {', '.join(curves)}.",
+                    f"CMC of the probes `{probes}`{_first(result)}: the share whose person is "
+                    "among the first k.",
+                )
+            )
+    if figures:
+        yield Row(figures)
 
 
 def _pictures(result: Result, found: dict) -> Iterator[Block]:
@@ -220,7 +248,7 @@ def _leakage(result: Result) -> Iterator[Block]:
     for measure in dict.fromkeys(row["measure"] for row in result.leakage if row["measure"]):
         rows = [row for row in result.leakage if row["measure"] == measure]
         axes = plots.interval_plot(
-            {r["attribute"]: {"probe": (r["score"], r["low"], r["high"])} for r in rows},
+            {r["attribute"]: {"probe": _whisker(r["score"], r["low"], r["high"])} for r in rows},
             measure,
             reference={r["attribute"]: (r["chance_low"], r["chance_high"]) for r in rows},
         )

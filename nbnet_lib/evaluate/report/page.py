@@ -16,7 +16,7 @@
 ...     ],
 ...     subtitle="300 identities that neither side was trained on",
 ...     facts={"Encoder": "synth", "Protocol": "synthfaces"},
-...     command="nbnet evaluate --html report.html",
+...     command="nbnet evaluate --save report.html",
 ...     attachments={"result.json": json_text},
 ... )
 

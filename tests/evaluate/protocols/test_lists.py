@@ -215,8 +215,8 @@ BROKEN = {
     ),
     "one fold": (with_column("fold", *"11111"), r"all pictures are in fold '1'"),
     "set and fold": (["image,identity,set,fold", "a,b,c,d"], r":1: both 'set' and 'fold'"),
-    "no genuine pair": (PICTURES[:2] + PICTURES[5:], r"own, trial 0: 0 genuine and 1 impostor"),
-    "no impostor pair": (PICTURES[:3], r"own, trial 0: 1 genuine and 0 impostor"),
+    "no genuine pair": (PICTURES[:2] + PICTURES[5:], r"own: 0 genuine and 1 impostor"),
+    "no impostor pair": (PICTURES[:3], r"own: 1 genuine and 0 impostor"),
     "same is unclear": (
         [*PAIRS, "so/1.png,so/2.png,maybe"],
         r":7: same is 'maybe': expected 1 or 0",

@@ -163,7 +163,7 @@ def bool_of(*values):
         ([Trial(ints(0, 1, 2))] * 2, "bootstrap", "'bootstrap' with 2 trials"),
         ([Trial(ints(0, 1, 2))], "folds", "'folds' with 1 trials"),
         ([Trial(ints(0, 1, 2))], "guess", "'guess'"),
-        ([Trial(ints(0, 1, 2))] * 2, "folds", "fold 1: 'x' is in an earlier fold too"),
+        ([Trial(ints(0, 1, 2))] * 2, "folds", "fold 2: 'x' is in an earlier fold too"),
         ([Trial(ints(0, 1, 2), gallery=ints(0))], "bootstrap", "gallery and probes go together"),
         ([Trial(ints(0, 1, 2), probes={"p": ints(0)})], "bootstrap", "go together"),
         ([Trial(ints(0, 1, 2), train=ints(3))], "bootstrap", "'y' is in training and in the test"),
