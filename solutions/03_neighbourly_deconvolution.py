@@ -363,6 +363,7 @@ for name in ["nbnet-b", "nbnet-a", "dcnn"]:
 # %%
 from nbnet_lib.decoders import load_decoder
 from nbnet_lib.encoders import create_encoder
+from nbnet_lib.evaluate import Result
 from nbnet_lib.faces import render_set
 
 n_samples = course.pick(quick=4, laptop=6)
@@ -486,10 +487,11 @@ show(
 
 # %%
 for name, decoder in decoders.items():
-    rates = decoder.card["benchmark"]["far"]["0.001"]
+    measured = Result.from_dict(decoder.card["benchmark"])
+    type1, type2 = (measured.get("tar", decoder.name, kind, 0.001) for kind in ("type1", "type2"))
     print(
         f"{name:8s} {decoder.card['config']['steps']} updates: TAR at FAR 0.1 %, "
-        f"type-I {rates['type1']['tar']:.1%}, type-II {rates['type2']['tar']:.1%}"
+        f"type-I {type1.value:.1%}, type-II {type2.value:.1%}"
     )
 
 # %% [markdown]
