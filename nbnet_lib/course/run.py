@@ -142,7 +142,8 @@ def _benchmark(profile: str, device: str, progress: bool) -> dict[str, Any]:
     started = time.perf_counter()
     encoder = create_encoder(ENCODER, device=device)
     decoder = load_decoder(DECODER, device=device)
-    result = run_protocol(synthfaces(range(count), 6), encoder, [decoder], seed=0)
+    # One line says what happens, as for the notebooks.
+    result = run_protocol(synthfaces(range(count), 6), encoder, [decoder], seed=0, progress=False)
     if progress:
         _say(f"{time.perf_counter() - started:.1f} s")
     return result.to_dict()
