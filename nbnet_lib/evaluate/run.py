@@ -184,7 +184,7 @@ def _names(encoder: Any, decoders: Sequence[nn.Module]) -> list[str]:
 def _interval(spread: str, resamples: int) -> dict[str, Any]:
     method = {
         "bootstrap": "percentile bootstrap over identities, thresholds re-estimated in each draw; "
-        "exact (Clopper-Pearson) over people where all or none pass",
+        "Clopper-Pearson over people added where fewer than 10 of them fail, or pass",
         "folds": "t interval of the mean over folds of different people",
         "trials": "none: random trials share people, so only their standard deviation is told",
     }[spread]

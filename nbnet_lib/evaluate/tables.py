@@ -59,9 +59,9 @@ def attack_table(result: dict[str, Any]) -> pd.DataFrame:
         for attack, own in tar.groupby("attack", sort=False)
     }
     baselines = frame[frame.measure == "baseline"]
-    for attack, own in baselines.groupby("attack", sort=False):
-        found = [_find(own, far) for far in fars]
-        rows[f"strangers, as many tries as {attack}"] = [NOTHING] * len(fars) + found
+    if len(baselines):
+        found = [_find(baselines, far) for far in fars]
+        rows[f"strangers, {len(result['decoders'])} tries"] = [NOTHING] * len(fars) + found
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("TAR (%)")
 
 

@@ -191,11 +191,9 @@ def _identification(result: Result, found: dict) -> Iterator[Block]:
     )
     figures = []
     for probes in dict.fromkeys(probes for _, probes in result.cmc):
-        curves = {
-            "original pictures" if attack == ORIGINAL else attack: rates
-            for (attack, of), rates in result.cmc.items()
-            if of == probes
-        }
+        curves = {attack: rates for (attack, of), rates in result.cmc.items() if of == probes}
+        if ORIGINAL in curves:  # last, so that an attack looks the same in every figure
+            curves["original pictures"] = curves.pop(ORIGINAL)
         if max(len(rates) for rates in curves.values()) > 1:
             figures.append(
                 Figure(
@@ -210,11 +208,12 @@ def _identification(result: Result, found: dict) -> Iterator[Block]:
 
 
 def _pictures(result: Result, found: dict) -> Iterator[Block]:
-    yield Paragraph(
-        "Originals above reconstructions: the best, the median and the worst by type-I score, "
-        "chosen by the score and never by hand. Bold scores are accepted at the strictest FAR. "
-        "A high score is not a likeness, and a likeness is not a high score."
-    )
+    if result.strips:
+        yield Paragraph(
+            "Originals above reconstructions: the best, the median and the worst by type-I score, "
+            "chosen by the score and never by hand. Bold scores are accepted at the strictest FAR. "
+            "A high score is not a likeness, and a likeness is not a high score."
+        )
     for name, strip in result.strips.items():
         figure = plots.reconstruction_strip(
             strip.originals,
@@ -243,7 +242,7 @@ def _leakage(result: Result) -> Iterator[Block]:
         "lies above chance can be read from a template; what does not may still be read by a "
         "stronger probe. The attributes are parameters of a graphics model, not facts about people."
     )
-    table = tables.leakage_table(result.to_dict())
+    table = tables.leakage_table(result.to_dict()).drop(columns="also")  # see the JSON
     yield Table(table, "Score with 95 % interval over identities; chance from shuffled labels.")
     for measure in dict.fromkeys(row["measure"] for row in result.leakage if row["measure"]):
         rows = [row for row in result.leakage if row["measure"] == measure]
