@@ -345,8 +345,9 @@ for label, owner in [
     )
 
 # %% [markdown]
-# The threshold was kept fixed here. A full analysis draws the impostors anew as well; the library's
-# benchmark states what it does.
+# The threshold was kept fixed here, and such an interval is too short: other people would have set
+# another threshold. `nbnet evaluate` sets it anew in each draw (`evaluate.IdentityBootstrap`), and
+# `nbnet_lib/evaluate/EVALUATION.md` says how often which kind of interval holds the truth.
 #
 # ## The average impostor flatters
 #
