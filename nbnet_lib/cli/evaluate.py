@@ -12,6 +12,7 @@ from nbnet_lib.cli.shared import (
     add_device,
     add_encoder,
     add_json,
+    columns,
     command_line,
     identity_range,
     open_encoder,
@@ -229,6 +230,7 @@ def result_text(result: dict[str, Any]) -> str:
         f"({tables.spread_text(protocol['spread'])})",
     ]
     for caption, table in tables.tables(result).values():
-        lines += ["", f"{caption}", tables.to_text(table)]
+        header, rows = tables.cells(table)
+        lines += ["", caption, columns(rows, header)]
     lines += [f"\nnote: {note}" for note in result["notes"]]
     return "\n".join(lines)

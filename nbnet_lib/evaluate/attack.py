@@ -23,7 +23,7 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.attack_result import KINDS, AttackResult, Rate
 from nbnet_lib.evaluate.comparisons import Comparisons
 from nbnet_lib.evaluate.originals import Originals, Pairs, compare_originals
-from nbnet_lib.evaluate.scores import Templates, as_templates, compare_pairs
+from nbnet_lib.evaluate.scores import Templates, as_templates, compare_pairs, pair_blocks
 
 __all__ = [
     "AttackResult",
@@ -156,14 +156,11 @@ def _impostors_above(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows (j, k) of the impostor pairs above ``threshold``, each pair once."""
     found = []
-    for start in range(0, len(x), rows_at_once):
-        rows = np.arange(start, min(start + rows_at_once, len(x)))
-        score = x[rows] @ x[start:].T
-        later = np.arange(start, len(x)) > rows[:, None]
-        a, b = np.nonzero((score > threshold) & later & (who[rows, None] != who[start:]))
-        found.append((rows[a], b + start))
-    j, k = zip(*found, strict=True)
-    return np.concatenate(j), np.concatenate(k)
+    for start, score, _, other in pair_blocks(x, who, rows_at_once):
+        j, k = np.nonzero(other & (score > threshold))
+        found.append((start + j, start + k))
+    first, second = zip(*found, strict=True)
+    return np.concatenate(first), np.concatenate(second)
 
 
 def _best(tries: np.ndarray, j: np.ndarray, x: np.ndarray, k: np.ndarray) -> np.ndarray:
@@ -176,12 +173,10 @@ def _best(tries: np.ndarray, j: np.ndarray, x: np.ndarray, k: np.ndarray) -> np.
 
 def _as_tries(reconstructed: Templates, shape: tuple[int, ...]) -> np.ndarray:
     """Return float32 [R, N, d], unit length."""
-    if isinstance(reconstructed, Tensor):
-        reconstructed = reconstructed.detach().cpu().float().numpy()
-    array = np.asarray(reconstructed)
+    array = reconstructed if isinstance(reconstructed, Tensor) else np.asarray(reconstructed)
     if array.ndim == 2:
         array = array[None]
-    if array.ndim != 3 or not len(array) or array.shape[1:] != shape:
+    if array.ndim != 3 or not len(array) or tuple(array.shape[1:]) != shape:
         raise NbnetError(
             f"originals have shape {shape} but reconstructed templates "
             f"{np.shape(reconstructed)}: give the template of the reconstruction of each original, "

@@ -9,6 +9,7 @@ import numpy as np
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.comparisons import Comparisons, Impostors, scores_of
+from nbnet_lib.evaluate.result import percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -91,9 +92,7 @@ class AttackResult:
 
         return pd.DataFrame(
             {
-                f"TAR @ FAR {_percent(far)}": {
-                    ROWS[name]: str(rate) for name, rate in rates.items()
-                }
+                f"TAR @ FAR {percent(far)}": {ROWS[name]: str(rate) for name, rate in rates.items()}
                 for far, rates in self.rates.items()
             }
         )
@@ -128,7 +127,3 @@ class AttackResult:
             known = ", ".join(f"{f:g}" for f in self.thresholds)
             raise NbnetError(f"FAR {far:g} was not measured: choose one of {known}")
         return self.thresholds[far]
-
-
-def _percent(far: float) -> str:
-    return f"{100 * far:g} %"

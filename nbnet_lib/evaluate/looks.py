@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nbnet_lib.attack import reconstruct
+from nbnet_lib.attack.features import Features
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols import Pictures
 from nbnet_lib.evaluate.protocols.pictures import Drawn
@@ -58,6 +59,7 @@ def picture_quality(
     decoder: nn.Module,
     templates: Tensor,
     tested: np.ndarray,
+    features: Features,
     resamples: int,
     seed: int,
     progress: bool = False,
@@ -71,17 +73,15 @@ def picture_quality(
         decoder: the attack.
         templates: float32 [N, d], of the originals.
         tested: the rows to measure.
+        features: of the perceptual distance, from `create_features`.
         resamples: of the bootstrap over identities; 0 for no intervals.
         seed: of the bootstrap.
         progress: show a bar on stderr.
         at_once: pictures in memory.
-
-    Raises:
-        NbnetError: the weights of the perceptual distance are not installed.
     """
     from nbnet_lib.evaluate.quality import QualityMeter  # torchmetrics is slow to import
 
-    meter = QualityMeter()
+    meter = QualityMeter(features=features)
     for start in tqdm(
         range(0, len(tested), at_once), desc=f"quality ({name})", delay=0.3, disable=not progress
     ):

@@ -13,6 +13,7 @@ import seaborn as sns
 from matplotlib.ticker import FuncFormatter
 
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.result import percent
 
 Dash = str | tuple[int, tuple[float, ...]]
 
@@ -75,11 +76,6 @@ def label(name: str) -> str:
         text = f"{text[: LONGEST // 2 - 1]}…{text[-LONGEST // 2 :]}"
     text = text.replace("$", r"\$")
     return "\u200b" + text if text.startswith("_") else text
-
-
-def percent(share: float) -> str:
-    """Return 0.001 as ``0.1 %``."""
-    return f"{100 * share:g} %"
 
 
 def percent_axis(axis: object) -> None:

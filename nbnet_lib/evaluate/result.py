@@ -17,7 +17,6 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
 
 from nbnet_lib.errors import NbnetError
 
@@ -213,6 +212,11 @@ class Result:
         return self.to_frame().to_csv(index=False, lineterminator="\n")
 
 
+def percent(share: float) -> str:
+    """Return 0.001 as ``"0.1 %"``."""
+    return f"{100 * share:g} %"
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else value
 
@@ -289,6 +293,8 @@ def _mean(rows: list[Measure], spread: str) -> Measure:
     error = deviation / math.sqrt(len(values))
     if not error:  # equal in all folds: that says nothing about other folds
         return Measure(attack, measure, kind, mean, far, rank, n, se=error)
+    from scipy import stats  # slow to import, and only folds need it
+
     half = float(stats.t.ppf(0.975, len(values) - 1)) * error
     low, high = mean - half, mean + half
     if measure not in ("threshold", "d_prime", "psnr", "perceptual", "ssim"):

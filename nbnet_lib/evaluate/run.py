@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nbnet_lib.attack import reconstruct
+from nbnet_lib.attack.features import create_features
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.attack import AttackResult
 from nbnet_lib.evaluate.compare import compare_attacks
@@ -71,10 +72,8 @@ def run_protocol(
     if not fars or not all(0 < far < 1 for far in fars):
         raise NbnetError(f"fars are {fars}: name at least one between 0 and 1, 0.001 means 0.1 %")
     names = _names(encoder, decoders)
-    if quality and decoders:
-        from nbnet_lib.evaluate.quality import create_features
-
-        create_features()  # its weights may be missing: say so before the long work
+    # Its weights may be missing: that is said before the long work.
+    features = create_features() if quality and decoders else None
     truth = ground_truth(protocol.pictures, leakage) if leakage else None
     pictures, who = protocol.pictures, protocol.pictures.identities
     clock = _Clock()
@@ -126,11 +125,19 @@ def run_protocol(
         strip = picture_strip(pictures, decoder, originals, rebuilt, tested, threshold)
         if strip is not None:
             result.strips[name] = strip
-        if quality:
+        if features is not None:
             result.measures += picture_quality(
-                name, pictures, decoder, originals, tested, resamples if one else 0, seed, progress
+                name,
+                pictures,
+                decoder,
+                originals,
+                tested,
+                features,
+                resamples if one else 0,
+                seed,
+                progress,
             )
-    if quality:
+    if features is not None:
         clock.stage("quality")
     if leakage:
         from nbnet_lib.evaluate.leakage import leakage as probe

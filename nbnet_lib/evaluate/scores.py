@@ -90,7 +90,7 @@ def genuine_impostor(
     x = as_templates(templates)
     who = as_identities(identities, len(x))
     blocks = [
-        (score[same], score[other]) for _, score, same, other in _blocks(x, who, rows_at_once)
+        (score[same], score[other]) for _, score, same, other in pair_blocks(x, who, rows_at_once)
     ]
     genuine, impostor = (np.concatenate(part) for part in zip(*blocks, strict=True))
     _require_both(len(genuine), len(impostor))
@@ -120,10 +120,9 @@ def all_pairs(
     who = as_identities(identities, len(x))
     genuine: list[Comparisons] = []
     impostor: list[Comparisons] = []
-    for start, score, *masks in _blocks(x, who, rows_at_once):
-        for kept, mask in zip((genuine, impostor), masks, strict=True):
-            row, column = np.nonzero(mask)
-            kept.append(Comparisons(score[mask], who[start + row], who[start + column]))
+    for start, score, same, other in pair_blocks(x, who, rows_at_once):
+        genuine.append(_compared(who, start, score, same))
+        impostor.append(_compared(who, start, score, other))
     result = Comparisons.concatenate(genuine), Comparisons.concatenate(impostor)
     _require_both(*map(len, result))
     return result
@@ -143,16 +142,15 @@ def count_pairs(
     x = as_templates(templates)
     who = as_identities(identities, len(x))
     genuine, impostor = [], ScoreHistogram()
-    for start, score, same, other in _blocks(x, who, rows_at_once):
-        row, column = np.nonzero(same)
-        genuine.append(Comparisons(score[same], who[start + row], who[start + column]))
+    for start, score, same, other in pair_blocks(x, who, rows_at_once):
+        genuine.append(_compared(who, start, score, same))
         impostor.add(score[other])
     kept = Comparisons.concatenate(genuine)
     _require_both(len(kept), len(impostor))
     return kept, impostor
 
 
-def _blocks(
+def pair_blocks(
     x: np.ndarray, who: np.ndarray, rows_at_once: int
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (s, cosines of rows s.. with columns s.., mask of genuine, mask of impostor pairs)."""
@@ -165,6 +163,12 @@ def _blocks(
         later = np.arange(start, len(x))[None, :] > rows[:, None]
         same = who[rows, None] == who[None, start:]
         yield start, score, later & same, later & ~same
+
+
+def _compared(who: np.ndarray, start: int, score: np.ndarray, mask: np.ndarray) -> Comparisons:
+    """Return what ``mask`` chooses of a block of `pair_blocks`."""
+    row, column = np.nonzero(mask)
+    return Comparisons(score[mask], who[start + row], who[start + column])
 
 
 def _require_both(genuine: int, impostor: int) -> None:

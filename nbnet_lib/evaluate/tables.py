@@ -13,18 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.result import ORIGINAL, measures_frame
+from nbnet_lib.evaluate.result import ORIGINAL, measures_frame, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 KINDS = {"type1": "type-I", "type2": "type-II"}
 NOTHING = "-"
-
-
-def percent(share: float) -> str:
-    """Return 0.001 as ``"0.1 %"``."""
-    return f"{100 * share:g} %"
 
 
 def cell(row: pd.Series | dict[str, Any], scale: float = 100, digits: int = 1) -> str:
@@ -193,7 +188,7 @@ def tables(result: dict[str, Any]) -> dict[str, tuple[str, pd.DataFrame]]:
 
 def to_markdown(table: pd.DataFrame) -> str:
     """Return a GitHub-flavoured Markdown table; headers of several levels are joined."""
-    header, rows = _flat(table)
+    header, rows = cells(table)
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(
         f"| {' | '.join(c.replace('|', chr(92) + '|') for c in line)} |" for line in lines
@@ -212,17 +207,6 @@ def all_markdown(result: dict[str, Any]) -> str:
         parts += [f"## {caption}", to_markdown(table)]
     parts += [f"Note: {note}." for note in result["notes"]]
     return "\n\n".join(parts) + "\n"
-
-
-def to_text(table: pd.DataFrame) -> str:
-    """Return the table in aligned columns for a terminal."""
-    header, rows = _flat(table)
-    widths = [max(len(line[i]) for line in [header, *rows]) for i in range(len(header))]
-    lines = [
-        "  ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)).rstrip()
-        for line in [header, *rows]
-    ]
-    return "\n".join([lines[0], "-" * max(map(len, lines)), *lines[1:]])
 
 
 def to_latex(result: dict[str, Any]) -> str:
@@ -271,7 +255,8 @@ def _latex(text: str) -> str:
     return text
 
 
-def _flat(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+def cells(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
+    """Return (header, rows) as text, the index first; headers of several levels are joined."""
     header = [_join(column) for column in table.columns]
     rows = [[str(value) for value in row] for row in table.itertuples(index=False, name=None)]
     if isinstance(table.index, pd.RangeIndex):  # 0, 1, 2, ... says nothing

@@ -80,9 +80,12 @@ def measure_trial(
     found = TrialNumbers()
     rows = trial.rows
     with noting(found.notes):
-        given = None
+        given = others = None
         if trial.threshold_pairs is not None:
-            given = _thresholds(templates, trial.threshold_pairs, fars)
+            pairs = trial.threshold_pairs
+            scores = compare_pairs(templates, pairs.first, pairs.second)
+            others = scores[pairs.same], scores[~pairs.same]
+            given = {far: threshold_at_far(others[1], far) for far in fars}
         originals = compare_originals(
             templates[rows],
             identities[rows],
@@ -92,9 +95,7 @@ def measure_trial(
             resamples=resamples,
             seed=seed,
         )
-        impostors = len(originals.impostor)
-        if trial.threshold_pairs is not None:
-            impostors = int((~trial.threshold_pairs.same).sum())
+        impostors = len(originals.impostor if others is None else others[1])
         for far in fars:
             warn_of_few(far, impostors, "impostor comparisons")
             if resamples and not originals.shown(far):
@@ -102,8 +103,8 @@ def measure_trial(
                     f"TAR at FAR {far:g} has no interval: too few impostors", NbnetWarning, 2
                 )
         _originals(found, originals)
-        if trial.threshold_pairs is not None:
-            _accuracy(found, originals, templates, trial.threshold_pairs)
+        if others is not None:
+            _accuracy(found, originals, accuracy_threshold(*others))
         for name, made in attacks.items():
             _attack(found, name, attack_originals(originals, made[:, rows], decoder=name))
         if trial.gallery is not None:
@@ -133,12 +134,6 @@ def noting(notes: list[str]) -> Iterator[None]:
 def _among(pairs: Pairs, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the pairs with positions in ``rows`` (ascending) in place of rows."""
     return np.searchsorted(rows, pairs.first), np.searchsorted(rows, pairs.second), pairs.same
-
-
-def _thresholds(templates: np.ndarray, pairs: Pairs, fars: Sequence[float]) -> dict[float, float]:
-    strangers = pairs.select(~pairs.same)
-    impostor = compare_pairs(templates, strangers.first, strangers.second)
-    return {far: threshold_at_far(impostor, far) for far in fars}
 
 
 def _originals(found: TrialNumbers, originals: Originals) -> None:
@@ -173,12 +168,8 @@ def _originals(found: TrialNumbers, originals: Originals) -> None:
     ]
 
 
-def _accuracy(
-    found: TrialNumbers, originals: Originals, templates: np.ndarray, others: Pairs
-) -> None:
-    """Add the share of right same/different decisions, the threshold chosen on other folds."""
-    scores = compare_pairs(templates, others.first, others.second)
-    threshold = accuracy_threshold(scores[others.same], scores[~others.same])
+def _accuracy(found: TrialNumbers, originals: Originals, threshold: float) -> None:
+    """Add the share of right same/different decisions."""
     right = int((originals.genuine.scores > threshold).sum())
     impostor = scores_of(originals.impostor)
     right += len(impostor) - round(far_at(impostor, threshold) * len(impostor))

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from nbnet_lib.cli.shared import columns
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import tables
 from nbnet_lib.evaluate.result import Measure, Result
@@ -105,7 +106,8 @@ def test_markdown_has_as_many_cells_in_each_row(result):
 
 
 def test_terminal_text_is_aligned(result):
-    text = tables.to_text(tables.attack_table(result))
+    header, rows = tables.cells(tables.attack_table(result))
+    text = columns(rows, header)
     lines = text.splitlines()
     assert lines[0].index("type-I, FAR 0.1 %") == lines[3].index("80.0")
 

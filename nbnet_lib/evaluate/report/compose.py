@@ -14,7 +14,7 @@ from nbnet_lib.evaluate import plots, tables
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.report.blocks import Block, Figure, Note, Paragraph, Row, Section, Table
 from nbnet_lib.evaluate.report.page import write_page
-from nbnet_lib.evaluate.result import ORIGINAL, Measure, Result
+from nbnet_lib.evaluate.result import ORIGINAL, Measure, Result, percent
 
 
 def write_report(result: Result, path: str | os.PathLike[str], command: str = "") -> Path:
@@ -74,7 +74,7 @@ def _sections(result: Result) -> Iterator[Section]:
     if result.strips or "quality" in found:
         yield Section("Pictures", list(_pictures(result, found)))
     if result.leakage:
-        yield Section("What templates tell besides", list(_leakage(result)))
+        yield Section("What templates tell besides", list(_leakage(result, found)))
 
 
 def _attack(result: Result, found: dict) -> Iterator[Block]:
@@ -91,13 +91,13 @@ def _attack(result: Result, found: dict) -> Iterator[Block]:
         kinds = ("original",) if name == ORIGINAL else ("type1", "type2")
         label = "original pictures" if name == ORIGINAL else name
         rows[label] = {k: _interval(result.get("tar", name, k, far)) for k in kinds}
-    axes = plots.interval_plot(rows, f"TAR at FAR {tables.percent(far)}")
-    axes.xaxis.set_major_formatter(lambda share, _: tables.percent(round(share, 6)))
+    axes = plots.interval_plot(rows, f"TAR at FAR {percent(far)}")
+    axes.xaxis.set_major_formatter(lambda share, _: percent(round(share, 6)))
     yield Figure(
         axes.figure,
-        f"TAR of every attack at FAR {tables.percent(far)} with intervals; the same numbers are "
+        f"TAR of every attack at FAR {percent(far)} with intervals; the same numbers are "
         "in the table above.",
-        f"TAR at FAR {tables.percent(far)}; whiskers: "
+        f"TAR at FAR {percent(far)}; whiskers: "
         + ("one standard deviation." if _trials(result) else "95 % intervals."),
     )
     if "paired" in found:
@@ -236,13 +236,13 @@ def _pictures(result: Result, found: dict) -> Iterator[Block]:
         )
 
 
-def _leakage(result: Result) -> Iterator[Block]:
+def _leakage(result: Result, found: dict) -> Iterator[Block]:
     yield Paragraph(
         "Linear probes were trained on the templates of some people and asked about others. What "
         "lies above chance can be read from a template; what does not may still be read by a "
         "stronger probe. The attributes are parameters of a graphics model, not facts about people."
     )
-    table = tables.leakage_table(result.to_dict()).drop(columns="also")  # see the JSON
+    table = found["leakage"][1].drop(columns="also")  # see the JSON
     yield Table(table, "Score with 95 % interval over identities; chance from shuffled labels.")
     for measure in dict.fromkeys(row["measure"] for row in result.leakage if row["measure"]):
         rows = [row for row in result.leakage if row["measure"] == measure]

@@ -66,40 +66,21 @@ GLOSSARY = {
 
 
 def write_page(
-    path: str | os.PathLike[str],
-    title: str,
-    sections: Sequence[Section],
-    *,
-    subtitle: str = "",
-    facts: Mapping[str, Any] | None = None,
-    command: str = "",
-    glossary: Mapping[str, str] | None = GLOSSARY,
-    attachments: Mapping[str, str] | None = None,
+    path: str | os.PathLike[str], title: str, sections: Sequence[Section], **parts: Any
 ) -> Path:
-    """Write the report, whole or not at all, and return its path.
+    """Write the page of `render_page`, whole or not at all, and return its path.
 
     Args:
         path: the ``.html`` file to make or replace.
         title: of the page.
-        sections: what it holds, see `nbnet_lib.evaluate.report.blocks`.
-        subtitle: a line below the title.
-        facts: names and values below it.
-        command: what made the report; printed at the end.
-        glossary: {term: meaning}, printed at the end as "How to read this report"; None for none.
-        attachments: {file name: text} that a reader can save from the page, such as the JSON.
+        sections: what it holds.
+        parts: the other arguments of `render_page`.
 
     Raises:
         NbnetError: the folder cannot be written to, or a block is of no known kind.
     """
-    html = render_page(
-        title,
-        sections,
-        subtitle=subtitle,
-        facts=facts,
-        command=command,
-        glossary=glossary,
-        attachments=attachments,
-    ).encode("utf-8", "replace")  # a file name may hold half a surrogate pair
+    # A file name may hold half a surrogate pair.
+    html = render_page(title, sections, **parts).encode("utf-8", "replace")
     with atomic_path(path, needed=len(html)) as temporary:
         temporary.write_bytes(html)
     return Path(path)
@@ -115,7 +96,20 @@ def render_page(
     glossary: Mapping[str, str] | None = GLOSSARY,
     attachments: Mapping[str, str] | None = None,
 ) -> str:
-    """Return the HTML that `write_page` writes; the same input gives the same text."""
+    """Return the HTML that `write_page` writes; the same input gives the same text.
+
+    Args:
+        title: of the page.
+        sections: what it holds, see `nbnet_lib.evaluate.report.blocks`.
+        subtitle: a line below the title.
+        facts: names and values below it.
+        command: what made the report; printed at the end.
+        glossary: {term: meaning}, printed at the end as "How to read this report"; None for none.
+        attachments: {file name: text} that a reader can save from the page, such as the JSON.
+
+    Raises:
+        NbnetError: a block is of no known kind.
+    """
     from jinja2 import Environment, StrictUndefined  # only a report needs it
     from markupsafe import Markup
 
