@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 from scipy.special import ndtr, ndtri
 
 from nbnet_lib.errors import NbnetError
@@ -71,6 +71,7 @@ def roc_plot(
         ylabel="TAR (share accepted)",
     )
     _intervals(axes, intervals, look, spread=1.06)
+    axes.xaxis.set_major_locator(LogLocator(numticks=6))  # "0.0001 %" needs room
     percent_axis(axes.xaxis)
     percent_axis(axes.yaxis)
     axes.grid(True, which="major", alpha=0.4)
