@@ -64,6 +64,15 @@ def test_same_packages_and_bounds(pyproject, conda):
     assert found == expected
 
 
+def test_extras_have_one_bound(pyproject):
+    """What the tests need of the extras is what the extras say."""
+    extras = pyproject["project"]["optional-dependencies"]
+    test = bounds(extras["test"])
+    for extra in ("dlib", "onnx"):
+        for name, bound in bounds(extras[extra]).items():
+            assert test[name] == bound, f"{name} differs between the extras {extra} and test"
+
+
 def test_same_python(pyproject, conda):
     found, _ = from_conda(conda)
     assert found["python"] == SpecifierSet(pyproject["project"]["requires-python"])
@@ -100,10 +109,14 @@ def imported_names(folder: Path) -> set[str]:
 
 @pytest.mark.parametrize("folder", ["nbnet_lib", "solutions"])
 def test_what_is_imported_is_declared(root, pyproject, folder):
-    declared = bounds(pyproject["project"]["dependencies"])
+    project = pyproject["project"]
+    declared = bounds(project["dependencies"])
+    for extra in ("dlib", "onnx"):  # imported where they are asked for
+        declared |= bounds(project["optional-dependencies"][extra])
     owners = metadata.packages_distributions()
     # Parts of a declared package that bring their own import name.
     owners |= {"jupyter_client": ["ipykernel"], "IPython": ["ipykernel"]}
+    owners |= {"dlib": ["dlib-bin"], "google": ["onnx"]}
     for name in imported_names(root / folder):
         distributions = {canonicalize_name(d) for d in owners.get(name, [name])}
         assert distributions & declared.keys(), f"{name} is imported in {folder} but not declared"
