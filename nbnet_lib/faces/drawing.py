@@ -129,19 +129,21 @@ def cores(workers: int | None) -> int:
 
 
 def in_parallel(
-    function: Callable[[Item], Result], items: Iterable[Item], workers: int
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, few: int | None = None
 ) -> Generator[Result, None, None]:
     """Yield ``function(item)`` in the order of the items, computed by so many workers.
 
     The items are taken one by one in the calling thread, and only a few results wait at a time,
     however many there are: memory stays bounded. An exception, Ctrl-C or ``close()`` drops what
-    has not begun.
+    has not begun. The first ``few`` (`FEW`) are done by threads, the rest by processes.
     """
     if workers == 1:
         yield from map(function, items)
         return
     global _processes_used
-    few = 0 if time.monotonic() - _processes_used < IDLE_SECONDS / 2 else FEW
+    few = FEW if few is None else few
+    if time.monotonic() - _processes_used < IDLE_SECONDS / 2:
+        few = 0
     waiting: deque[Future[Result]] = deque()
     with ExitStack() as stack:
         pool: Executor = stack.enter_context(ThreadPoolExecutor(workers))

@@ -4,23 +4,19 @@
     shards.json             what was drawn, and the SHA-256 of every shard
 
 The `webdataset` package, or anything else that reads tar files one after the other, reads them.
-The bytes of a shard depend on its pictures only (no dates, no owners), a shard appears when it is
-whole, and a second run keeps those that still fit their checksums.
+`nbnet_lib.tarshards` writes them: the same pictures are the same bytes, and whole shards are kept.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import tarfile
-from collections.abc import Iterable, Iterator
-from contextlib import closing
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from PIL import Image
 
 from nbnet_lib.errors import NbnetError
@@ -28,21 +24,12 @@ from nbnet_lib.faces.drawing import Recipe, cores, in_parallel, whole_numbers
 from nbnet_lib.faces.sets import drawing_bar
 from nbnet_lib.faces.synth import RENDERER_VERSION, make_identity, make_sample
 from nbnet_lib.faces.synth.parameters import parameters
-from nbnet_lib.files import (
-    atomic_path,
-    require_free_space,
-    require_writable_folder,
-    sha256_file,
-)
+from nbnet_lib.tarshards import OVERHEAD, Shard, write_tars
 
-INDEX = "shards.json"
 JPEG_QUALITY = 95
 # For the free space: bytes of a picture in a shard, as a part of those in memory (at most, seen
-# from 64 to 160 px), and of its parameters with the headers of both files.
+# from 64 to 160 px).
 SHARE = {"png": 0.8, "jpg": 0.5, "npy": 1.0}
-OVERHEAD = 5 * 1024
-
-Shard = list[int]  # identities
 
 
 def write_shards(
@@ -87,9 +74,7 @@ def write_shards(
     if per_shard < 1:
         raise NbnetError(f"per_shard is {per_shard}: expected 1 or more")
     each = max(1, per_shard // len(recipe.samples))
-    shards = [people[i : i + each] for i in range(0, len(people), each)]
-    folder = require_writable_folder(folder)
-    index: dict[str, Any] = {
+    head = {
         "renderer_version": RENDERER_VERSION,
         "size": recipe.size,
         "difficulty": recipe.difficulty,
@@ -97,111 +82,34 @@ def write_shards(
         "format": form,
         "per_shard": per_shard,
     }
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            for stale in folder.glob(".*.part"):  # of a process that was killed
-                stale.unlink(missing_ok=True)
-            _Writer(folder, recipe, form, index).write(shards, cores(workers), progress)
-    except Timeout:
-        raise NbnetError(
-            f"another process is writing shards to {folder}: wait for it or choose another folder"
-        ) from None
-    return index
-
-
-class _Writer:
-    """One run into one folder; ``index`` is filled with the shards that are whole."""
-
-    def __init__(self, folder: Path, recipe: Recipe, form: str, index: dict[str, Any]):
-        self.folder, self.recipe, self.form, self.index = folder, recipe, form, index
-
-    def write(self, shards: list[Shard], workers: int, progress: bool) -> None:
-        known = self._known()
-        entries = [self._entry(number, shard) for number, shard in enumerate(shards)]
-        extra = {p.name for p in self.folder.glob("faces-*.tar")} - {e["file"] for e in entries}
-        if extra:  # a reader that lists the folder would take them for a part of this set
-            raise NbnetError(
-                f"{self.folder} holds {len(extra)} shards more than these (for example "
-                f"{min(extra)}): choose another folder or delete them"
-            )
-        with drawing_bar(sum(map(len, shards)), self.recipe, progress) as bar:
-            olds = (known.get(entry["file"], {}) for entry in entries)
-            wholes = in_parallel(self._is_whole, zip(entries, olds, strict=True), workers)
-            for entry, whole in zip(entries, wholes, strict=True):
-                if whole:
-                    entry.update(known[entry["file"]])
-                    bar.update(entry["images"])
-            missing = [n for n, entry in enumerate(entries) if "sha256" not in entry]
-            require_free_space(self.folder, sum(self._bytes(shards[n]) for n in missing))
-            people = (i for n in missing for i in shards[n])
-            # Without this writer, whose index grows: a drawing process gets it with each person.
-            draw = partial(_members, self.recipe, self.form)
-            with closing(in_parallel(draw, people, workers)) as drawn:
-                for n in missing:
-                    entries[n].update(self._write(entries[n]["file"], shards[n], drawn, bar))
-                    self._save(entries)
-            self._save(entries)
-
-    def _is_whole(self, entry_and_old: tuple[dict, dict]) -> bool:
-        """Tell whether a shard is there as an earlier run listed it."""
-        entry, old = entry_and_old
-        path = self.folder / entry["file"]
-        return (
-            entry.items() <= old.items()
-            and path.is_file()
-            and path.stat().st_size == old.get("bytes")
-            and sha256_file(path) == old.get("sha256")
+    shards = [
+        _shard(number, people[i : i + each], recipe, form)
+        for number, i in enumerate(range(0, len(people), each))
+    ]
+    with drawing_bar(len(people), recipe, progress) as bar:
+        return write_tars(
+            folder,
+            head,
+            shards,
+            partial(_members, recipe, form),
+            partial(in_parallel, workers=cores(workers)),
+            bar,
+            "faces-*.tar",
         )
 
-    def _known(self) -> dict[str, dict]:
-        """Return the shards that the index in the folder lists, by file name."""
-        path = self.folder / INDEX
-        if not path.exists():
-            return {}
-        try:
-            old = json.loads(path.read_text(encoding="utf-8"))
-            known = {entry["file"]: entry for entry in old.pop("shards")}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return {}  # damaged: all shards are written again
-        if old != self.index:
-            differ = [k for k in self.index if old.get(k) != self.index[k]]
-            raise NbnetError(
-                f"{self.folder} holds other shards ({', '.join(differ)} differ): choose another "
-                "folder or delete them"
-            )
-        return known
 
-    def _save(self, entries: list[dict]) -> None:
-        self.index["shards"] = [entry for entry in entries if "sha256" in entry]
-        with atomic_path(self.folder / INDEX) as temporary:
-            temporary.write_text(json.dumps(self.index, indent=1) + "\n", encoding="utf-8")
-
-    def _entry(self, number: int, shard: Shard) -> dict[str, Any]:
-        return {
+def _shard(number: int, people: list[int], recipe: Recipe, form: str) -> Shard[int]:
+    images = len(people) * len(recipe.samples)
+    picture = 3 * recipe.size**2 * SHARE[form]
+    return Shard(
+        {
             "file": f"faces-{number:06d}.tar",
-            "images": len(shard) * len(self.recipe.samples),
-            "identities": [len(shard), shard[0], shard[-1]],
-        }
-
-    def _bytes(self, shard: Shard) -> int:
-        images = len(shard) * len(self.recipe.samples)
-        picture = 3 * self.recipe.size**2 * SHARE[self.form]
-        return int(images * (picture + OVERHEAD))
-
-    def _write(
-        self, name: str, shard: Shard, drawn: Iterator[list[tuple[str, bytes]]], bar: Any
-    ) -> dict[str, Any]:
-        path = self.folder / name
-        with atomic_path(path, self._bytes(shard)) as temporary:
-            with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-                for _ in shard:
-                    for member, content in next(drawn):
-                        info = tarfile.TarInfo(member)  # its date is 0, its owner nobody
-                        info.size = len(content)
-                        tar.addfile(info, io.BytesIO(content))
-                    bar.update(len(self.recipe.samples))
-            digest, size = sha256_file(temporary), temporary.stat().st_size
-        return {"sha256": digest, "bytes": size}
+            "images": images,
+            "identities": [len(people), people[0], people[-1]],
+        },
+        people,
+        int(images * (picture + OVERHEAD)),
+    )
 
 
 def _members(recipe: Recipe, form: str, identity: int) -> list[tuple[str, bytes]]:

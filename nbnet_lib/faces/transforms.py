@@ -27,7 +27,9 @@ def to_tensor(images: np.ndarray) -> Tensor:
         raise NbnetError(
             f"images are {images.dtype} {list(images.shape)}: expected uint8 [N, H, W, 3]"
         )
-    pixels = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    # Torch warns of arrays that it may not write to, as read-only memory maps: those are copied.
+    images = np.require(images, requirements=["C", "W"])
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     return pixels.float().div_(127.5).sub_(1)
 
 
