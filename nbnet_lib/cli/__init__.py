@@ -16,6 +16,7 @@ import nbnet_lib
 from nbnet_lib.cli import (
     build,
     course,
+    data,
     doctor,
     encoder,
     evaluate,
@@ -27,7 +28,7 @@ from nbnet_lib.cli import (
 from nbnet_lib.cli.shared import Report, note, to_json
 from nbnet_lib.errors import NbnetError
 
-COMMANDS = (doctor, course, lab, faces, encoder, train, reconstruct, evaluate, build)
+COMMANDS = (doctor, course, lab, faces, data, encoder, train, reconstruct, evaluate, build)
 
 
 def parser() -> argparse.ArgumentParser:

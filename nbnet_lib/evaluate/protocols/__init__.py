@@ -6,6 +6,7 @@
 
 from nbnet_lib.evaluate.protocols.blufr import lfw_blufr
 from nbnet_lib.evaluate.protocols.color_feret import feret
+from nbnet_lib.evaluate.protocols.folder import own_pictures
 from nbnet_lib.evaluate.protocols.lfw import lfw_view2
 from nbnet_lib.evaluate.protocols.lists import from_csv
 from nbnet_lib.evaluate.protocols.opening import NAMES, open_protocol
@@ -24,5 +25,6 @@ __all__ = [
     "lfw_blufr",
     "lfw_view2",
     "open_protocol",
+    "own_pictures",
     "synthfaces",
 ]

@@ -20,10 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from nbnet_lib.data.text import existing_folder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols.lfw import find_list, lfw_files
 from nbnet_lib.evaluate.protocols.pictures import Folder, Pictures
-from nbnet_lib.evaluate.protocols.text import existing_folder
 from nbnet_lib.evaluate.protocols.types import Protocol, Trial
 
 CONFIG = "blufr_lfw_config.mat"

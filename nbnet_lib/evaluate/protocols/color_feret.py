@@ -17,9 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nbnet_lib.data.pictures import ENDINGS
+from nbnet_lib.data.text import existing_folder, read_fields
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.protocols.pictures import ENDINGS, Folder, Pictures
-from nbnet_lib.evaluate.protocols.text import existing_folder, read_fields
+from nbnet_lib.evaluate.protocols.pictures import Folder, Pictures
 from nbnet_lib.evaluate.protocols.types import Protocol, Trial
 
 NAME = re.compile(r"(?P<person>[0-9]{5})_(?P<session>[0-9]{6})_(?P<pose>fa|fb)(?P<letter>_[a-z])?")

@@ -14,10 +14,11 @@ import os
 import re
 from pathlib import Path
 
+from nbnet_lib.data.pictures import ENDINGS
+from nbnet_lib.data.text import existing_folder, read_fields
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols.pair_lists import PairRow, pair_protocol
-from nbnet_lib.evaluate.protocols.pictures import ENDINGS, Folder
-from nbnet_lib.evaluate.protocols.text import existing_folder, read_fields
+from nbnet_lib.evaluate.protocols.pictures import Folder
 from nbnet_lib.evaluate.protocols.types import Protocol
 
 
@@ -42,7 +43,8 @@ def lfw_view2(
     path = find_list(root, "pairs.txt") if pairs_file is None else Path(pairs_file)
     if path is None:
         raise NbnetError(
-            f"there is no pairs.txt in {root} or beside it: put the list of view 2 there"
+            f"there is no pairs.txt in {root} or beside it: put the list of view 2 there, or name "
+            "it (--list)"
         )
     lines = read_fields(path)
     folds, per_fold = _header(*lines[0])

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from nbnet_lib.data.text import check_columns, existing_folder, inside, read_table
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols.pair_lists import PairRow, pair_protocol, split_pairs
 from nbnet_lib.evaluate.protocols.pictures import Folder, Pictures
-from nbnet_lib.evaluate.protocols.text import check_columns, existing_folder, inside, read_table
 from nbnet_lib.evaluate.protocols.types import Pairs, Protocol, Trial
 
 PICTURE_COLUMNS = ("image", "identity", "set", "fold")

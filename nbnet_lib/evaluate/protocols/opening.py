@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols.blufr import lfw_blufr
 from nbnet_lib.evaluate.protocols.color_feret import feret
+from nbnet_lib.evaluate.protocols.folder import own_pictures
 from nbnet_lib.evaluate.protocols.lfw import lfw_view2
 from nbnet_lib.evaluate.protocols.lists import from_csv
 from nbnet_lib.evaluate.protocols.synthetic import synthfaces
 from nbnet_lib.evaluate.protocols.types import Protocol
 
-NAMES = ("synthfaces", "lfw", "lfw-blufr", "feret")
+NAMES = ("synthfaces", "lfw", "lfw-blufr", "feret", "folder")
+LISTS = {"lfw": 1, "lfw-blufr": 1, "feret": 2}  # how many lists of its own a benchmark has
 
 
 def open_protocol(
@@ -23,16 +25,23 @@ def open_protocol(
     identities: Iterable[int] | None = None,
     samples: int | None = None,
     seed: int = 0,
+    lists: Sequence[str | os.PathLike[str]] = (),
 ) -> Protocol:
-    """Return a protocol by name, or read one from a CSV file.
+    """Return a protocol by name, or read one from a CSV file or a manifest.
 
     Args:
-        name_or_path: "synthfaces", "lfw" (view 2), "lfw-blufr", "feret", or a ``.csv`` file
-            (see `from_csv`).
-        data: the folder of the pictures; for a CSV file its own folder by default.
+        name_or_path: "synthfaces", "lfw" (view 2), "lfw-blufr", "feret", "folder" (identity
+            folders, see `own_pictures`), a ``.csv`` file (see `from_csv`) or a manifest
+            (``.parquet``, see `own_pictures`).
+        data: the folder of the pictures; for a CSV file its own folder by default, for a manifest
+            the folder that it names. For "folder" also a manifest, or a folder of tar shards.
         identities: of synthfaces only; default 0 to 299.
         samples: of synthfaces only; default 6.
-        seed: of the random trials of "lfw-blufr".
+        seed: of the random trials of "lfw-blufr", and of the people that "folder" and manifests
+            enrol, or draw from a set that is too large to compare all with all.
+        lists: the benchmark's own lists, where they do not lie in the folder of the pictures or
+            beside it: one for "lfw" (pairs.txt) and "lfw-blufr" (blufr_lfw_config.mat), two for
+            "feret" (fa.txt, fb.txt).
 
     Raises:
         NbnetError: an unknown name, an argument that the protocol does not take, or what its
@@ -40,9 +49,17 @@ def open_protocol(
     """
     name = str(name_or_path)
     is_list = name.lower().endswith(".csv")
-    if name not in NAMES and not is_list:
+    is_manifest = name.lower().endswith(".parquet")
+    if name not in NAMES and not is_list and not is_manifest:
         raise NbnetError(
-            f"no protocol is called {name!r}: give one of {', '.join(NAMES)}, or a .csv file"
+            f"no protocol is called {name!r}: give one of {', '.join(NAMES)}, a .csv file or a "
+            "manifest (.parquet)"
+        )
+    wanted = LISTS.get(name, 0)
+    if lists and len(lists) != wanted:
+        raise NbnetError(
+            f"the protocol {name} reads {wanted or 'no'} list{'s' if wanted != 1 else ''} of a "
+            f"benchmark, {len(lists)} given: {', '.join(map(str, lists))}"
         )
     if name == "synthfaces":
         if data is not None:
@@ -59,10 +76,14 @@ def open_protocol(
         )
     if is_list:
         return from_csv(Path(name), None if data is None else Path(data))
+    if is_manifest:
+        return own_pictures(name, data, seed=seed)
     if data is None:
         raise NbnetError(f"the protocol {name} needs its pictures: give the folder they lie in")
+    if name == "folder":
+        return own_pictures(data, seed=seed)
     if name == "feret":
-        return feret(Path(data))
+        return feret(Path(data), *lists)
     if name == "lfw-blufr":
-        return lfw_blufr(Path(data), seed=seed)
-    return lfw_view2(Path(data))
+        return lfw_blufr(Path(data), seed=seed, config=lists[0] if lists else None)
+    return lfw_view2(Path(data), *lists)

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
-import bz2
-import io
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 from tqdm import tqdm
 
+from nbnet_lib.data.alignment.aligned import read_alignment
+from nbnet_lib.data.pictures import read_picture as read_any_picture
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import SynthFaces, require_evaluation
+from nbnet_lib.faces.framing import FRAMINGS, Framing
 
-# What a picture file may be: anything here, and each of them packed with bzip2 (as FERET comes).
-ENDINGS = (".png", ".jpg", ".jpeg", ".ppm", ".pgm", ".bmp", ".tif", ".tiff", ".webp")
+
+class Stored(Protocol):
+    """What reads pictures that lie on the disk: `Folder`, or another of this form."""
+
+    @property
+    def path(self) -> Path:
+        """The folder that they lie in."""
+
+    @property
+    def framing(self) -> Framing | None:
+        """How the faces are cut out; None where nothing tells."""
+
+    def read(self, rows: np.ndarray, size: int) -> np.ndarray:
+        """Return the pictures of ``rows``, uint8 [n, size, size, 3]."""
+
+    def prepare(self, size: int, progress: bool) -> None:
+        """Do what is to be done before the first picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +73,11 @@ class Drawn:
             images[i] = faces.pixels(int(at))
         return images
 
+    @property
+    def framing(self) -> Framing:
+        """Where eyes, nose and mouth lie in all that is drawn."""
+        return FRAMINGS["synthfaces"]
+
     def prepare(self, size: int, progress: bool) -> None:
         """Draw everything that is not in the cache yet, on all cores."""
         faces = self._set(size)
@@ -72,10 +95,22 @@ class Folder:
     Attributes:
         path: the folder.
         files: the file of each row, relative to ``path``.
+        told: how the faces were cut out, where the list of the pictures tells it.
     """
 
     path: Path
     files: tuple[str, ...] = field(repr=False)
+    told: Framing | None = None
+
+    @cached_property
+    def framing(self) -> Framing | None:
+        """How the faces were cut out: as the list told, or alignment.json; None if neither does.
+
+        Raises:
+            NbnetError: an alignment.json that cannot be used.
+        """
+        aligned = None if self.told else read_alignment(self.path)
+        return self.told or (aligned.framing if aligned else None)
 
     def read(self, rows: np.ndarray, size: int) -> np.ndarray:
         """Return uint8 [n, size, size, 3]."""
@@ -107,7 +142,7 @@ class Pictures:
     names: tuple[str, ...] = field(repr=False)
     identities: np.ndarray = field(repr=False)
     people: tuple[str, ...] = field(repr=False)
-    where: Drawn | Folder
+    where: Drawn | Stored
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -124,6 +159,11 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    @property
+    def framing(self) -> Framing | None:
+        """How the faces are cut out; None where nothing tells."""
+        return self.where.framing
 
     def read(self, rows: np.ndarray, size: int) -> np.ndarray:
         """Return the pictures of ``rows`` as uint8 [n, size, size, 3], RGB.
@@ -157,43 +197,25 @@ class Pictures:
 def read_picture(path: Path, size: int) -> np.ndarray:
     """Read one picture file as uint8 [size, size, 3], RGB, turned upright as its EXIF says.
 
+    Stricter than `nbnet_lib.data.pictures.read_picture`, which does the reading: a comparison of
+    people is no place for guesses about cropping or brightness.
+
     Raises:
         NbnetError: the file is missing, not a picture, of more than 8 bits, or not square.
     """
-    try:
-        if path.suffix == ".bz2":
-            opened = Image.open(io.BytesIO(bz2.decompress(path.read_bytes())))
-        else:
-            opened = Image.open(path)
-        with opened:
-            if opened.mode.startswith(("I", "F")):
-                raise NbnetError(
-                    f"{path} holds more than 8 bits a channel ({opened.mode}): "
-                    "save it as an 8-bit picture"
-                )
-            image = ImageOps.exif_transpose(opened).convert("RGB")
-    except FileNotFoundError as error:
+    picture = read_any_picture(path)
+    if "16-bit" in picture.notes:
         raise NbnetError(
-            f"{path} is missing: put the picture there, or take it off the list"
-        ) from error
-    except (
-        OSError,
-        EOFError,
-        SyntaxError,  # Pillow, of a broken PNG
-        ValueError,
-        UnidentifiedImageError,
-        Image.DecompressionBombError,
-    ) as error:
-        if isinstance(error, NbnetError):
-            raise
-        raise NbnetError(
-            f"{path} cannot be read as a picture ({error}): replace the file"
-        ) from error
-    if image.width != image.height:
-        raise NbnetError(
-            f"{path} is {image.width}x{image.height} pixels: crop and align the faces to squares "
-            "before the evaluation, as the recogniser expects them"
+            f"{path} holds more than 8 bits a channel: save it as an 8-bit picture, "
+            "or align it with nbnet data align"
         )
-    if image.width != size:  # antialiased, as nbnet_lib.faces.resize does it
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    return np.asarray(image)
+    height, width = picture.image.shape[:2]
+    if width != height:
+        raise NbnetError(
+            f"{path} is {width}x{height} pixels: crop and align the faces to squares "
+            "before the evaluation, as the recogniser expects them (nbnet data align does it)"
+        )
+    if width == size:
+        return picture.image
+    image = Image.fromarray(picture.image)  # antialiased, as nbnet_lib.faces.resize does it
+    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))

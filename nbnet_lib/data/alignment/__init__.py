@@ -1,0 +1,1 @@
+"""Faces of a folder, cut out as a recogniser expects them, in parallel and resumable."""

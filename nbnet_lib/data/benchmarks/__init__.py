@@ -1,0 +1,1 @@
+"""What the files in data_scripts/ say: licence, how to get a benchmark, its layout."""

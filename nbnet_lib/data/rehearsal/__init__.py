@@ -1,0 +1,1 @@
+"""SynthFaces as photographs, written in the exact layout of a benchmark."""

@@ -1,0 +1,141 @@
+"""Lists of who is on which picture: CSV, and CelebA's two columns."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from nbnet_lib.data.sets.lists import from_list, stem
+from nbnet_lib.data.sets.sources import open_source
+from nbnet_lib.errors import NbnetError
+
+
+@pytest.fixture
+def celeba(tmp_path, put):
+    """Three pictures and CelebA's list of them."""
+    for number in (1, 2, 3):
+        put(tmp_path / "img" / f"{number:06d}.jpg", number)
+    path = tmp_path / "identity_CelebA.txt"
+    path.write_text("000001.jpg 2880\n000002.jpg 2937\n000003.jpg 2880\n")
+    return path
+
+
+def test_two_columns(celeba):
+    manifest = from_list(celeba, celeba.parent / "img")
+    assert list(zip(manifest.images, manifest.identities, strict=True)) == [
+        ("000001.jpg", "2880"),
+        ("000002.jpg", "2937"),
+        ("000003.jpg", "2880"),
+    ]
+    assert manifest.notes == () and set(manifest.splits) == {""}
+
+
+def test_csv_with_a_split(tmp_path, put):
+    for name in ("a/1.png", "b/1.png"):
+        put(tmp_path / name, len(name))
+    path = tmp_path / "own.csv"
+    path.write_text('image,identity,split\na/1.png,"B, Ann",train\nb\\1.png,007,evaluation\n')
+    manifest = open_source(path)
+    assert manifest.identities == ("B, Ann", "007") and manifest.images[1] == "b/1.png"
+    assert manifest.splits == ("train", "evaluation")
+
+
+def test_names_with_spaces_need_tabs(celeba):
+    celeba.write_text("000001.jpg\tAnn B\n000002.jpg\tCem D\n")
+    manifest = from_list(celeba, celeba.parent / "img")
+    assert manifest.identities == ("Ann B", "Cem D")
+    assert manifest.notes == ("pictures that are not on the list: 1",)
+
+
+def test_aligned_pictures_have_another_ending(celeba, tmp_path, put):
+    aligned = tmp_path / "aligned" / "img"
+    put(aligned / "000001.png", 1)
+    put(aligned / "000003.png", 3)
+    with pytest.raises(NbnetError, match=r"CelebA.txt:2: 000002.jpg is not in .*as 1 of 3 listed"):
+        from_list(celeba, aligned)
+    told = {"framing": "arcface", "size": 24, "counts": {"failed": 1}}
+    (tmp_path / "aligned" / "alignment.json").write_text(json.dumps(told))
+    status = ["aligned", "failed", "aligned"]
+    images = [f"img/{n:06d}.jpg" for n in (1, 2, 3)]
+    table = pd.DataFrame({"image": images, "status": status})
+    table.to_parquet(tmp_path / "aligned" / "alignment.parquet")
+    manifest = from_list(celeba, aligned)
+    assert manifest.images == ("000001.png", "000003.png")
+    assert manifest.notes[0] == "listed pictures that could not be aligned: 1 of 3"
+    # One that the alignment did not fail on is missing, and that is not passed over.
+    (aligned / "000003.png").unlink()
+    with pytest.raises(NbnetError, match="000003.jpg is not in"):
+        from_list(celeba, aligned)
+    (tmp_path / "aligned" / "alignment.parquet").write_bytes(b"PAR1")
+    with pytest.raises(NbnetError, match="does not tell which pictures failed"):
+        from_list(celeba, aligned)
+
+
+def test_missing_pictures_can_be_left_out(celeba):
+    (celeba.parent / "img" / "000002.jpg").unlink()
+    manifest = from_list(celeba, celeba.parent / "img", leave_out_missing=True)
+    assert manifest.images == ("000001.jpg", "000003.jpg")
+    assert manifest.notes == ("listed pictures that are not there: 1 of 3",)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("000001.jpg 1\n000001.jpg 2\n", r"txt:2: 000001.jpg stands already in .*txt:1"),
+        ("000001.jpg\n", "txt:1: 1 fields, but a line must hold a picture and a person"),
+        ("000001.jpg Ann B\n", "txt:1: 3 fields"),
+        ("../000001.jpg 1\n", "leaves the folder"),
+        ("\n", "is empty"),
+        ("000001.jpg \xff\n", "txt:1: byte 0xff is not UTF-8"),
+        ("000009.jpg 1\n", "txt:1: 000009.jpg is not in"),
+    ],
+)
+def test_bad_lists_are_refused(celeba, lines, said):
+    celeba.write_bytes(lines.encode("latin-1"))
+    with pytest.raises(NbnetError, match=said):
+        from_list(celeba, celeba.parent / "img")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("image,who\n000001.jpg,1\n", "unknown column 'who'"),
+        ("image,split\n000001.jpg,train\n", "expected image,identity"),
+        ("image,identity,split\n000001.jpg,1,test\n", "csv:2: split is 'test'"),
+        ("image,identity\n000001.jpg,\n", "'identity' is empty"),
+    ],
+)
+def test_bad_csv_is_refused(celeba, text, said):
+    path = celeba.with_suffix(".csv")
+    path.write_text(text)
+    with pytest.raises(NbnetError, match=said):
+        from_list(path, celeba.parent / "img")
+
+
+def test_two_pictures_for_one_line(celeba, put):
+    put(celeba.parent / "img" / "000001.png", 7)
+    (celeba.parent / "img" / "000001.jpg").unlink()
+    put(celeba.parent / "img" / "000001.bmp", 7)
+    with pytest.raises(NbnetError, match=r"000001\.bmp and 000001\.png are: keep one"):
+        from_list(celeba, celeba.parent / "img")
+
+
+def test_a_partition(celeba):
+    path = celeba.with_name("list_eval_partition.txt")
+    path.write_text("000001.jpg 0\n000002.jpg 2\n000003.jpg 0\n000004.jpg 1\n")
+    manifest = from_list(celeba, celeba.parent / "img", partition=path)
+    assert manifest.splits == ("train", "evaluation", "train")
+    for text, said in [
+        ("000001.jpg 0\n000002.jpg 2\n000003.jpg 1\n", "txt:3: 000003.jpg shows '2880', who is on"),
+        ("000001.jpg 0\n", "txt:2: 000002.jpg is not in .*partition.txt: take"),
+        ("000001.jpg 3\n", "partition.txt:1: expected a picture and 0"),
+        ("000001.jpg\n", "partition.txt:1: expected a picture and 0"),
+    ]:
+        path.write_text(text)
+        with pytest.raises(NbnetError, match=said):
+            from_list(celeba, celeba.parent / "img", partition=path)
+
+
+def test_stems():
+    assert stem("a.b/00001_fa.ppm.bz2") == "a.b/00001_fa"
+    assert stem("x.JPG") == "x" and stem("x.v2") == "x.v2"

@@ -1,0 +1,211 @@
+"""Getting a benchmark: from a server on this machine, and from what a user was given."""
+
+import hashlib
+import http.server
+import shutil
+import tarfile
+import threading
+import zipfile
+from dataclasses import replace
+
+import pytest
+
+from nbnet_lib.data.benchmarks.dataset import Part
+from nbnet_lib.data.benchmarks.obtain import get_dataset
+from nbnet_lib.data.benchmarks.scripts import find_dataset
+from nbnet_lib.data.fetch.remote import RemoteFile
+from nbnet_lib.data.rehearsal.rehearsals import rehearse
+from nbnet_lib.errors import NbnetError
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """A folder with the archives and lists as their publishers have them."""
+    made, folder = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("served")
+    lfw = rehearse("lfw", made / "lfw", range(20, 24), 2, workers=1, progress=False)
+    with tarfile.open(folder / "lfw.tgz", "w:gz") as archive:
+        archive.add(lfw.root, "lfw")
+    for name in ("pairs.txt", "pairsDevTrain.txt", "pairsDevTest.txt"):
+        shutil.copy(lfw.folder / name, folder / name)
+    celeba = rehearse("celeba", made / "celeba", [7, 10_000], 1, workers=1, progress=False)
+    pack(folder / "img_align_celeba.zip", celeba.root, "img_align_celeba/")
+    for name in celeba.lists:
+        shutil.copy(celeba.folder / name, folder / name)
+    digiface = rehearse("digiface-1m", made / "d", [10_000, 10_001], 1, workers=1, progress=False)
+    pack(folder / "subjects_0-1999_72_imgs.zip", digiface.root, "")
+    return folder
+
+
+def pack(path, folder, inside):
+    with zipfile.ZipFile(path, "w") as archive:
+        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            archive.write(file, inside + file.relative_to(folder).as_posix())
+
+
+@pytest.fixture
+def server(served):
+    asked = []
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(served))
+
+        def do_GET(self):
+            asked.append(self.path)
+            super().do_GET()
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}/", asked
+        running.shutdown()
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def served_as(name, served, url="", **changes):
+    """The benchmark with the checksums of what is served here, and its address."""
+    dataset = find_dataset(name)
+    parts = []
+    for part in dataset.parts:
+        path = served / part.file.name
+        if path.is_file():
+            urls = (url + part.file.name,) if url else ()
+            parts.append(replace(part, file=RemoteFile(path.name, urls, sha256=sha256(path))))
+    return replace(dataset, parts=tuple(parts), counts={}, **changes)
+
+
+def test_lfw_is_downloaded_unpacked_and_checked(tmp_path, served, server):
+    url, asked = server
+    dataset = served_as("lfw", served, url)
+    found = get_dataset(dataset, tmp_path / "lfw", progress=False)
+    assert (found.pictures, found.people, found.problems) == (8, 4, ())
+    assert found.root == tmp_path / "lfw" / "lfw"
+    assert any(note.startswith("view 2: pairs.txt: 2 folds") for note in found.notes)
+    assert len(asked) == 4
+    # Again: nothing is asked for, even when the archive was deleted to save space.
+    (tmp_path / "lfw" / "lfw.tgz").unlink()
+    assert get_dataset(dataset, tmp_path / "lfw", progress=False) == found
+    assert len(asked) == 4
+
+
+def test_wrong_bytes_are_never_unpacked(tmp_path, served, server):
+    url, _ = server
+    dataset = served_as("lfw", served, url)
+    wrong = replace(dataset.parts[0].file, sha256="0" * 64)
+    dataset = replace(dataset, parts=(Part(wrong, "lfw"), *dataset.parts[1:]))
+    with pytest.raises(NbnetError, match=r"lfw\.tgz"):
+        get_dataset(dataset, tmp_path, progress=False)
+    assert not (tmp_path / "lfw").exists()
+
+
+def test_an_archive_without_a_folder_gets_one(tmp_path, served, server):
+    url, _ = server
+    dataset = served_as("digiface-1m", served, url)
+    found = get_dataset(dataset, tmp_path, accept_licence=True, progress=False)
+    assert (found.pictures, found.people) == (2, 2)
+    assert (tmp_path / "subjects_0-1999_72_imgs" / "1" / "0.png").is_file()
+
+
+def test_a_licence_has_to_be_accepted(tmp_path, served, server):
+    url, asked = server
+    dataset = served_as("digiface-1m", served, url)
+    with pytest.raises(NbnetError, match="non-commercial research .* give --accept-licence"):
+        get_dataset(dataset, tmp_path / "out", progress=False)
+    assert not asked and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "name", ["celeba", "vggface2", "casia-webface", "color-feret", "frgc", "multi-pie", "sfhq"]
+)
+def test_what_is_given_on_request_is_not_downloaded(tmp_path, name):
+    with pytest.raises(NbnetError) as error:
+        get_dataset(find_dataset(name), tmp_path / "out", accept_licence=True, progress=False)
+    said = str(error.value)
+    assert "cannot be downloaded by this program" in said
+    assert f"`nbnet data get {name} --path FOLDER`" in said and "http" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_download_needs_a_folder(served, server):
+    with pytest.raises(NbnetError, match="give --out"):
+        get_dataset(served_as("lfw", served, server[0]), progress=False)
+
+
+@pytest.fixture
+def given(tmp_path, served):
+    """What a user downloaded from the page of CelebA."""
+    folder = tmp_path / "given"
+    folder.mkdir()
+    for name in ("img_align_celeba.zip", "identity_CelebA.txt", "list_eval_partition.txt"):
+        shutil.copy(served / name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("inside", ["", "img_align_celeba.zip"])
+def test_given_archives_are_verified_and_unpacked(tmp_path, served, given, inside):
+    found = get_dataset(
+        served_as("celeba", served), tmp_path / "out", given / inside, progress=False
+    )
+    assert (found.pictures, found.people, found.problems) == (2, 2, ())
+    assert found.root == tmp_path / "out" / "img_align_celeba"
+    names = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert [name for name in names if not name.startswith(".")] == [
+        "identity_CelebA.txt",
+        "img_align_celeba",
+        "list_eval_partition.txt",
+    ]
+
+
+def test_given_archives_may_stay_where_they_are(served, given):
+    found = get_dataset(served_as("celeba", served), given, given, progress=False)
+    assert found.pictures == 2 and (given / "img_align_celeba.zip").is_file()
+    # From now on the folder is there: it is checked where it lies, without --out.
+    assert get_dataset(served_as("celeba", served), None, given, progress=False) == found
+
+
+def test_a_given_folder_is_checked_where_it_lies(tmp_path, served):
+    with tarfile.open(served / "lfw.tgz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    found = get_dataset(served_as("lfw", served), given=tmp_path, progress=False)
+    assert found.root == tmp_path / "lfw" and found.pictures == 8
+
+
+def change(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        (
+            lambda g: change(g / "img_align_celeba.zip"),
+            r"\.zip is not the published file \(its SHA",
+        ),
+        (lambda g: change(g / "identity_CelebA.txt"), r"_CelebA\.txt is not the published file"),
+        (lambda g: (g / "identity_CelebA.txt").unlink(), "holds no identity_CelebA.txt, which"),
+        (lambda g: (g / "img_align_celeba.zip").unlink(), "holds no img_align_celeba/"),
+        (shutil.rmtree, "given does not exist"),
+    ],
+)
+def test_what_is_wrong_with_what_was_given(tmp_path, served, given, harm, said):
+    harm(given)
+    with pytest.raises(NbnetError, match=said):
+        get_dataset(served_as("celeba", served), tmp_path / "out", given, progress=False)
+
+
+def test_given_archives_need_a_folder(served, given):
+    with pytest.raises(NbnetError, match=r"holds archives \(img_align_celeba\.zip\): give --out"):
+        get_dataset(served_as("celeba", served), None, given, progress=False)
+
+
+def test_an_archive_of_another_name(tmp_path, served, given):
+    (given / "img_align_celeba.zip").rename(given / "pictures.zip")
+    with pytest.raises(NbnetError, match="pictures.zip is not a file that CelebFaces"):
+        get_dataset(served_as("celeba", served), tmp_path, given / "pictures.zip", progress=False)
