@@ -1,4 +1,4 @@
-"""``nbnet encoder``: train, test and list template extractors, or extract templates."""
+"""``nbnet encoder``: list, describe, train and export template extractors, or extract templates."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from nbnet_lib.cli import encoder_test
 from nbnet_lib.cli.shared import (
     Report,
     add_device,
@@ -19,17 +20,24 @@ from nbnet_lib.cli.shared import (
     whole,
 )
 
-FARS = (0.01, 0.001)
-
 
 def add(subparsers: Any) -> None:
     """Add the command to the parser."""
-    encoder = subparsers.add_parser("encoder", help="train, test and list encoders")
+    encoder = subparsers.add_parser("encoder", help="list, test, train and export encoders")
     commands = encoder.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     names = commands.add_parser("list", help="the encoders that --encoder knows")
     add_json(names)
     names.set_defaults(run=run_list)
+
+    info = commands.add_parser("info", help="the card of an encoder: source, licence, input, rates")
+    info.add_argument("encoder", metavar="NAME", help="as --encoder takes it, for example dlib")
+    info.add_argument("--encoder-weights", metavar="FILE")
+    info.add_argument("--encoder-card", metavar="FILE.yaml")
+    add_json(info)
+    info.set_defaults(run=run_info, device="cpu", alignment=None)
+
+    encoder_test.add(commands)
 
     train = commands.add_parser("train", help="make the weights of the small encoder again")
     add_identities(train, "10000-12999", 10)
@@ -45,38 +53,95 @@ def add(subparsers: Any) -> None:
     add_json(train)
     train.set_defaults(run=run_train)
 
-    test = commands.add_parser("test", help="verification rates on SynthFaces")
-    add_encoder(test)
-    add_device(test)
-    add_identities(test, "0-299", 6)
-    add_json(test)
-    test.set_defaults(run=run_test)
-
-    embed = commands.add_parser("embed", help="write the templates of SynthFaces pictures")
+    embed = commands.add_parser("embed", help="write the templates of pictures")
     add_encoder(embed)
     add_device(embed)
     add_identities(embed, "0-11", 1)
+    embed.add_argument(
+        "--data",
+        type=Path,
+        metavar="SOURCE",
+        help="pictures of your own instead of SynthFaces: a folder of identity folders, a folder "
+        "of tar shards or a manifest (.parquet)",
+    )
     embed.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     add_json(embed)
     embed.set_defaults(run=run_embed)
 
+    export = commands.add_parser("export", help="write an encoder as an ONNX file, and check it")
+    add_encoder(export)
+    export.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
+    add_json(export)
+    export.set_defaults(run=run_export, device="cpu")
+
 
 def run_list(args: argparse.Namespace) -> Report:
-    """List the encoders with what their cards say."""
-    from nbnet_lib.encoders import create_encoder, encoder_names
+    """List the encoders with what their cards say; none is made."""
+    from dataclasses import asdict
 
-    encoders = [create_encoder(name) for name in encoder_names()]
-    payload = [
-        {
-            "name": e.name,
-            "template_dim": e.template_dim,
-            "image_size": e.image_size,
-            "card": e.card,
-        }
-        for e in encoders
+    from nbnet_lib.encoders import encoder_kinds
+    from nbnet_lib.encoders.known import known_encoders
+
+    known = known_encoders()
+    rows = [
+        (
+            e.name,
+            e.template_dim,
+            e.image_size,
+            e.alignment,
+            str(e.card.get("licence", "")).partition("(")[0].partition(";")[0].strip(),
+            e.weights,
+        )
+        for e in known
     ]
-    rows = [(e.name, e.template_dim, e.image_size) for e in encoders]
-    return Report(payload, columns(rows, ("name", "template length", "image size")))
+    header = ("name", "template", "pixels", "alignment", "licence", "weights")
+    text = columns(rows, header) + "\n\nFiles and functions of your own:\n"
+    text += "\n".join(f"  {what}" for what in encoder_kinds().values())
+    return Report([asdict(e) for e in known], text)
+
+
+def run_info(args: argparse.Namespace) -> Report:
+    """Print the whole card of an encoder; one whose weights are elsewhere is not made."""
+    from nbnet_lib.encoders import encoder_names
+    from nbnet_lib.encoders.known import known_encoder
+
+    payload: dict[str, Any]
+    known = None
+    if args.encoder in encoder_names() and not (args.encoder_weights or args.encoder_card):
+        known = known_encoder(args.encoder)
+    if known is not None and not known.ready:
+        payload = {
+            "name": known.name,
+            "template_dim": known.template_dim,
+            "image_size": known.image_size,
+            "alignment": known.alignment,
+            "weights": known.weights,
+            "card": known.card,
+        }
+    else:
+        encoder = open_encoder(args)
+        payload = {
+            "name": encoder.name,
+            "template_dim": encoder.template_dim,
+            "image_size": encoder.image_size,
+            "alignment": encoder.alignment,
+            "framing": encoder.framing.to_card(),
+            "card": encoder.card,
+        }
+    return Report(payload, "\n".join(_outline(payload)))
+
+
+def _outline(entries: dict[str, Any], indent: str = "") -> list[str]:
+    """Return nested entries as indented lines; shares of verification as percent."""
+    lines = []
+    for key, value in entries.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{key}:", *_outline(value, indent + "  ")]
+        elif isinstance(value, float) and key in ("eer", "tar", "accuracy", "low", "high"):
+            lines.append(f"{indent}{key}: {percent(value)}")
+        else:
+            lines.append(f"{indent}{key}: {'none' if value is None else value}")
+    return lines
 
 
 def run_train(args: argparse.Namespace) -> Report:
@@ -96,56 +161,8 @@ def run_train(args: argparse.Namespace) -> Report:
     return Report(card, f"Trained with `{command_line(args.argv)}`: {args.out} and its card")
 
 
-def _templates(args: argparse.Namespace) -> tuple[Any, Any]:
-    """Return (face set, templates float32 [N, d]) for the command's identities."""
-    from nbnet_lib.faces import render_set
-
-    encoder = open_encoder(args.encoder, args.device)
-    faces = render_set(args.identities, args.samples, size=encoder.image_size)
-    return faces, encoder.embed(faces.images, progress=True)
-
-
-def run_test(args: argparse.Namespace) -> Report:
-    """Compare all pairs of pictures and report TAR at the usual FARs."""
-    from nbnet_lib.errors import NbnetError
-    from nbnet_lib.evaluate import eer, genuine_impostor, tar_at, threshold_at_far
-    from nbnet_lib.faces import require_evaluation
-
-    require_evaluation(args.identities)
-    if len(args.identities) < 2 or args.samples < 2:
-        raise NbnetError(
-            f"{len(args.identities)} identities x {args.samples} samples give no genuine or no "
-            "impostor pairs: take at least 2 of each"
-        )
-    faces, templates = _templates(args)
-    genuine, impostor = genuine_impostor(templates, faces.identities)
-    rates: dict[str, dict[str, float]] = {}
-    for far in FARS:
-        threshold = float(threshold_at_far(impostor, far))
-        rates[str(far)] = {"threshold": threshold, "tar": float(tar_at(genuine, threshold))}
-    payload = {
-        "encoder": args.encoder,
-        "identities": len(args.identities),
-        "samples": args.samples,
-        "genuine_pairs": len(genuine),
-        "impostor_pairs": len(impostor),
-        "eer": float(eer(genuine, impostor)),
-        "far": rates,
-    }
-    rows = [
-        (percent(far), f"{rates[str(far)]['threshold']:.3f}", percent(rates[str(far)]["tar"]))
-        for far in FARS
-    ]
-    text = (
-        f"Encoder {args.encoder}: {len(genuine):,} genuine and {len(impostor):,} impostor pairs, "
-        f"equal error rate {100 * payload['eer']:.2f} %\n"
-        + columns(rows, ("FAR", "threshold", "TAR"))
-    )
-    return Report(payload, text)
-
-
 def run_embed(args: argparse.Namespace) -> Report:
-    """Write templates [N, d] with the identity and sample of each, as `nbnet reconstruct` reads."""
+    """Write templates [N, d] with whose each is, as `nbnet reconstruct` reads them."""
     import numpy as np
 
     from nbnet_lib.errors import NbnetError
@@ -154,13 +171,53 @@ def run_embed(args: argparse.Namespace) -> Report:
     if args.out.suffix != ".npz":
         raise NbnetError(f"templates are written as .npz files, not {args.out.name}")
     require_writable_folder(args.out.parent)
-    faces, templates = _templates(args)
+    encoder = open_encoder(args)
+    framing, images, told = _pictures(args, encoder.image_size)
+    templates = encoder.embed(images, progress=True, framing=framing)
     with atomic_path(args.out) as temporary, open(temporary, "wb") as file:
-        np.savez(
-            file,
-            templates=templates.numpy(),
-            identities=faces.identities,
-            samples=faces.samples,
+        np.savez(file, templates=templates.numpy(), **told)
+    payload = {
+        "file": args.out,
+        "templates": len(templates),
+        "template_dim": templates.shape[1],
+        "faces_looked_for": encoder.asked,
+        "faces_not_found": encoder.missed,
+    }
+    text = f"{len(templates)} templates in {args.out}"
+    if encoder.missed:
+        text += (
+            f"\nnote: the detector found no face in {encoder.missed:,} of {encoder.asked:,} "
+            "pictures: their templates were taken where the framing puts the face"
         )
-    payload = {"file": args.out, "templates": len(templates), "template_dim": templates.shape[1]}
-    return Report(payload, f"{len(templates)} templates in {args.out}")
+    return Report(payload, text)
+
+
+def _pictures(args: argparse.Namespace, size: int) -> tuple[Any, Any, dict[str, Any]]:
+    """Return (framing, uint8 [N, size, size, 3], what the .npz file says of each picture)."""
+    import numpy as np
+
+    if args.data is not None:
+        from nbnet_lib.data.sets.arrays import picture_array
+
+        own = picture_array(args.data, size)
+        # Fixed-width text, not objects: those would need pickle to be read again.
+        told = {"identities": np.array(own.identities, str), "names": np.array(own.names, str)}
+        return own.framing, own.images, told
+    from nbnet_lib.faces import render_set
+    from nbnet_lib.faces.framing import find_framing
+
+    faces = render_set(args.identities, args.samples, size=size)
+    told = {"identities": faces.identities, "samples": faces.samples}
+    return find_framing("synthfaces"), faces.images, told
+
+
+def run_export(args: argparse.Namespace) -> Report:
+    """Write the encoder's network as an ONNX file that `--encoder onnx:FILE` opens."""
+    from nbnet_lib.encoders.onnx_export import export_onnx
+
+    written = export_onnx(open_encoder(args), args.out)
+    text = (
+        f"{args.out} ({written['bytes']:,} bytes, opset {written['opset']}): templates differ by "
+        f"{written['max_difference']:.1e} at most; use it as --encoder onnx:{args.out}"
+    )
+    return Report(written, text)

@@ -131,31 +131,57 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def add_encoder(parser: argparse.ArgumentParser) -> None:
-    """Add ``--encoder``."""
-    parser.add_argument(
+    """Add ``--encoder`` and what belongs to it."""
+    group = parser.add_argument_group("the recogniser")
+    group.add_argument(
         "--encoder",
         default="synth",
         metavar="NAME",
-        help="the target: a name of `nbnet encoder list`, or a .safetensors file of your own "
-        "training (default synth)",
+        help="a name of `nbnet encoder list`, onnx:FILE, torchscript:FILE, "
+        "python:FILE.py:FUNCTION, or a .safetensors file of `nbnet encoder train` (default synth)",
+    )
+    group.add_argument(
+        "--encoder-weights", metavar="FILE", help="weights of a recogniser that ships none"
+    )
+    group.add_argument(
+        "--encoder-card",
+        metavar="FILE.yaml",
+        help="what an ONNX or TorchScript file expects (default: FILE.yaml beside it)",
+    )
+    group.add_argument(
+        "--alignment",
+        choices=("framing", "detect"),
+        help="move all pictures alike, or look for the face in each (default: the recogniser's)",
     )
 
 
-def open_encoder(name: str, device: str) -> Any:
-    """Return the encoder that ``--encoder`` and ``--device`` name.
+def open_encoder(args: argparse.Namespace) -> Any:
+    """Return the encoder that the options of `add_encoder` and ``--device`` ask for.
 
     Raises:
         NbnetError: unknown name, weights that are missing or damaged, a device that is not there.
     """
     from nbnet_lib.course.profile import resolve_device
     from nbnet_lib.encoders import create_encoder
+    from nbnet_lib.errors import NbnetError
 
-    device = resolve_device(device)
+    name, weights = args.encoder, args.encoder_weights
     if name.endswith(".safetensors"):
-        encoder = create_encoder("synth", device=device, weights=name)
-        encoder.name = short_name(name)
-        return encoder
-    return create_encoder(name, device=device)
+        if weights:
+            raise NbnetError(
+                f"--encoder {name} is a weight file already: leave --encoder-weights away"
+            )
+        name, weights = "synth", name
+    encoder = create_encoder(
+        name,
+        device=resolve_device(args.device),
+        weights=weights,
+        card=args.encoder_card,
+        alignment=args.alignment,
+    )
+    if name == "synth" and weights:
+        encoder.name = short_name(weights)
+    return encoder
 
 
 def short_name(weights: str) -> str:

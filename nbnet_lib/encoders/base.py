@@ -6,6 +6,8 @@ may only call it. Introduced in chapter 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,50 +16,133 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nbnet_lib.encoders.card import complete_card
+from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.transforms import check_images, resize, to_tensor
+from nbnet_lib.faces.framing import Framing, find_framing, reframe
+from nbnet_lib.faces.transforms import check_images, resize, to_tensor, to_uint8
+
+ALIGNMENTS = ("framing", "detect")
+
+# Looks for the face in each of uint8 [N, H, W, 3] and cuts it out as the network wants it: a list
+# of N pictures, uint8 [S, S, 3], with None where no face was found.
+Cutter = Callable[[np.ndarray], list[np.ndarray | None]]
 
 
 class Encoder:
     """A black box from aligned faces to unit-length templates; no gradient comes out of it.
 
     Attributes:
-        name: registry name.
+        name: what reports call it.
         template_dim: length of a template.
         image_size: side of the images it takes, pixels.
-        card: where the weights come from and how well they verify.
+        card: where the weights come from and how well they verify (`encoders.card`).
+        framing: how the faces that it takes are cut out.
+        preprocess: what is done to pixels before the network; None where that cannot be changed.
+        alignment: how `embed` brings pictures into its framing: "framing" moves all of them by the
+            same similarity transform, "detect" looks for the face in each that is not known to be
+            in this framing already.
+        asked: pictures in which a face was looked for, until now.
+        missed: those of them where none was found and the fixed transform was used instead.
+        device: where the network runs.
     """
 
     def __init__(
         self,
         name: str,
-        network: nn.Module,
+        network: nn.Module | Callable[[Tensor], Tensor],
         image_size: int,
         template_dim: int,
         card: dict[str, Any],
+        *,
+        framing: str | Framing = "synthfaces",
+        preprocess: Preprocess | None = None,
+        alignment: str = "framing",
+        cutter: Cutter | None = None,
+        device: str | torch.device | None = None,
     ):
+        """Wrap a network.
+
+        Args:
+            name: what reports call it.
+            network: float32 inputs -> templates [N, template_dim] of any length. The inputs are
+                what ``preprocess`` makes of float32 [N, 3, S, S] in [-1, 1], or those themselves.
+            image_size: side S; must be that of ``preprocess`` where there is one.
+            template_dim: length of a template.
+            card: see `encoders.card`.
+            framing: of the network; that of ``preprocess`` goes first.
+            preprocess: from our convention to the network's.
+            alignment: "framing" or "detect".
+            cutter: the recogniser's own detector; None for MTCNN and five points.
+            device: of the inputs; None for that of the network's parameters.
+
+        Raises:
+            NbnetError: unknown framing or alignment, or sizes that differ.
+        """
+        if alignment not in ALIGNMENTS:
+            raise NbnetError(f"alignment is {alignment!r}: give {' or '.join(ALIGNMENTS)}")
+        if preprocess is not None and preprocess.size != image_size:
+            raise NbnetError(
+                f"the encoder {name} has image size {image_size} but its preprocessing makes "
+                f"{preprocess.size}: give one size"
+            )
         self.name, self.image_size, self.template_dim, self.card = (
             name,
             image_size,
             template_dim,
             card,
         )
-        self._network = network.eval().requires_grad_(False)
-        self.device = next(network.parameters()).device
+        if preprocess is not None:
+            framing = preprocess.framing
+        self.framing = framing if isinstance(framing, Framing) else find_framing(framing)
+        self.preprocess, self.alignment = preprocess, alignment
+        self.asked = self.missed = 0
+        self._network, self._cutter = network, cutter
+        first = None
+        if isinstance(network, nn.Module):
+            network.eval().requires_grad_(False)
+            first = next(network.parameters(), None)
+        self.device = torch.device(device or (first.device if first is not None else "cpu"))
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Turn float32 [N, 3, S, S] in [-1, 1] into templates, float32 [N, template_dim], unit.
 
+        The images are in the encoder's framing and of its size already; nothing is aligned.
+
         Raises:
-            NbnetError: wrong type, size or range.
+            NbnetError: wrong type, size or range, or a network that answers with another shape,
+                with values that are not finite or with a template of zeros.
         """
         check_images(images, self.image_size)
-        templates = self._network(images.to(self.device, torch.float32))
-        return F.normalize(templates.float())
+        pixels = images.to(self.device, torch.float32)
+        if self.preprocess is not None:
+            pixels = self.preprocess(pixels)
+        return F.normalize(self._checked(self._network(pixels), len(images)).float())
+
+    def _checked(self, templates: Tensor, count: int) -> Tensor:
+        """Return what the network answered if templates can be made of it."""
+        shape = list(templates.shape) if isinstance(templates, Tensor) else type(templates).__name__
+        if shape != [count, self.template_dim]:
+            raise NbnetError(
+                f"the encoder {self.name} answered {count} pictures with {shape}: expected "
+                f"[{count}, {self.template_dim}]"
+            )
+        usable = torch.isfinite(templates).all(1) & (templates != 0).any(1)
+        if not bool(usable.all()):
+            row = int((~usable).int().argmax())
+            raise NbnetError(
+                f"the encoder {self.name} gives picture {row} of a batch of {count} a template of "
+                "zeros, NaN or infinity, which has no direction: look at its range of input pixels"
+            )
+        return templates
 
     def embed(
-        self, images: Tensor | np.ndarray, batch_size: int = 256, progress: bool = False
+        self,
+        images: Tensor | np.ndarray,
+        batch_size: int = 256,
+        progress: bool = False,
+        framing: Framing | None = None,
     ) -> Tensor:
         """Return the templates of many images, float32 [N, template_dim] on the CPU.
 
@@ -66,9 +151,13 @@ class Encoder:
                 pixels; resized to the encoder's own.
             batch_size: images at a time.
             progress: show a bar on stderr.
+            framing: how the faces in ``images`` are cut out; None for the encoder's own framing.
+                Where ``alignment`` is "detect" a face is looked for unless the encoder's own
+                framing is named; another one matters for pictures without a face found only.
 
         Raises:
-            NbnetError: wrong type, shape or range, or smaller than 32 pixels.
+            NbnetError: wrong type, shape or range, smaller than 32 pixels, or not square where
+                a framing has to be changed.
         """
         starts = range(0, len(images), batch_size)
         templates = [torch.empty(0, self.template_dim)]
@@ -80,8 +169,83 @@ class Encoder:
                 raise NbnetError(
                     f"images are {pixels.shape[2]}x{pixels.shape[3]} pixels: expected 32 at least"
                 )
-            templates.append(self(resize(pixels, self.image_size)).cpu())
+            templates.append(self(self.align(pixels, framing)).cpu())
         return torch.cat(templates)
+
+    def align(self, pixels: Tensor, framing: Framing | None = None) -> Tensor:
+        """Bring pictures into the encoder's framing and size, as `embed` does.
+
+        Args:
+            pixels: float32 [N, 3, H, W] in [-1, 1].
+            framing: see `embed`.
+
+        Returns:
+            float32 [N, 3, image_size, image_size], which the encoder itself takes.
+        """
+        aligned = framing is not None and framing.points == self.framing.points
+        if framing is None or aligned:
+            fixed = resize(pixels, self.image_size)
+        else:
+            fixed = reframe(pixels, framing, self.framing, self.image_size)
+        # A detector needs room around a face; what was cut out for this encoder has none left.
+        if self.alignment == "framing" or aligned:
+            return fixed
+        cuts = self._cut(to_uint8(pixels))
+        self.asked += len(cuts)
+        self.missed += sum(cut is None for cut in cuts)
+        rows = [
+            fixed[i : i + 1] if cut is None else to_tensor(np.array(cut)).to(fixed.device)
+            for i, cut in enumerate(cuts)
+        ]
+        return torch.cat(rows) if rows else fixed
+
+    def _cut(self, pictures: np.ndarray) -> list[np.ndarray | None]:
+        if self._cutter is None:  # MTCNN is loaded by whoever needs it
+            from nbnet_lib.encoders.cutter import PointCutter
+
+            self._cutter = PointCutter(self.framing, self.image_size, self.device)
+        return self._cutter(pictures)
+
+    def with_preprocess(self, **changes: Any) -> Encoder:
+        """Return the same network behind another preprocessing, with its own counts.
+
+        Args:
+            **changes: fields of `Preprocess` other than size; ``alignment`` too.
+
+        Raises:
+            NbnetError: the encoder has no preprocessing that could be changed (dlib), or a change
+                that `Preprocess` does not know or take.
+        """
+        alignment = changes.pop("alignment", self.alignment)
+        if self.preprocess is None and changes:
+            raise NbnetError(
+                f"the preprocessing of the encoder {self.name} is fixed: {', '.join(changes)} "
+                "cannot be changed"
+            )
+        preprocess = self.preprocess
+        if preprocess is not None:
+            known = ("framing", "channels", "layout", "mean", "std")
+            unknown = [change for change in changes if change not in known]
+            if unknown:
+                raise NbnetError(
+                    f"preprocessing has no {', '.join(unknown)} to change: choose from "
+                    f"{', '.join(known)}, alignment"
+                )
+            preprocess = replace(preprocess, **changes)
+        framing = self.framing if preprocess is None else preprocess.own_framing
+        return Encoder(
+            self.name,
+            self._network,
+            self.image_size,
+            self.template_dim,
+            complete_card(self.card, preprocess, self.template_dim),
+            framing=framing,
+            preprocess=preprocess,
+            alignment=alignment,
+            # A detector cuts for one framing.
+            cutter=self._cutter if framing == self.framing else None,
+            device=self.device,
+        )
 
     def __repr__(self) -> str:
         """Name and interface in one line."""

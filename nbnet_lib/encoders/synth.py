@@ -7,8 +7,17 @@ Trained from scratch on SynthFaces (`train.py`). Introduced in chapter 1.
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+
+from nbnet_lib.encoders.base import Encoder
+from nbnet_lib.encoders.card import complete_card
+from nbnet_lib.encoders.preprocess import Preprocess
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.weights import load_weights
 
 IMAGE_SIZE, TEMPLATE_DIM = 64, 128
 
@@ -57,3 +66,44 @@ class SynthEncoder(nn.Module):
         """Return raw templates; `Encoder` brings them to unit length."""
         maps = self.features(images)
         return self.norm(self.template(self.dropout(torch.flatten(maps, 1))))
+
+
+def open_synth(
+    name: str = "synth",
+    device: str | torch.device = "cpu",
+    weights: str | os.PathLike[str] | None = None,
+    card: Any = None,
+    alignment: str | None = None,
+) -> Encoder:
+    """Make the encoder of the shipped weights, or of a file written by `nbnet encoder train`.
+
+    Raises:
+        NbnetError: weights that are missing, damaged or of another network, or a card: the one
+            beside the weights is read.
+    """
+    if card is not None:
+        raise NbnetError(f"the encoder {name} reads the card beside its weights: leave card out")
+    state, told = load_weights(weights or "synth-encoder")
+    network = SynthEncoder()
+    try:
+        network.load_state_dict(state)
+    except RuntimeError as error:
+        raise NbnetError(
+            f"{weights or 'synth-encoder'} does not hold the weights of the encoder {name!r}: "
+            "give a file written by `nbnet encoder train`"
+        ) from error
+    preprocess = Preprocess(IMAGE_SIZE)
+    told = {
+        "source": "trained with this library: nbnet encoder train",
+        "training_data": told.get("data", "unknown"),
+        **told,
+    }
+    return Encoder(
+        name,
+        network.to(device),
+        IMAGE_SIZE,
+        TEMPLATE_DIM,
+        complete_card(told, preprocess, TEMPLATE_DIM),
+        preprocess=preprocess,
+        alignment=alignment or "framing",
+    )

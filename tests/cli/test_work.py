@@ -45,27 +45,6 @@ def decoder(tmp_path_factory) -> str:
     return str(path)
 
 
-def test_encoder_list(nbnet):
-    listed = json.loads(nbnet("encoder", "list", "--json"))
-    assert listed[0]["name"] == "synth" and listed[0]["template_dim"] == 128
-    assert "sha256" in listed[0]["card"]
-
-
-def test_encoder_test(nbnet, encoder):
-    arguments = ["encoder", "test", "--encoder", encoder, "--identities", "0-5", "--samples", "3"]
-    with pytest.warns(UserWarning, match="impostor"):  # 135 pairs are few for a FAR of 0.1 %
-        report = json.loads(nbnet(*arguments, "--json"))
-    assert (report["genuine_pairs"], report["impostor_pairs"]) == (18, 135)
-    assert report["far"].keys() == {"0.01", "0.001"}
-    assert all(0 <= row["tar"] <= 1 for row in report["far"].values())
-
-
-def test_encoder_test_needs_pairs_of_evaluation_identities(fails, encoder):
-    arguments = ["encoder", "test", "--encoder", encoder, "--identities"]
-    assert "identity 10000 is not for evaluation" in fails(*arguments, "9999-10000")
-    assert "at least 2 of each" in fails(*arguments, "0-4", "--samples", "1")
-
-
 def test_encoder_train_writes_weights_and_card(nbnet, tmp_path):
     out = tmp_path / "encoder.safetensors"
     arguments = ["encoder", "train", "--identities", "10000-10015", "--samples", "8"]

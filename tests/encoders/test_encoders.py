@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nbnet_lib.encoders import create_encoder, encoder_names
+from nbnet_lib.encoders import create_encoder, encoder_kinds, encoder_names
 from nbnet_lib.encoders.synth import SynthEncoder
 from nbnet_lib.encoders.train import augment, train_encoder
 from nbnet_lib.errors import NbnetError
@@ -16,11 +16,6 @@ from nbnet_lib.weights import load_card, load_weights, save_weights
 @pytest.fixture(scope="module")
 def encoder():
     return create_encoder("synth")
-
-
-@pytest.fixture(scope="module")
-def faces():
-    return render_set(range(10), 3, 64, progress=False)
 
 
 def test_templates_have_unit_length_and_the_promised_shape(encoder, faces):
@@ -70,9 +65,43 @@ def test_tiny_images_are_refused(encoder):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(NbnetError, match="synth"):
+    with pytest.raises(NbnetError, match="synth, facenet-vggface2.*dlib.*onnx:"):
         create_encoder("facenet-of-dreams")
-    assert encoder_names() == ["synth"]
+    assert encoder_names() == ["synth", "facenet-vggface2", "facenet-casia", "dlib"]
+    assert list(encoder_kinds()) == ["onnx", "torchscript", "python"]
+
+
+def test_the_numbers_are_those_of_the_network_and_nothing_else(encoder, faces):
+    """What stands between the pictures and the synth network does not change one bit."""
+    network = SynthEncoder()
+    network.load_state_dict(load_weights("synth-encoder")[0])
+    with torch.no_grad():
+        plain = torch.nn.functional.normalize(network.eval()(to_tensor(faces.images)))
+    assert torch.equal(encoder.embed(faces.images), plain)
+    assert torch.equal(encoder(to_tensor(faces.images)), plain)
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        ({"name": "onnx:"}, "'onnx:' names no file: write onnx:FILE.onnx"),
+        ({"name": "onnx:x.onnx", "weights": "w.pt"}, "brings its weights along"),
+        ({"name": len, "weights": "w.pt"}, "brings its weights along"),
+        ({"name": 7}, "cannot be made of int"),
+        ({"name": "synth", "image_size": 112}, "the encoder synth has no option image_size"),
+        ({"name": "synth", "card": {"name": "x"}}, "leave card out"),
+    ],
+)
+def test_what_does_not_go_together_is_said(given, words):
+    with pytest.raises(NbnetError, match=words):
+        create_encoder(**given)
+
+
+def test_the_card_in_use_leaves_nothing_out(encoder):
+    assert encoder.card["input"]["range"] == [-1.0, 1.0]
+    assert encoder.card["training_data"].startswith("SynthFaces 10000-")
+    assert encoder.card["verification"]["far"]["0.001"]["tar"] > 0.9
+    assert "verification_missing" not in encoder.card
 
 
 def test_missing_weights_are_named(tmp_path):

@@ -1,0 +1,91 @@
+"""Recognisers written by `torch.jit.save`: ``create_encoder("torchscript:model.pt")``.
+
+The file says nothing about its input: a card beside it (``model.yaml``, see `card`) does, and what
+it leaves out is assumed to be as in InsightFace's models (112 px, RGB, (pixel - 127.5) / 127.5,
+framing "arcface") and listed in ``card["assumed"]``.
+
+A TorchScript file is a program in a language of its own, run with the rights of whoever opens it.
+Open only what you trust; an ONNX file is the safer way to hand a network on.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nbnet_lib.encoders.adopt import INSIGHTFACE, adopt, check_options, settle
+from nbnet_lib.encoders.base import Encoder
+from nbnet_lib.encoders.card import find_card
+from nbnet_lib.errors import NbnetError
+
+
+class _Script(nn.Module):
+    """A TorchScript module whose errors are one sentence."""
+
+    def __init__(self, name: str, script: nn.Module):
+        super().__init__()
+        self.name, self.script = name, script
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Network inputs -> whatever the file answers."""
+        try:
+            answer = self.script(inputs)
+        except RuntimeError as error:
+            # The reason stands at the end, below the program's own lines.
+            reason = str(error).strip().split("\n")[-1][:200]
+            raise NbnetError(
+                f"{self.name} failed on pictures {list(inputs.shape)} ({reason}): check image_size "
+                "and layout in its card"
+            ) from error
+        if isinstance(answer, Tensor) and answer.ndim == 4 and answer.shape[2:] == (1, 1):
+            return answer[:, :, 0, 0]
+        return answer
+
+
+def open_torchscript(
+    path: str,
+    device: str | torch.device = "cpu",
+    card: Any = None,
+    alignment: str | None = None,
+    **options: Any,
+) -> Encoder:
+    """Make an encoder of a TorchScript file.
+
+    Args:
+        path: the file.
+        device: where it runs.
+        card: what the file cannot say: entries, or the path of a card; None for the one beside it.
+        alignment: see `Encoder`.
+        **options: entries of the card; they go before it.
+
+    Raises:
+        NbnetError: a file, a card or an option that is wrong, or a network that is no recogniser.
+    """
+    file = Path(path)
+    name = f"torchscript:{file.name}"
+    told = {**find_card(card, file), **check_options(name, options)}
+    for key in ("takes", "output"):
+        if key in told:
+            raise NbnetError(f"the card of {name} has {key}: {told[key]}, which it cannot use")
+    known, assumed = settle(name, told, {}, {}, INSIGHTFACE)
+    return adopt(name, _Script(name, _load(file, device)), known, assumed, device, alignment)
+
+
+def _load(file: Path, device: str | torch.device) -> nn.Module:
+    if not file.is_file():
+        raise NbnetError(f"no file {file}: give the path of a file written by torch.jit.save")
+    try:
+        with warnings.catch_warnings():  # torch recommends other formats to those who export
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            return torch.jit.load(str(file), map_location=device)
+    except (RuntimeError, ValueError, OSError) as error:
+        raise NbnetError(
+            f"{file} is not a TorchScript file that this torch {torch.__version__} can open: write "
+            "it by torch.jit.save(torch.jit.trace(model.eval(), example), path); a file of "
+            "weights alone is not enough"
+        ) from error

@@ -1,0 +1,337 @@
+"""Is a recogniser fed as it was trained? The alternatives are tried and compared, person by person.
+
+On a few hundred pictures, everything that is usually got wrong is done otherwise (see
+`encoder_variants`), one thing at a time, and the templates are compared. How well genuine and
+impostor scores are apart is measured by d', which uses every score: the equal error rate of a good
+recogniser hangs on a handful. An alternative is called better only if
+
+- the interval of the paired difference of d' over people excludes 0, at 95 % for all alternatives
+  of a round together (Bonferroni: a share of the 5 % for each),
+- d' rises by a twentieth or more: smaller gains are real but no sign of a mistake, and
+- the equal error rate does not rise.
+
+The best one is then kept and the rest is tried again, since mistakes come in company. Networks
+trained on photographs see drawn faces as strangers: what is found on SynthFaces should be looked at
+again on photographs (``--data``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+from tqdm import tqdm
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.comparisons import Comparisons
+from nbnet_lib.evaluate.encoder_variants import Input, Variant, templates, variants
+from nbnet_lib.evaluate.protocols import Protocol
+from nbnet_lib.evaluate.scores import all_pairs
+from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
+from nbnet_lib.evaluate.verification import d_prime, eer
+
+PEOPLE, SAMPLES = 60, 3  # what is tried out on, at most
+FEWEST = 10  # people that any interval needs
+READ_SIZE = 160  # pixels at least: enough for the detector, and to cut faces more tightly
+MATERIAL = 1.05  # times the d' that an alternative must reach
+HOPELESS = 0.25  # equal error rate above which nothing is recognised
+ROUNDS = 3
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How well one way of feeding the network does.
+
+    Attributes:
+        kind: see `encoder_variants.Variant`; "now" for the input as it is.
+        name: what was tried.
+        eer: equal error rate, 0 to 1; None where no templates could be made.
+        d_prime: None likewise.
+        gain: d' less that of the input as it was in this round.
+        low: lower end of the interval of ``gain``.
+        high: upper end.
+        better: whether it is called better.
+        failed: why no templates could be made, or "".
+    """
+
+    kind: str
+    name: str
+    eer: float | None
+    d_prime: float | None
+    gain: float | None = None
+    low: float | None = None
+    high: float | None = None
+    better: bool = False
+    failed: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A mistake, as far as the pictures show it.
+
+    Attributes:
+        kind: what is wrong.
+        name: what fits better.
+        remedy: what to do.
+        entries: what to write into the card.
+        eer: equal error rate with it, all findings before it kept.
+        eer_before: without it.
+        eer_difference: (low, high), 95 % interval of the difference over people.
+    """
+
+    kind: str
+    name: str
+    remedy: str
+    entries: dict[str, Any]
+    eer: float
+    eer_before: float
+    eer_difference: tuple[float, float]
+
+    def __str__(self) -> str:
+        low, high = (100 * end for end in self.eer_difference)
+        wants = {
+            "channels": f"seems to expect {self.name}",
+            "range": f"seems to expect {self.name}",
+            "framing": f"seems to expect the {self.name}",
+            "alignment": f"does better with {self.name}",
+            "orientation": f"does better with {self.name}",
+        }[self.kind]
+        return (
+            f"this network {wants}: EER {100 * self.eer:.1f} % instead of "
+            f"{100 * self.eer_before:.1f} % (difference {low:+.1f} to {high:+.1f} points, 95 % "
+            f"over people); {self.remedy}"
+        )
+
+
+@dataclass
+class Diagnosis:
+    """What `diagnose` found.
+
+    Attributes:
+        encoder: its name.
+        people: how many people it rests on.
+        pictures: how many pictures.
+        findings: mistakes in the order in which they were found; empty for a right card.
+        rounds: everything that was tried; the first of each round is the input as it was then.
+        notes: what a reader must know to trust it.
+        hopeless: whether nothing that was tried recognises people; then there are no findings.
+    """
+
+    encoder: str
+    people: int
+    pictures: int
+    findings: list[Finding] = field(default_factory=list)
+    rounds: list[list[Tried]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    hopeless: bool = False
+
+    @property
+    def entries(self) -> dict[str, Any]:
+        """What all findings together would write into the card."""
+        return {key: value for found in self.findings for key, value in found.entries.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python values, as for JSON."""
+        return asdict(self) | {"entries": self.entries, "told": [str(f) for f in self.findings]}
+
+
+def diagnose(
+    encoder: Any,
+    protocol: Protocol,
+    people: int = PEOPLE,
+    resamples: int = 2000,
+    seed: int = 0,
+    progress: bool = False,
+) -> Diagnosis:
+    """Try the alternatives on pictures of a protocol and say which fit better.
+
+    Args:
+        encoder: from `create_encoder`.
+        protocol: whose pictures are used; all pairs among those chosen are compared.
+        people: that are drawn from it, at most; those with two pictures or more.
+        resamples: of the bootstrap over people.
+        seed: of the choice of people and of the bootstrap.
+        progress: show a bar on stderr.
+
+    Raises:
+        NbnetError: too few people with two pictures, or pictures that cannot be read.
+    """
+    rows = _choose(protocol, people, seed)
+    who = protocol.pictures.identities[rows]
+    images = protocol.pictures.read(rows, max(READ_SIZE, encoder.image_size))
+    judge = _Judge(images, who, resamples, seed)
+    now = Input(encoder, protocol.pictures.framing)
+    result = Diagnosis(encoder.name, len(np.unique(who)), len(rows))
+    standing = judge.measure(now)
+    for number in range(ROUNDS):
+        settled = {finding.kind for finding in result.findings}
+        open_ = [v for v in variants(now) if v.kind not in settled]
+        bar = tqdm(open_, desc=f"alternatives, round {number + 1}", disable=not progress)
+        tried = [(v, judge.measure(v.change(now))) for v in bar]
+        table = [standing.told("now", "as it is")]
+        table += [_compare(v, fit, standing, judge, len(open_)) for v, fit in tried]
+        result.rounds.append(table)
+        if number == 0 and standing.failed:
+            result.notes.append(f"as it is, it gives no usable templates: {standing.failed}")
+        better = [i for i, row in enumerate(table[1:]) if row.better]
+        if not better:
+            break
+        best = max(better, key=lambda i: table[i + 1].d_prime or 0.0)
+        variant, fit = tried[best]
+        result.findings.append(
+            Finding(
+                variant.kind,
+                variant.name,
+                variant.remedy,
+                variant.entries,
+                fit.eer,
+                standing.eer,
+                judge.eer_difference(fit, standing),
+            )
+        )
+        now, standing = variant.change(now), fit
+    if standing.eer > HOPELESS:
+        result.hopeless = True
+        result.findings.clear()
+        del result.rounds[1:]
+        result.notes.insert(
+            0,
+            f"with the best of all that was tried, the equal error rate is {standing.eer:.0%}: the "
+            "network hardly tells these people apart, so nothing is said of its input; are these "
+            "the right weights, and the right people on the pictures?",
+        )
+    elif _sees_no_face(result.rounds[-1]):
+        result.notes.append(
+            "pictures upside down are recognised no worse: does the network look at something "
+            "other than the face, such as the background?"
+        )
+    missed = encoder.missed / encoder.asked if encoder.asked else 0
+    if missed > 0.02:
+        result.notes.append(
+            f"the detector found no face in {missed:.0%} of the pictures: larger margins around "
+            "the faces may help it"
+        )
+    return result
+
+
+def _choose(protocol: Protocol, people: int, seed: int) -> np.ndarray:
+    """Return rows of pictures: up to ``people`` people, up to `SAMPLES` pictures of each."""
+    rows = np.unique(np.concatenate([trial.rows for trial in protocol.trials]))
+    who = protocol.pictures.identities[rows]
+    several, counts = np.unique(who, return_counts=True)
+    several = several[counts >= 2]
+    if len(several) < FEWEST or people < FEWEST:
+        raise NbnetError(
+            f"{min(people, len(several))} people with two pictures or more are too few to compare "
+            f"alternatives on: take {FEWEST} or more"
+        )
+    chosen = np.random.default_rng(seed).permutation(several)[:people]
+    picked = [rows[who == person][:SAMPLES] for person in np.sort(chosen)]
+    return np.sort(np.concatenate(picked))
+
+
+@dataclass
+class _Fit:
+    """One way of feeding the network, measured; of a failed one the rates are those of chance."""
+
+    eer: float = 0.5
+    d_prime: float = 0.0
+    draws: np.ndarray = field(default_factory=lambda: np.zeros(1))  # d' in each draw of people
+    pairs: tuple[Comparisons, Comparisons] | None = None
+    failed: str = ""
+
+    def told(self, kind: str, name: str) -> Tried:
+        if self.failed:
+            return Tried(kind, name, None, None, failed=self.failed)
+        return Tried(kind, name, self.eer, self.d_prime)
+
+
+class _Judge:
+    """The pictures and the draws of people that all alternatives share."""
+
+    def __init__(self, images: np.ndarray, who: np.ndarray, resamples: int, seed: int):
+        self.images, self.who = images, who
+        self.bootstrap = IdentityBootstrap(who, resamples, seed)
+        self._aligned: tuple[Input, list[Tensor]] | None = None
+
+    def measure(self, now: Input) -> _Fit:
+        """Return how well it does; a network that fails on its input has failed, others have not.
+
+        Looking for faces takes longest, and is done once for all that differs after it.
+        """
+        if self._aligned is None or not now.same_alignment(self._aligned[0]):
+            aligned = list(now.align(self.images))
+            if self._aligned is None or now.turn == "":
+                self._aligned = (now, aligned)
+        else:
+            aligned = self._aligned[1]
+        try:
+            pairs = all_pairs(templates(now, aligned).numpy(), self.who)
+            genuine, impostor = pairs
+            apart = d_prime(genuine.scores, impostor.scores)
+        except NbnetError as error:  # zeros, NaN, or one template for everybody
+            return _Fit(failed=str(error))
+        draws = d_prime_draws(self.bootstrap, genuine, impostor)
+        return _Fit(eer(genuine.scores, impostor.scores), apart, draws, pairs)
+
+    def eer_difference(self, a: _Fit, b: _Fit) -> tuple[float, float]:
+        """Return the 95 % interval of a's equal error rate less b's, the same people in both."""
+        drawn = [
+            np.array(0.5) if fit.pairs is None else self.bootstrap.eer(*fit.pairs) for fit in (a, b)
+        ]
+        return self.bootstrap.interval(drawn[0] - drawn[1])
+
+
+def _compare(variant: Variant, fit: _Fit, now: _Fit, judge: _Judge, tests: int) -> Tried:
+    """Return what was tried with its verdict against the input as it is."""
+    told = fit.told(variant.kind, variant.name)
+    if fit.failed:
+        return told
+    low, high = judge.bootstrap.interval(fit.draws - now.draws, 1 - 0.05 / tests)
+    better = low > 0 and fit.d_prime >= MATERIAL * now.d_prime and fit.eer <= now.eer
+    values = asdict(told) | {"gain": fit.d_prime - now.d_prime, "low": low, "high": high}
+    return Tried(**values | {"better": better})
+
+
+def _sees_no_face(table: list[Tried]) -> bool:
+    """Whether faces upside down are recognised no worse than upright ones."""
+    return any(
+        row.name == "pictures upside down" and row.high is not None and row.high >= 0
+        for row in table
+    )
+
+
+def d_prime_draws(
+    bootstrap: IdentityBootstrap, genuine: Comparisons, impostor: Comparisons
+) -> np.ndarray:
+    """Return d' (`verification.d_prime`) in each draw of people, float64 [R].
+
+    A genuine comparison counts as often as its person was drawn, an impostor comparison as often
+    as both were drawn together. NaN where a draw holds no comparison of a kind, or no spread.
+    """
+    own = bootstrap.index(genuine.first)
+    weights, n = bootstrap.weights.astype(np.float64), len(bootstrap.identities)
+    first, second = bootstrap.index(impostor.first), bootstrap.index(impostor.second)
+
+    def mated(values: np.ndarray) -> np.ndarray:
+        return weights @ np.bincount(own, values, n)
+
+    def others(values: np.ndarray) -> np.ndarray:
+        table = np.bincount(first * n + second, values, n * n).reshape(n, n)
+        return ((weights @ table) * weights).sum(1)
+
+    def moments(
+        scores: np.ndarray, total: Callable[[np.ndarray], np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        scores = scores.astype(np.float64)
+        count = total(np.ones(len(scores)))
+        mean = total(scores) / count
+        return mean, total(scores**2) / count - mean**2
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean, variance = moments(genuine.scores, mated)
+        other_mean, other_variance = moments(impostor.scores, others)
+        return (mean - other_mean) / np.sqrt(np.maximum(variance + other_variance, 0) / 2)

@@ -1,0 +1,208 @@
+"""nbnet encoder: list, info, test, embed and export, on the shipped encoder and on files."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from nbnet_lib.encoders import create_encoder, facenet
+from nbnet_lib.encoders.card import read_card
+from nbnet_lib.encoders.card_file import write_verification
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces import render_set
+
+FEW = ["--identities", "0-11", "--samples", "2", "--resamples", "50"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def onnx_file(tmp_path_factory):
+    """The shipped encoder as somebody else's file."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from nbnet_lib.encoders.onnx_export import export_onnx
+
+    path = tmp_path_factory.mktemp("models") / "theirs.onnx"
+    export_onnx(create_encoder("synth"), path)
+    return path
+
+
+@pytest.fixture
+def no_weights(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+
+
+def test_list_tells_all_encoders_and_makes_none(nbnet, no_weights, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("list makes no encoder and downloads nothing")
+
+    monkeypatch.setattr("nbnet_lib.encoders.registry.create_encoder", refuse)
+    monkeypatch.setattr(facenet, "open_facenet", refuse)
+    monkeypatch.setattr("nbnet_lib.data.fetch.download.fetch", refuse)
+    monkeypatch.setattr("nbnet_lib.encoders.synth.load_weights", refuse)
+    listed = {e["name"]: e for e in json.loads(nbnet("encoder", "list", "--json"))}
+    assert list(listed) == ["synth", "facenet-vggface2", "facenet-casia", "dlib"]
+    assert (listed["synth"]["template_dim"], listed["synth"]["weights"]) == (128, "shipped")
+    assert "sha256" in listed["synth"]["card"]
+    assert (listed["facenet-casia"]["template_dim"], listed["facenet-casia"]["ready"]) == (
+        512,
+        False,
+    )
+    text = nbnet("encoder", "list")
+    assert "onnx:FILE.onnx" in text and "not here: downloaded when used" in text
+
+
+def test_list_finds_weights_that_are_there(nbnet, no_weights, tmp_path):
+    path = tmp_path / "torch" / "checkpoints" / facenet.PUBLISHED["facenet-casia"].file
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    listed = {e["name"]: e for e in json.loads(nbnet("encoder", "list", "--json"))}
+    assert listed["facenet-casia"]["ready"]
+    assert not listed["facenet-vggface2"]["ready"]
+
+
+def test_info_prints_the_whole_card(nbnet, fails, no_weights, onnx_file):
+    told = json.loads(nbnet("encoder", "info", "facenet-vggface2", "--json"))
+    assert {"source", "licence", "training_data", "verification", "framing"} <= set(told["card"])
+    assert told["card"]["verification"] is None and told["card"]["verification_missing"]
+    told = json.loads(nbnet("encoder", "info", "synth", "--json"))
+    assert told["card"]["input"]["channels"] == "rgb"
+    assert told["card"]["verification"]["far"]["0.01"]["tar"] > 0.9
+    text = nbnet("encoder", "info", "synth")
+    assert "tar: 99.4 %" in text
+    told = json.loads(nbnet("encoder", "info", f"onnx:{onnx_file}", "--json"))
+    assert (told["template_dim"], told["image_size"]) == (128, 64)
+    assert "no encoder named 'x'" in fails("encoder", "info", "x")
+
+
+def test_test_prints_rates_with_intervals_and_a_diagnosis(nbnet):
+    told = json.loads(nbnet("encoder", "test", *FEW, "--diagnose", "12", "--json"))
+    assert (told["genuine_pairs"], told["impostor_pairs"]) == (12, 264)
+    assert told["far"].keys() == {"0.01", "0.001"}
+    assert all(0 <= rate["tar"] <= 1 for rate in told["far"].values())
+    assert any("cannot show a FAR of 0.001" in note for note in told["notes"])
+    assert told["diagnosis"]["people"] == 12
+    assert told["diagnosis"]["findings"] == []
+    text = nbnet("encoder", "test", *FEW, "--diagnose", "12")
+    assert "Diagnosis: nothing that was tried fits better" in text
+    assert "pictures upside down" in text
+
+
+def test_a_wrong_card_of_an_onnx_file_is_found(nbnet, onnx_file, tmp_path):
+    card = tmp_path / "card.yaml"
+    card.write_text("image_size: 64\nframing: synthfaces\nchannels: bgr\nmean: 127.5\nstd: 127.5\n")
+    arguments = ["--encoder", f"onnx:{onnx_file}", "--encoder-card", card]
+    arguments += ["--identities", "0-29", "--samples", "3", "--resamples", "20"]
+    text = nbnet("encoder", "test", *arguments, "--diagnose", "30")
+    assert "this network seems to expect RGB: EER" in text
+    assert "set channels: rgb in its card" in text
+    assert "with RGB kept" in text
+
+
+def test_test_refuses_before_the_work(fails, tmp_path):
+    arguments = ["encoder", "test", "--identities"]
+    assert "identity 10000 is not for evaluation" in fails(*arguments, "9999-10000")
+    assert "at least 2 of both" in fails(*arguments, "0-4", "--samples", "1")
+    assert "give 10 people or more, or 0" in fails("encoder", "test", "--diagnose", "5")
+    assert "is no card" in fails("encoder", "test", "--into-card", tmp_path / "x.onnx")
+    (tmp_path / "x.yaml").write_text("size: 3\n")
+    assert "'size' that is not known" in fails(
+        "encoder", "test", "--into-card", tmp_path / "x.yaml"
+    )
+    assert "no encoder named 'x'" in fails("encoder", "test", "--encoder", "x", "--diagnose", "0")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("people")
+    faces = render_set(range(4), 2, 64, progress=False)
+    for i, (image, who) in enumerate(zip(faces.images, faces.identities, strict=True)):
+        (root / f"Synth_Person_{who:04d}").mkdir(exist_ok=True)
+        Image.fromarray(image).save(root / f"Synth_Person_{who:04d}" / f"{i}.png")
+    return root
+
+
+def test_test_takes_a_folder_and_says_where_a_diagnosis_ends(nbnet, folder):
+    told = json.loads(nbnet("encoder", "test", "--data", folder, "--resamples", "20", "--json"))
+    assert (told["identities"], told["pictures"], told["genuine_pairs"]) == (4, 8, 4)
+    assert "diagnosis" not in told
+    text = nbnet("encoder", "test", "--data", folder, "--resamples", "20")
+    assert "No diagnosis: it needs 10 people or more." in text
+
+
+def test_into_card_keeps_the_rest_of_the_card(nbnet, tmp_path):
+    card = tmp_path / "model.yaml"
+    card.write_text("# written by hand\nname: mine\nverification:\n  eer: 0.9\n\nlicence: none\n")
+    nbnet("encoder", "test", *FEW, "--diagnose", "0", "--into-card", card)
+    text = card.read_text()
+    assert text.startswith("# written by hand\nname: mine\n") and "eer: 0.9" not in text
+    read = read_card(card)
+    assert read["name"] == "mine" and read["licence"] == "none"
+    assert read["verification"]["identities"] == 12
+    assert text.count("verification:") == 1
+    nbnet("encoder", "test", *FEW, "--diagnose", "0", "--into-card", tmp_path / "new.json")
+    assert json.loads((tmp_path / "new.json").read_text())["verification"]["pictures"] == 24
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "name: a",
+        "verification: null\nname: a\n",
+        "name: a\nverification:\n    eer: 1\n    far:\n\n        x: 1\n",
+        "verification: {eer: 1}\n# about the name\nname: a\n",
+    ],
+)
+def test_verification_replaces_what_was_there_and_nothing_else(tmp_path, before):
+    path = tmp_path / "c.yml"
+    path.write_text(before)
+    write_verification(path, {"eer": 0.25})
+    read = yaml.safe_load(path.read_text())
+    assert read["verification"] == {"eer": 0.25}
+    assert path.read_text().count("verification:") == 1
+    assert read.get("name", "a") == "a" and ("name" in before) == ("name" in read)
+    assert ("# about the name" in before) == ("# about the name" in path.read_text())
+
+
+def test_a_card_that_cannot_be_read_is_left_alone(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("name: [1\n")
+    with pytest.raises(NbnetError, match="not valid text"):
+        write_verification(path, {"eer": 0.25})
+    assert path.read_text() == "name: [1\n"
+
+
+def test_embed_takes_pictures_of_ones_own(nbnet, fails, folder, tmp_path):
+    out = tmp_path / "t.npz"
+    told = json.loads(nbnet("encoder", "embed", "--data", folder, "--out", out, "--json"))
+    assert (told["templates"], told["template_dim"]) == (8, 128)
+    with np.load(out, allow_pickle=False) as stored:
+        assert stored["templates"].shape == (8, 128)
+        assert sorted(set(stored["identities"])) == [f"Synth_Person_{i:04d}" for i in range(4)]
+        assert stored["names"][0] == "Synth_Person_0000/0.png"
+    assert "there is no" in fails("encoder", "embed", "--data", tmp_path / "x", "--out", out)
+    assert "written as .npz" in fails("encoder", "embed", "--out", tmp_path / "t.csv")
+
+
+def test_export_writes_a_file_that_works_the_same(nbnet, fails, tmp_path):
+    pytest.importorskip("onnx")
+    out = tmp_path / "synth.onnx"
+    told = json.loads(nbnet("encoder", "export", "--out", out, "--json"))
+    assert told["max_difference"] <= 1e-5
+    faces = render_set(range(2), 2, 64, progress=False)
+    one = create_encoder("synth").embed(faces.images)
+    two = create_encoder(f"onnx:{out}").embed(faces.images)
+    assert np.allclose(one, two, atol=1e-5)
+    assert "written as .onnx" in fails("encoder", "export", "--out", tmp_path / "x.pt")

