@@ -96,6 +96,8 @@ def train_decoder(
         accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16"
     )
     loss_function = create_loss(config.loss)
+    if isinstance(loss_function, nn.Module):
+        loss_function = loss_function.to(accelerator.device)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=config.lr, betas=config.betas)
     run = RunState(decoder, optimizer, config, pairs.fingerprint(), folder)
     if resume:

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from nbnet_lib.cli import train_data
 from nbnet_lib.cli.shared import (
     Report,
     add_device,
     add_encoder,
-    add_identities,
     add_json,
     command_line,
     note,
@@ -27,15 +27,25 @@ def add(subparsers: Any) -> None:
     parser = subparsers.add_parser(
         "train",
         help="train a decoder against an encoder",
-        description="Render training faces, ask the encoder for their templates, train the "
-        "decoder. Writes decoder.safetensors with its card, history.json and checkpoints. The "
-        "defaults are sized for a machine without a GPU; the paper's are in the course.",
+        description="Draw training faces (or take your own), ask the encoder for their templates, "
+        "train the decoder. Writes decoder.safetensors with its card, history.json, templates.npy "
+        "and checkpoints. The defaults are sized for a machine without a GPU.",
     )
     parser.add_argument("--decoder", default="nbnet-b", help="nbnet-a, nbnet-b or dcnn")
     add_encoder(parser)
     parser.add_argument("--image-size", type=whole(1), default=64, help="edge in pixels")
-    add_identities(parser, "10000-12999", 8)
-    parser.add_argument("--loss", default="pixel", help="see the chapter on losses")
+    train_data.add(parser)
+    parser.add_argument(
+        "--loss",
+        default="pixel",
+        help="pixel, perceptual (EfficientNet-Lite0) or perceptual-vgg19 (the paper's; default "
+        "pixel)",
+    )
+    parser.add_argument(
+        "--init",
+        metavar="WEIGHTS",
+        help="begin with these weights of the same network, a shipped name or a .safetensors file",
+    )
     parser.add_argument("--steps", type=whole(1), default=2000, metavar="N")
     parser.add_argument("--batch-size", type=whole(1), default=64, metavar="N")
     parser.add_argument("--lr", type=positive, default=2e-4, help="peak learning rate")
@@ -77,10 +87,12 @@ def run(args: argparse.Namespace) -> Report:
 
     from nbnet_lib.attack import TrainConfig, train_decoder
     from nbnet_lib.attack.checkpoint import list_checkpoints
+    from nbnet_lib.attack.losses import create_loss
+    from nbnet_lib.attack.templates import extract_templates
     from nbnet_lib.decoders import create_decoder, save_decoder
     from nbnet_lib.errors import NbnetError
-    from nbnet_lib.faces import RENDERER_VERSION, render_set, require_training
     from nbnet_lib.files import atomic_path, require_writable_folder
+    from nbnet_lib.weights import load_card
 
     # Everything that can be wrong is found before the long work starts.
     config = TrainConfig(
@@ -95,21 +107,32 @@ def run(args: argparse.Namespace) -> Report:
         checkpoint_every=args.checkpoint_every,
         seed=args.seed,
     )
-    require_training(args.identities)
+    train_data.check(args)
+    create_loss(args.loss)
     checkpoints = require_writable_folder(args.out) / "checkpoints"
     if list_checkpoints(checkpoints) and not args.resume:
         raise NbnetError(
             f"{args.out} holds the checkpoints of another run: add --resume to go on with it, or "
             "choose another --out"
         )
-    encoder = open_encoder(args.encoder, args.device)
+    encoder = open_encoder(args)
     with torch.random.fork_rng():  # create_decoder draws its weights from torch's generator
         torch.manual_seed(args.seed)
         decoder = create_decoder(args.decoder, encoder.template_dim, args.image_size)
+    if args.init:
+        _begin_with(args.init, decoder)
 
-    note(f"faces: {len(args.identities):,} identities x {args.samples}, {args.image_size} px")
-    faces = render_set(args.identities, args.samples, size=args.image_size)
-    templates = encoder.embed(faces.images, progress=True)
+    faces = train_data.read(args)
+    # The decoder draws faces where they are in the pictures that it learns from.
+    decoder.framing = faces.framing or encoder.framing
+    templates = extract_templates(
+        encoder, faces.images, args.out / "templates.npy", framing=faces.framing
+    )
+    if encoder.missed:
+        note(
+            f"the detector of {encoder.name} found no face in {encoder.missed:,} of "
+            f"{encoder.asked:,} pictures: their templates were taken where the framing puts it"
+        )
     surrogate = _surrogate(faces, templates, args) if args.template_weight > 0 else None
     try:
         history = train_decoder(
@@ -134,20 +157,32 @@ def run(args: argparse.Namespace) -> Report:
     card = {
         "command": command_line(args.argv),
         "seed": args.seed,
-        "data": f"SynthFaces identities {args.identities[0]}-{args.identities[-1]} "
-        f"({len(args.identities)}) x {args.samples}, {args.image_size} px",
-        "renderer_version": RENDERER_VERSION,
-        "encoder": args.encoder,
+        **faces.card,
+        "encoder": encoder.name,
         "config": asdict(config),
         "metrics": history[-1],
-        "licence": "MIT; trained on synthetic faces only",
     }
     path = save_decoder(decoder, args.out / "decoder.safetensors", card)
     text = (
         f"{path} and its card (last loss {history[-1]['loss']:.4f})\n"
         f"Measure it: nbnet evaluate --encoder {args.encoder} --decoder {path}"
+        + ("" if args.data is None else " --protocol folder --data PICTURES-OF-OTHER-PEOPLE")
     )
-    return Report({"weights": path, "card": card}, text)
+    return Report({"weights": path, "card": load_card(path)}, text)
+
+
+def _begin_with(weights: str, decoder: Any) -> None:
+    """Copy the weights of an earlier training (of another loss, say) into the new decoder."""
+    from nbnet_lib.decoders import load_decoder
+    from nbnet_lib.errors import NbnetError
+
+    earlier: Any = load_decoder(weights)
+    if earlier.architecture != decoder.architecture:
+        raise NbnetError(
+            f"--init {weights} is a {earlier.architecture}, but {decoder.architecture} is asked "
+            "for: give weights of the same network"
+        )
+    decoder.load_state_dict(earlier.state_dict())
 
 
 def _surrogate(faces: Any, templates: Any, args: argparse.Namespace) -> Any:

@@ -15,6 +15,7 @@ from torch import nn
 from nbnet_lib.decoders.dcnn import DCNN
 from nbnet_lib.decoders.nbnet import NbNet
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces.framing import FRAMINGS, Framing
 from nbnet_lib.weights import FOLDER, load_weights, save_weights, weight_path
 
 MIN_DIM, MAX_DIM = 16, 2048
@@ -46,7 +47,8 @@ def create_decoder(
             "dcnn": base_channels (512).
 
     Returns:
-        the module in training mode; ``module.architecture`` is what its card will say.
+        the module in training mode; ``module.architecture`` is what its card will say, and
+        ``module.framing`` where faces lie in its pictures: as in SynthFaces, unless set otherwise.
 
     Raises:
         NbnetError: unknown name, option or size, or a template_dim out of range.
@@ -74,6 +76,7 @@ def create_decoder(
         "options": options,
     }
     decoder.name = f"{name}-{image_size}"  # type: ignore[assignment]
+    decoder.framing = FRAMINGS["synthfaces"]  # type: ignore[assignment]
     # Channels innermost in memory: the same values, twice as fast on a CPU (and good on a GPU).
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -98,15 +101,18 @@ def save_decoder(
     architecture = getattr(decoder, "architecture", None)
     if architecture is None:
         raise NbnetError("this decoder was not made by create_decoder: its card cannot be written")
-    return save_weights(path, decoder.state_dict(), {**(card or {}), "architecture": architecture})
+    framing = decoder.framing.to_card()  # type: ignore[union-attr, operator]
+    whole = {**(card or {}), "architecture": architecture, "framing": framing}
+    return save_weights(path, decoder.state_dict(), whole)
 
 
 def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> nn.Module:
     """Rebuild a decoder from a shipped name ("nbnet-b-64") or a .safetensors file with its card.
 
     Returns:
-        the decoder in evaluation mode on ``device``; ``decoder.card`` is its card and
-        ``decoder.name`` the shipped name or the path.
+        the decoder in evaluation mode on ``device``; ``decoder.card`` is its card,
+        ``decoder.name`` the shipped name or the path, ``decoder.framing`` where faces lie in its
+        pictures.
 
     Raises:
         NbnetError: files that are missing, damaged, or not of the architecture in the card.
@@ -137,6 +143,8 @@ def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> n
         )
     decoder.load_state_dict(state)
     decoder.card = card  # type: ignore[assignment]
+    # Cards of before there was a choice name no framing: those decoders draw SynthFaces.
+    decoder.framing = Framing.from_card(card.get("framing", "synthfaces"))  # type: ignore[assignment]
     # Reports name the weights, not just the network: a shipped name, or the file as it was given.
     shipped = weight_path(name_or_path).parent == FOLDER
     decoder.name = Path(name_or_path).stem if shipped else str(name_or_path)  # type: ignore[assignment]

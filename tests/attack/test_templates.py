@@ -1,0 +1,96 @@
+"""Templates on disk: asked once, resumable, and never of something else."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from nbnet_lib.attack import templates as module
+from nbnet_lib.attack.templates import extract_templates
+from nbnet_lib.errors import NbnetError
+
+
+class Counting:
+    """A recogniser that counts what it is asked; its template is the picture's mean colours."""
+
+    name, template_dim = "counting", 16
+
+    def __init__(self, turn: int = 0, stop_at: int | None = None):
+        self.asked, self.turn, self.stop_at = 0, turn, stop_at
+
+    def embed(self, images, framing=None):
+        self.asked += len(images)
+        if self.stop_at is not None and self.asked > self.stop_at:
+            raise KeyboardInterrupt
+        flat = torch.from_numpy(images).float().reshape(len(images), -1)[:, :16] - 127
+        return torch.nn.functional.normalize(flat.roll(self.turn, 1))
+
+
+@pytest.fixture
+def images(rng):
+    return rng.integers(0, 256, (100, 32, 32, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 32)
+
+
+def test_all_rows_in_order(images, tmp_path):
+    encoder = Counting()
+    found = extract_templates(encoder, images, tmp_path / "t.npy", progress=False)
+    assert found.dtype == np.float32 and encoder.asked == 100
+    assert np.array_equal(found, Counting().embed(images).numpy())
+    again = Counting()
+    assert np.array_equal(
+        extract_templates(again, images, tmp_path / "t.npy", progress=False), found
+    )
+    assert again.asked == module.PROBES  # nothing is asked twice but the probes
+
+
+def test_goes_on_behind_the_last_full_batch(images, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        extract_templates(Counting(stop_at=70), images, tmp_path / "t.npy", progress=False)
+    assert json.loads((tmp_path / "t.json").read_text())["done"] == 64
+    rest = Counting()
+    found = extract_templates(rest, images, tmp_path / "t.npy", progress=False)
+    assert rest.asked == 36 + module.PROBES
+    assert np.array_equal(found, Counting().embed(images).numpy())
+
+
+def test_rows_without_their_note_are_asked_again(images, tmp_path):
+    extract_templates(Counting(), images, tmp_path / "t.npy", progress=False)
+    (tmp_path / "t.json").write_text("{", encoding="utf-8")  # cut by a crash of the machine
+    encoder = Counting()
+    extract_templates(encoder, images, tmp_path / "t.npy", progress=False)
+    assert encoder.asked == 100
+
+
+def test_other_pictures_or_another_recogniser_are_refused(images, tmp_path):
+    path = tmp_path / "t.npy"
+    extract_templates(Counting(), images, path, progress=False)
+    with pytest.raises(NbnetError, match="another template of picture .* another recogniser"):
+        extract_templates(Counting(turn=1), images, path, progress=False)
+    with pytest.raises(NbnetError, match="another template of picture"):
+        extract_templates(Counting(), images[::-1], path, progress=False)
+    with pytest.raises(NbnetError, match="100 pictures, 16 numbers each, not of 50 and 16"):
+        extract_templates(Counting(), images[:50], path, progress=False)
+
+
+def test_answers_that_are_not_numbers_are_refused(images, tmp_path):
+    class Broken(Counting):
+        def embed(self, images, framing=None):
+            found = super().embed(images)
+            found[3] = torch.nan
+            return found
+
+    with pytest.raises(NbnetError, match="answers picture 3 with NaN"):
+        extract_templates(Broken(), images, tmp_path / "t.npy", progress=False)
+    with pytest.raises(NbnetError, match=r"\.npy file, not t\.npz"):
+        extract_templates(Counting(), images, tmp_path / "t.npz", progress=False)

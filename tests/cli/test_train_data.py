@@ -1,0 +1,108 @@
+"""`nbnet train` on pictures that the user brings, and from weights of an earlier training."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from nbnet_lib.data.people import people_digest
+from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
+from nbnet_lib.faces import render_set
+from nbnet_lib.faces.framing import FRAMINGS
+from nbnet_lib.weights import load_card
+
+SMALL = ["--decoder", "dcnn", "--batch-size", "4", "--steps", "2", "--device", "cpu"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """Six people with two aligned pictures each, in the framing of dlib."""
+    root = tmp_path_factory.mktemp("mine")
+    faces = render_set(range(10_000, 10_006), 2, 64, progress=False)
+    for image, who, shot in zip(faces.images, faces.identities, faces.samples, strict=True):
+        folder = root / f"Synth_Person_{who}"
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(image).save(folder / f"{shot}.png")
+    told = {"framing": "dlib", "size": 64}
+    (root / "alignment.json").write_text(json.dumps(told), encoding="utf-8")
+    return root
+
+
+def test_a_folder_of_people(nbnet, people, tmp_path):
+    out = tmp_path / "run"
+    nbnet("train", *SMALL, "--data", people, "--out", out)
+    card = load_card(out / "decoder.safetensors")
+    assert card["data"] == f"{people.name}: 12 pictures of 6 people, 64 px"
+    everybody = [f"Synth_Person_{i}" for i in range(10_000, 10_006)]
+    assert card["people"] == {"folder": people.name, "digests": people_digest(everybody)}
+    assert "may forbid" in card["licence"] and "renderer_version" not in card
+    # Faces lie in its pictures where they lay in those it learned from.
+    assert card["framing"] == "dlib"
+    assert load_decoder(out / "decoder.safetensors").framing == FRAMINGS["dlib"]
+    assert np.load(out / "templates.npy").shape == (12, 128)
+
+
+def test_only_the_training_people_of_a_divided_set(nbnet, fails, people, tmp_path):
+    listed = tmp_path / "faces.parquet"
+    nbnet("data", "split", people, "--share", "0.5", "--out", listed)
+    out = tmp_path / "run"
+    nbnet("train", *SMALL, "--data", listed, "--out", out)
+    card = load_card(out / "decoder.safetensors")
+    assert len(card["people"]["digests"]) == 3 and ": 6 pictures of 3 people" in card["data"]
+    # The others may be attacked, and only they.
+    attack = ["evaluate", "--decoder", out / "decoder.safetensors", "--resamples", "20"]
+    attack += ["--far", "0.2"]
+    report = json.loads(nbnet(*attack, "--protocol", listed, "--json"))
+    assert report["protocol"]["identities"] == 3
+    said = fails(*attack, "--protocol", "folder", "--data", people)
+    assert "was trained with pictures of 3 of the 6 people" in said
+
+
+def test_drawn_people_of_the_evaluation_are_refused(nbnet, fails, tmp_path):
+    listed = tmp_path / "faces.parquet"
+    drawn = ["--identities", "0-3", "--samples", "2", "--out", listed]
+    nbnet("data", "manifest", "synthfaces", *drawn)
+    said = fails("train", *SMALL, "--data", listed, "--out", tmp_path / "run")
+    assert "no pictures in the split 'train'" in said
+
+
+def test_own_people_and_drawn_people_are_not_mixed_up(fails, people, tmp_path):
+    arguments = ["train", *SMALL, "--data", people, "--out", tmp_path / "run"]
+    assert "leave --identities and --samples away" in fails(*arguments, "--samples", "3")
+    assert "there is no" in fails(
+        "train", *SMALL, "--data", tmp_path / "x", "--out", tmp_path / "run"
+    )
+
+
+def test_other_pictures_in_the_same_run_are_refused(nbnet, fails, people, tmp_path):
+    arguments = ["train", *SMALL, "--data", people, "--out", tmp_path / "run"]
+    nbnet(*arguments)
+    picture = people / "Synth_Person_10000" / "0.png"
+    before = picture.read_bytes()
+    try:
+        Image.fromarray(np.asarray(Image.open(picture))[::-1]).save(picture)
+        assert "another template of picture 0" in fails(*arguments, "--resume")
+    finally:
+        picture.write_bytes(before)
+
+
+def test_training_goes_on_from_earlier_weights(nbnet, fails, people, tmp_path):
+    torch.manual_seed(0)
+    earlier = create_decoder("dcnn", 128, 64)
+    save_decoder(earlier, tmp_path / "earlier.safetensors")
+    begun = ["train", *SMALL, "--data", people, "--init", tmp_path / "earlier.safetensors"]
+    nbnet(*begun, "--lr", "1e-12", "--out", tmp_path / "run")
+    state = load_decoder(tmp_path / "run" / "decoder.safetensors").state_dict()
+    stored = load_decoder(tmp_path / "earlier.safetensors").state_dict()
+    assert all(torch.allclose(state[name], stored[name], atol=1e-6) for name in stored)
+    said = fails(*begun, "--decoder", "nbnet-a", "--out", tmp_path / "other")
+    assert "give weights of the same network" in said
