@@ -54,10 +54,19 @@ def add(subparsers: Any) -> None:
         "--protocol",
         default="synthfaces",
         metavar="NAME",
-        help="synthfaces, lfw (view 2), lfw-blufr, feret, or a .csv list of your own "
-        "(default synthfaces)",
+        help="synthfaces, lfw (view 2), lfw-blufr, feret, folder (identity folders of your own), "
+        "a .parquet manifest or a .csv list (default synthfaces)",
     )
     what.add_argument("--data", type=Path, metavar="FOLDER", help="where its aligned pictures lie")
+    what.add_argument(
+        "--list",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="lists of the benchmark that do not lie beside its pictures: pairs.txt of LFW, the "
+        ".mat file of BLUFR, fa.txt and fb.txt of FERET",
+    )
     what.add_argument(
         "--identities",
         type=identity_range,
@@ -127,7 +136,9 @@ def run(args: argparse.Namespace) -> Report:
 
     decoders = [] if args.no_attack else list(dict.fromkeys(args.decoder or [DECODER]))
     _check(args, decoders)
-    protocol = open_protocol(args.protocol, args.data, args.identities, args.samples, args.seed)
+    protocol = open_protocol(
+        args.protocol, args.data, args.identities, args.samples, args.seed, args.list
+    )
     if args.per_identity and protocol.spread != "bootstrap":
         raise NbnetError(
             f"--per-identity needs one trial, and {protocol.name} has {len(protocol.trials)}: "
@@ -138,7 +149,7 @@ def run(args: argparse.Namespace) -> Report:
         attack.name = short_name(name)  # type: ignore[assignment]
     result = run_protocol(
         protocol,
-        open_encoder(args.encoder, args.device),
+        open_encoder(args),
         attacks,
         fars=args.far,
         seed=args.seed,

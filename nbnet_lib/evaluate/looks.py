@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -16,7 +16,8 @@ from nbnet_lib.evaluate.protocols import Pictures
 from nbnet_lib.evaluate.protocols.pictures import Drawn
 from nbnet_lib.evaluate.result import Measure, Strip
 from nbnet_lib.evaluate.selection import select_by_score
-from nbnet_lib.faces import to_uint8
+from nbnet_lib.faces import to_tensor, to_uint8
+from nbnet_lib.faces.framing import reframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,6 +68,8 @@ def picture_quality(
 ) -> list[Measure]:
     """Return PSNR, SSIM and perceptual distance of reconstructions against their originals.
 
+    Originals of another framing are brought into the decoder's before.
+
     Args:
         name: of the attack.
         pictures: N of them.
@@ -87,7 +90,11 @@ def picture_quality(
     ):
         part = tested[start : start + at_once]
         made = reconstruct(decoder, templates[part])
-        meter.update(pictures.read(part, made.shape[2]), made, pictures.identities[part])
+        originals = to_tensor(pictures.read(part, made.shape[2]))
+        if pictures.framing is not None:  # else nothing is known, and they are taken to fit
+            framing: Any = decoder.framing
+            originals = reframe(originals, pictures.framing, framing, made.shape[2])
+        meter.update(originals, made, pictures.identities[part])
     measured = meter.compute()
     found = [
         Measure(name, measure, "type1", float(values.mean()), n=len(tested))

@@ -24,6 +24,7 @@ from nbnet_lib.attack.features import create_features
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.attack import AttackResult
 from nbnet_lib.evaluate.compare import compare_attacks
+from nbnet_lib.evaluate.disjoint import require_disjoint
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.looks import ground_truth, picture_quality, picture_strip
 from nbnet_lib.evaluate.protocols import Protocol
@@ -76,17 +77,26 @@ def run_protocol(
     features = create_features() if quality and decoders else None
     truth = ground_truth(protocol.pictures, leakage) if leakage else None
     pictures, who = protocol.pictures, protocol.pictures.identities
+    # People who are there for training are nobody's targets.
+    tested = np.unique(np.concatenate([trial.rows for trial in protocol.trials]))
+    notes: list[str] = []
+    with noting(notes):
+        for name, decoder in zip(names, decoders, strict=True):
+            require_disjoint(pictures, tested, name, getattr(decoder, "card", None))
     clock = _Clock()
+    watch = _Detections(encoder)
     originals = torch.cat(
         [
-            encoder.embed(batch)
+            encoder.embed(batch, framing=pictures.framing)
             for batch in pictures.batches(encoder.image_size, BATCH, progress=progress)
         ]
     )
     clock.stage("embed")
+    notes += watch.told("the originals")
     made = {}
     for name, decoder in zip(names, decoders, strict=True):
         made[name] = embed_reconstructions(encoder, decoder, originals, progress=progress)[None]
+        notes += watch.told(f"the reconstructions of {name}")
     if len(made) > 1:
         made[f"any of the {len(names)}"] = torch.cat(list(made.values()))
     clock.stage("attack")
@@ -107,7 +117,7 @@ def run_protocol(
         seed=seed,
         interval=_interval(protocol.spread, resamples),
         measures=over_trials([trial.measures for trial in trials], protocol.spread),
-        notes=_notes(trials),
+        notes=notes + _notes(trials),
         **_curves(trials),
     )
     if one:
@@ -117,8 +127,6 @@ def run_protocol(
             result.paired = _paired(trials[0].attacks, names, sure, seed, resamples)
         result.per_identity = _per_identity(trials[0].attacks, min(fars), pictures.people)
     clock.stage("measure")
-    # People who are there for training are nobody's targets.
-    tested = np.unique(np.concatenate([trial.rows for trial in protocol.trials]))
     for name, decoder in zip(names, decoders, strict=True):
         threshold = result.get("threshold", far=min(fars)).value
         rebuilt = torch.from_numpy(attacks[name][0])
@@ -168,7 +176,10 @@ def embed_reconstructions(
         delay=0.3,
         disable=not progress,
     )
-    return torch.cat([encoder.embed(reconstruct(decoder, part)).cpu() for part in parts])
+    framing: Any = decoder.framing
+    return torch.cat(
+        [encoder.embed(reconstruct(decoder, part), framing=framing).cpu() for part in parts]
+    )
 
 
 def _names(encoder: Any, decoders: Sequence[nn.Module]) -> list[str]:
@@ -271,6 +282,27 @@ def _per_identity(
         frame.insert(2, "person", [people[code] for code in frame["identity"]])
         parts.append(frame)
     return pd.concat(parts, ignore_index=True)
+
+
+class _Detections:
+    """In how many pictures the encoder's detector found no face, since it was asked last."""
+
+    def __init__(self, encoder: Any):
+        self.encoder = encoder
+        self.told("")
+
+    def told(self, what: str) -> list[str]:
+        """Return a note on ``what``, or nothing where there is no detector or it missed nothing."""
+        now = [int(getattr(self.encoder, name, 0)) for name in ("asked", "missed")]
+        before = getattr(self, "before", [0, 0])
+        self.before = now
+        asked, missed = (a - b for a, b in zip(now, before, strict=True))
+        if not missed:
+            return []
+        return [
+            f"the detector of {self.encoder.name} found no face in {missed:,} of {asked:,} "
+            f"pictures of {what}: their templates were taken where the framing puts the face"
+        ]
 
 
 class _Clock:

@@ -17,6 +17,7 @@ from nbnet_lib.evaluate.result import schema
 from nbnet_lib.evaluate.run import _notes
 from nbnet_lib.evaluate.trial import TrialNumbers, measure_trial
 from nbnet_lib.faces import to_tensor
+from nbnet_lib.faces.framing import FRAMINGS
 
 
 class ColourEncoder:
@@ -24,7 +25,7 @@ class ColourEncoder:
 
     name, template_dim, image_size = "colour", 18, 32
 
-    def embed(self, images, batch_size=256, progress=False):
+    def embed(self, images, batch_size=256, progress=False, framing=None):
         if isinstance(images, np.ndarray):
             images = to_tensor(images)
         tiles = F.adaptive_avg_pool2d(images, (3, 2)).flatten(1)
@@ -230,3 +231,47 @@ def test_equal_scores_have_no_d_prime(protocol):
     values = {m.measure: m.value for m in found.measures if not m.kind}
     assert np.isnan(values["d_prime"]) and values["auc"] == 0.5
     assert any(note.startswith("no d'") for note in found.notes)
+
+
+class DetectingEncoder(ColourEncoder):
+    """Finds no face in every fifth picture, and remembers which framings it was told."""
+
+    def __init__(self):
+        self.asked, self.missed, self.framings = 0, 0, []
+
+    def embed(self, images, batch_size=256, progress=False, framing=None):
+        self.asked += len(images)
+        self.missed += len(images) // 5
+        self.framings.append(framing.name if framing else None)
+        return super().embed(images)
+
+
+def test_each_picture_is_read_in_its_framing(protocol):
+    encoder, decoder = DetectingEncoder(), make_decoder(0, "a")
+    decoder.framing = FRAMINGS["dlib"]
+    run_protocol(protocol, encoder, [decoder], fars=(0.1,), resamples=10, progress=False)
+    assert encoder.framings == ["synthfaces", "dlib"]  # the originals, then the reconstructions
+
+
+def test_faces_that_were_not_found_are_told(protocol):
+    result = run_protocol(
+        protocol, DetectingEncoder(), [make_decoder(0, "a")], (0.1,), resamples=10, progress=False
+    )
+    assert [n for n in result.notes if "found no face" in n] == [
+        f"the detector of colour found no face in 7 of 36 pictures of {what}: their templates "
+        "were taken where the framing puts the face"
+        for what in ("the originals", "the reconstructions of a")
+    ]
+
+
+def test_quality_compares_faces_in_one_framing(protocol):
+    """The originals are cut out as the decoder draws: other pictures, other numbers."""
+    result = {}
+    for name in ("synthfaces", "dlib"):
+        decoder = make_decoder(0, "a")
+        decoder.framing = FRAMINGS[name]
+        found = run_protocol(
+            protocol, ColourEncoder(), [decoder], (0.1,), resamples=10, quality=True, progress=False
+        )
+        result[name] = found.get("psnr", "a", "type1").value
+    assert result["synthfaces"] != result["dlib"]

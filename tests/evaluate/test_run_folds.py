@@ -21,7 +21,7 @@ class TileEncoder:
 
     name, template_dim, image_size = "tiles", 48, 32
 
-    def embed(self, images, batch_size=256, progress=False):
+    def embed(self, images, batch_size=256, progress=False, framing=None):
         if isinstance(images, np.ndarray):
             images = to_tensor(images)
         return F.normalize(F.adaptive_avg_pool2d(images, (4, 4)).flatten(1), dim=1)

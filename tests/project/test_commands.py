@@ -15,7 +15,13 @@ from nbnet_lib.cli import parser
 from nbnet_lib.evaluate import Result, tables
 from nbnet_lib.weights import load_card
 
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "nbnet_lib/evaluate/EVALUATION.md"]
+DOCUMENTS = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "nbnet_lib/evaluate/EVALUATION.md",
+    "guides/audit_your_recogniser.md",
+    "guides/run_the_paper_on_lfw.md",
+]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 

@@ -187,3 +187,15 @@ def test_folders_that_are_not_lfw(faces, save, tmp_path):
     save(faces[0, 0], tmp_path / "Abel" / "holiday.jpg")
     with pytest.raises(NbnetError, match="holiday.jpg is not named Abel_0001.jpg or the like"):
         lfw_view2(tmp_path)
+
+
+def test_the_list_may_lie_elsewhere(lfw_folder, tmp_path):
+    """As after an alignment, which copies pictures and not lists."""
+    text = "\n".join(lfw_lines())
+    (tmp_path / "mine.txt").write_text(text, encoding="utf-8")
+    protocol = open_protocol("lfw", data=lfw_folder, lists=[tmp_path / "mine.txt"])
+    assert protocol.source.startswith("mine.txt")
+    with pytest.raises(NbnetError, match="lfw reads 1 list of a benchmark, 2 given"):
+        open_protocol("lfw", data=lfw_folder, lists=["a.txt", "b.txt"])
+    with pytest.raises(NbnetError, match="synthfaces reads no lists of a benchmark, 1 given"):
+        open_protocol("synthfaces", lists=["a.txt"])

@@ -102,7 +102,7 @@ def test_synthfaces_refuses(identities, samples, told):
 def test_opening_by_name():
     assert len(open_protocol("synthfaces", identities=range(4), samples=3).pictures) == 12
     for arguments, told in {
-        ("lwf",): "no protocol is called 'lwf': give one of synthfaces, lfw, lfw-blufr, feret, or",
+        ("lwf",): "no protocol is called 'lwf': give one of synthfaces, lfw, lfw-blufr, feret",
         ("synthfaces", "."): "draws its own pictures",
         ("lfw",): "lfw needs its pictures",
         ("lfw", "nowhere"): "nowhere is not a folder: give the folder of the LFW pictures",
