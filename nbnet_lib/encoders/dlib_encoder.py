@@ -5,8 +5,8 @@ landmarks cut it out (`alignment="detect"`). Two things differ from dlib's own p
 are brought to unit length, since all scores here are cosines, and a picture in which the detector
 finds nothing is cut by the fixed transform of its framing and counted in ``missed``.
 
-Speed on two cores, pictures of 160 pixels: 18 pictures per second (one process: 10), the detection
-included, which takes 20 ms a picture; the network takes 85 ms, in batches as alone.
+Speed on two idle cores, pictures of 160 pixels: 15 to 18 pictures per second with the detection, 24
+without; the network takes 85 ms a picture, in batches as alone.
 """
 
 from __future__ import annotations

@@ -4,8 +4,8 @@ In parallel processes, as quickly as the detector allows, and so that nothing ge
 picture ends up in the table, aligned or with the reason why not; a run that was stopped goes on
 where it was; a picture that kills its process is found out, tried again alone and reported.
 
-Speed: 107 images/s in two processes on two cores, 2,004 SynthFaces laid out as LFW (250 px, JPEG),
-after 3 s until the processes are there; so LFW's 13,233 take about two minutes. Memory: 0.75 GB
+Speed: 94 images/s in two processes on two idle cores, 13,236 SynthFaces laid out as LFW (250 px,
+JPEG) in 146 s, after 3 s until the processes are there. Memory: 0.75 GB
 for each process, most of it torch, and 2.5 KB for each picture of the folder: align a folder of
 millions part by part.
 Introduced in the guide "Run the paper on LFW".
