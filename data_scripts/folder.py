@@ -15,10 +15,13 @@ from nbnet_lib.errors import NbnetError
 
 
 def look(folder: Path) -> Layout:
-    people = [entry for entry in entries(folder) if entry.is_dir()]
+    folders = [entry for entry in entries(folder) if entry.is_dir()]
+    people = [entry for entry in folders if not entry.is_symlink()]
     if len(people) == 1 and any(child.is_dir() for child in entries(Path(people[0].path))):
         return look(Path(people[0].path))  # a folder around the people's folders
     tally, notes = Tally(), []
+    if len(people) < len(folders):  # no other command follows them: some lead in a circle
+        notes.append(f"{len(folders) - len(people):,} linked folders are passed over")
     alone = 0
     for person in people:
         before = tally.pictures

@@ -2,7 +2,8 @@
 
 The bytes of a shard depend on its members only (no dates, no owners), a shard appears when it is
 whole, and a second run keeps those that still fit their checksums. ``shards.json`` beside them says
-what they hold, and the SHA-256 of every shard.
+what they hold, and the SHA-256 of every shard. While it is written it says how many shards are
+``missing``, so that nobody takes a part of a set for all of it.
 """
 
 from __future__ import annotations
@@ -141,6 +142,7 @@ class _Writer:
         try:
             old = json.loads(path.read_text(encoding="utf-8"))
             known = {entry["file"]: entry for entry in old.pop("shards")}
+            old.pop("missing", None)
         except (ValueError, KeyError, TypeError, AttributeError):
             return {}  # damaged: all shards are written again
         if old != self.head:
@@ -154,6 +156,8 @@ class _Writer:
     def _save(self, shards: list[Shard]) -> dict[str, Any]:
         whole = [shard.entry for shard in shards if "sha256" in shard.entry]
         index = {**self.head, "shards": whole}
+        if missing := len(shards) - len(whole):
+            index["missing"] = missing
         with atomic_path(self.folder / INDEX) as temporary:
             temporary.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
         return index

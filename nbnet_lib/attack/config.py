@@ -72,8 +72,10 @@ class TrainConfig:
             raise NbnetError(f"precision={self.precision!r}: choose one of {', '.join(PRECISIONS)}")
         if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
             raise NbnetError(f"ema_decay={self.ema_decay} must be in [0, 1)")
-        if self.template_weight < 0:
-            raise NbnetError(f"template_weight={self.template_weight} must not be negative")
+        if not 0 <= self.template_weight < math.inf:
+            raise NbnetError(
+                f"template_weight={self.template_weight} must not be negative, and must be finite"
+            )
 
 
 def learning_rate(config: TrainConfig, step: int) -> float:

@@ -231,8 +231,8 @@ def _find(name: str) -> Path:
         path = Path(torch.hub.get_dir()) / "checkpoints" / VGG19_FILE
         if not path.is_file():
             raise NbnetError(
-                f"no VGG-19 weights at {path}, and nothing is downloaded: give the path of "
-                f"torchvision's {VGG19_FILE}, or use efficientnet-lite0"
+                f"no VGG-19 weights at {path}, and nothing is downloaded: put torchvision's "
+                f"{VGG19_FILE} there, or use efficientnet-lite0 (the loss 'perceptual')"
             )
         return path
     try:

@@ -2,13 +2,16 @@
 
 A slow recogniser (dlib: some pictures a second) needs hours for a large set. What it has answered
 stays in a file, so a run that was stopped, even by ``kill -9``, goes on behind the last full batch.
-Used by `nbnet train`.
+A checksum of the pictures that were asked lies beside it: another set of as many pictures, or one
+picture exchanged, is told from them before templates and pictures are mixed up. Used by
+`nbnet train`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +41,7 @@ def extract_templates(
         encoder: from `create_encoder`.
         images: uint8 [N, S, S, 3]; a memory map is fine.
         path: the ``.npy`` file to fill. Beside it lies ``path`` with the ending ``.json``, which
-            says how many rows are done.
+            says how many rows are done, of which pictures, and how they were aligned.
         framing: of the pictures; None for the encoder's own.
         progress: show a bar on stderr.
 
@@ -46,17 +49,19 @@ def extract_templates(
         float32 [N, d], unit length, a private memory map of the file.
 
     Raises:
-        NbnetError: the file holds templates of other pictures or of another recogniser, the folder
-            is not writable, the disk is full, or a template is not finite.
+        NbnetError: the file holds templates of other pictures, of another recogniser or of another
+            alignment, the folder is not writable, the disk is full, or a template is not finite.
     """
     path = Path(path)
     if path.suffix != ".npy":
         raise NbnetError(f"templates are kept in a .npy file, not {path.name}")
     require_writable_folder(path.parent)
     shape = (len(images), encoder.template_dim)
-    done = _done(path, shape)
+    aligned = _alignment(encoder, framing)
+    done, checksum = _done(path, shape, aligned)
     if done:
-        _require_same(encoder, images, path, framing, done)
+        _require_same_pictures(images, path, done, checksum)
+        _require_same_encoder(encoder, images, path, framing, done)
         table = np.lib.format.open_memmap(path, mode="r+")
     else:
         require_free_space(path.parent, 4 * shape[0] * shape[1])
@@ -70,7 +75,8 @@ def extract_templates(
         disable=not progress,
     ) as bar:
         while done < len(images):
-            batch = np.array(images[done : done + AT_ONCE])  # torch takes no read-only maps
+            # A copy: torch takes no read-only maps.
+            batch = np.array(images[done : done + AT_ONCE], order="C")
             templates = encoder.embed(batch, framing=framing)
             bad = (~torch.isfinite(templates)).any(dim=1).nonzero()
             if len(bad):
@@ -81,36 +87,69 @@ def extract_templates(
             table[done : done + len(batch)] = templates.numpy()
             table.flush()  # the rows first, then the note that they are there
             done += len(batch)
-            _note(path, done, shape)
+            checksum = zlib.crc32(batch.data, checksum)
+            _note(path, done, checksum, shape, aligned)
             bar.update(len(batch))
     del table
     return np.load(path, mmap_mode="c")  # torch takes only what may be written to
 
 
-def _done(path: Path, shape: tuple[int, int]) -> int:
-    """Return how many rows ``path`` holds; 0 where there is no such file, or none that fits."""
+def _alignment(encoder: Any, framing: Framing | None) -> dict[str, Any]:
+    """Return how pictures of ``framing`` reach the encoder, as the note keeps it."""
+    known = None if framing is None else framing.to_card()
+    return {"alignment": getattr(encoder, "alignment", None), "framing": known}
+
+
+def _done(path: Path, shape: tuple[int, int], aligned: dict[str, Any]) -> tuple[int, int]:
+    """Return how many rows ``path`` holds and the checksum of their pictures.
+
+    0 and 0 where there is no such file, or none that fits.
+    """
     note = path.with_suffix(".json")
     try:
         known = json.loads(note.read_text(encoding="utf-8"))
-        rows, width, done = (int(known[key]) for key in ("rows", "template_dim", "done"))
+        rows, width, done, checksum = (
+            int(known[key]) for key in ("rows", "template_dim", "done", "checksum")
+        )
+        before = {key: known[key] for key in aligned}
         stored = np.load(path, mmap_mode="r").shape
     except (OSError, ValueError, KeyError, TypeError):
-        return 0
+        return 0, 0
     if (rows, width) != shape or stored != shape:
         raise NbnetError(
             f"{path} holds templates of {rows:,} pictures, {width} numbers each, not of "
             f"{shape[0]:,} and {shape[1]}: choose another folder or delete it"
         )
-    return min(done, rows)
+    for key, value in aligned.items():
+        if before[key] != value:
+            raise NbnetError(
+                f"{path} holds templates of pictures with {key} {before[key]}, not {value}: "
+                "choose another folder or delete it"
+            )
+    return min(done, rows), checksum
 
 
-def _note(path: Path, done: int, shape: tuple[int, int]) -> None:
+def _note(
+    path: Path, done: int, checksum: int, shape: tuple[int, int], aligned: dict[str, Any]
+) -> None:
+    note = {"rows": shape[0], "template_dim": shape[1], "done": done, "checksum": checksum}
     with atomic_path(path.with_suffix(".json")) as temporary:
-        text = json.dumps({"rows": shape[0], "template_dim": shape[1], "done": done})
-        temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(note | aligned) + "\n", encoding="utf-8")
 
 
-def _require_same(
+def _require_same_pictures(images: np.ndarray, path: Path, done: int, checksum: int) -> None:
+    """Raise unless the pictures whose templates are there are those that were asked."""
+    found = 0
+    for start in range(0, done, AT_ONCE):
+        rows = images[start : min(start + AT_ONCE, done)]
+        found = zlib.crc32(np.ascontiguousarray(rows).data, found)
+    if found != checksum:
+        raise NbnetError(
+            f"{path} holds templates of other pictures: choose another folder or delete it"
+        )
+
+
+def _require_same_encoder(
     encoder: Any, images: np.ndarray, path: Path, framing: Framing | None, done: int
 ) -> None:
     """Raise unless the recogniser answers some of the pictures as the file has them."""
@@ -122,6 +161,6 @@ def _require_same(
         row = int(rows[closeness.argmin()])
         raise NbnetError(
             f"{path} holds another template of picture {row} (cosine {closeness.min():.3f}) than "
-            f"the encoder {encoder.name} gives: it belongs to other pictures or to another "
-            "recogniser, choose another folder or delete it"
+            f"the encoder {encoder.name} gives: it belongs to another recogniser, choose another "
+            "folder or delete it"
         )

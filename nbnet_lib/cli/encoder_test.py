@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> Report:
     """Measure by the protocol, then diagnose."""
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.evaluate import open_protocol, run_protocol
-    from nbnet_lib.evaluate.encoder_check import FEWEST, diagnose
+    from nbnet_lib.evaluate.encoder_check import FEWEST, diagnose, enough_people
 
     if 0 < args.diagnose < FEWEST:
         raise NbnetError(f"--diagnose {args.diagnose}: give {FEWEST} people or more, or 0")
@@ -97,12 +97,12 @@ def run(args: argparse.Namespace) -> Report:
     )
     payload = _rates(args.encoder, result)
     text = _rates_text(payload)
-    if args.diagnose and payload["identities"] >= FEWEST:
+    if args.diagnose and enough_people(protocol):
         found = diagnose(encoder, protocol, args.diagnose, seed=args.seed, progress=True)
         payload["diagnosis"] = found.to_dict()
         text += "\n\n" + diagnosis_text(found)
     elif args.diagnose:
-        text += f"\n\nNo diagnosis: it needs {FEWEST} people or more."
+        text += f"\n\nNo diagnosis: it needs {FEWEST} people or more with two pictures each."
     if args.into_card is not None:
         from nbnet_lib.encoders.card_file import write_verification
 
@@ -137,7 +137,8 @@ def _rates(encoder: str, result: Result) -> dict[str, Any]:
         "impostor_pairs": sum(trial["impostor"] for trial in trials),
         "eer": result.get("eer").value,
         "far": rates,
-        "notes": result.notes,
+        # Of identification nothing is printed here, nor what is missing for it.
+        "notes": [note for note in result.notes if not note.startswith("no DIR at FAR")],
     }
 
 

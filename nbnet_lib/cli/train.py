@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -122,12 +123,16 @@ def run(args: argparse.Namespace) -> Report:
     if args.init:
         _begin_with(args.init, decoder)
 
-    faces = train_data.read(args)
-    # The decoder draws faces where they are in the pictures that it learns from.
-    decoder.framing = faces.framing or encoder.framing
-    templates = extract_templates(
-        encoder, faces.images, args.out / "templates.npy", framing=faces.framing
-    )
+    faces = train_data.read(args, args.image_size)
+    # The decoder draws faces where they are in the pictures that it learns from. Where nobody
+    # knows, a detector that found them there must look for them in the reconstructions too.
+    unknown: Any = None if encoder.alignment == "detect" else encoder.framing
+    decoder.framing = faces.framing or unknown
+    # What leaks are templates of pictures as the recogniser sees them, not of small copies.
+    larger = encoder.image_size > args.image_size
+    seen = train_data.read(args, encoder.image_size).images if larger else faces.images
+    templates = extract_templates(encoder, seen, args.out / "templates.npy", framing=faces.framing)
+    del seen
     if encoder.missed:
         note(
             f"the detector of {encoder.name} found no face in {encoder.missed:,} of "
@@ -159,14 +164,21 @@ def run(args: argparse.Namespace) -> Report:
         "seed": args.seed,
         **faces.card,
         "encoder": encoder.name,
+        **({"faces_not_found": encoder.missed} if encoder.missed else {}),
         "config": asdict(config),
         "metrics": history[-1],
     }
     path = save_decoder(decoder, args.out / "decoder.safetensors", card)
+    measure = ["nbnet", "evaluate", "--encoder", args.encoder]
+    for option in ("encoder_weights", "encoder_card", "alignment"):
+        if getattr(args, option):
+            measure += ["--" + option.replace("_", "-"), getattr(args, option)]
+    measure += ["--decoder", str(path)]
+    if args.data is not None:
+        measure += ["--protocol", "folder", "--data", "PICTURES-OF-OTHER-PEOPLE"]
     text = (
         f"{path} and its card (last loss {history[-1]['loss']:.4f})\n"
-        f"Measure it: nbnet evaluate --encoder {args.encoder} --decoder {path}"
-        + ("" if args.data is None else " --protocol folder --data PICTURES-OF-OTHER-PEOPLE")
+        f"Measure it: {shlex.join(measure)}"
     )
     return Report({"weights": path, "card": load_card(path)}, text)
 

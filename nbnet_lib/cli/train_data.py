@@ -10,6 +10,7 @@ from typing import Any
 from nbnet_lib.cli.shared import add_identities, note
 
 IDENTITIES, SAMPLES = "10000-12999", 8
+IN_MEMORY = 2e9  # bytes of drawn pictures; more are read from a file
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(identities=None, samples=None)
 
 
-def read(args: argparse.Namespace) -> TrainingSet:
-    """Return the pictures at ``args.image_size``.
+def read(args: argparse.Namespace, size: int) -> TrainingSet:
+    """Return the pictures at ``size`` pixels.
 
     Raises:
         NbnetError: both a source and identities, a source that cannot be read or names no people
             for training, or identities that are kept for evaluation.
     """
-    return _drawn(args) if args.data is None else _own(args)
+    return _drawn(args, size) if args.data is None else _own(args, size)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -70,32 +71,39 @@ def check(args: argparse.Namespace) -> None:
     require_training(args.identities)
 
 
-def _drawn(args: argparse.Namespace) -> TrainingSet:
+def _drawn(args: argparse.Namespace, size: int) -> TrainingSet:
+    from nbnet_lib.data.sets.arrays import picture_array
+    from nbnet_lib.data.sets.sources import from_synthfaces
     from nbnet_lib.faces import RENDERER_VERSION, render_set
     from nbnet_lib.faces.framing import FRAMINGS
 
     people = args.identities
-    note(f"faces: {len(people):,} identities x {args.samples}, {args.image_size} px")
-    faces = render_set(people, args.samples, size=args.image_size)
+    note(f"faces: {len(people):,} identities x {args.samples}, {size} px")
+    if len(people) * args.samples * 3 * size**2 <= IN_MEMORY:
+        faces: Any = render_set(people, args.samples, size=size)
+        images, identities = faces.images, faces.identities
+    else:
+        faces = picture_array(from_synthfaces(people, args.samples), size)
+        images, identities = faces.images, faces.numbers
     card = {
         "data": f"SynthFaces identities {people[0]}-{people[-1]} ({len(people)}) x "
-        f"{args.samples}, {args.image_size} px",
+        f"{args.samples}, {size} px",
         "renderer_version": RENDERER_VERSION,
         "licence": "MIT; trained on synthetic faces only",
     }
-    return TrainingSet(faces.images, faces.identities, FRAMINGS["synthfaces"], card)
+    return TrainingSet(images, identities, FRAMINGS["synthfaces"], card)
 
 
-def _own(args: argparse.Namespace) -> TrainingSet:
+def _own(args: argparse.Namespace, size: int) -> TrainingSet:
     from nbnet_lib.data.sets.arrays import picture_array
     from nbnet_lib.data.sets.sources import open_source
 
     source = open_source(args.data)
     # A set that nobody divided is all for training; of a divided one the tested people stay out.
     split = "train" if source.table["split"].any() else None
-    pictures = picture_array(source, args.image_size, split=split)
-    note(f"pictures: {pictures.source}, {args.image_size} px")
-    card: dict[str, Any] = {"data": f"{pictures.source}, {args.image_size} px"}
+    pictures = picture_array(source, size, split=split)
+    note(f"pictures: {pictures.source}, {size} px")
+    card: dict[str, Any] = {"data": f"{pictures.source}, {size} px"}
     if pictures.numbers is None:
         card["people"] = {"folder": source.root.name, "digests": pictures.people_digest()}
         card["licence"] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from nbnet_lib.errors import NbnetError
@@ -101,6 +101,19 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[str, dict[str, str]]]]
             raise NbnetError(f"{place}: {columns[cells.index('')]!r} is empty: fill it in")
         table.append((place, dict(zip(columns, cells, strict=True))))
     return columns, table
+
+
+def require_utf8(names: Iterable[str], what: str) -> None:
+    """Raise unless a table can hold every name: on Linux a file may be called anything.
+
+    Raises:
+        NbnetError: a name that is not UTF-8; ``what`` says what the names are of.
+    """
+    for name in names:
+        try:
+            name.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise NbnetError(f"{what} {name!r} is not UTF-8: rename it") from error
 
 
 def check_columns(path: Path, columns: Sequence[str], known: Sequence[str]) -> None:

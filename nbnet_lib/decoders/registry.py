@@ -101,7 +101,7 @@ def save_decoder(
     architecture = getattr(decoder, "architecture", None)
     if architecture is None:
         raise NbnetError("this decoder was not made by create_decoder: its card cannot be written")
-    framing = decoder.framing.to_card()  # type: ignore[union-attr, operator]
+    framing = None if decoder.framing is None else decoder.framing.to_card()  # type: ignore[union-attr, operator]
     whole = {**(card or {}), "architecture": architecture, "framing": framing}
     return save_weights(path, decoder.state_dict(), whole)
 
@@ -112,7 +112,7 @@ def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> n
     Returns:
         the decoder in evaluation mode on ``device``; ``decoder.card`` is its card,
         ``decoder.name`` the shipped name or the path, ``decoder.framing`` where faces lie in its
-        pictures.
+        pictures (None where nobody knows).
 
     Raises:
         NbnetError: files that are missing, damaged, or not of the architecture in the card.
@@ -144,7 +144,8 @@ def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> n
     decoder.load_state_dict(state)
     decoder.card = card  # type: ignore[assignment]
     # Cards of before there was a choice name no framing: those decoders draw SynthFaces.
-    decoder.framing = Framing.from_card(card.get("framing", "synthfaces"))  # type: ignore[assignment]
+    framing = card.get("framing", "synthfaces")
+    decoder.framing = None if framing is None else Framing.from_card(framing)  # type: ignore[assignment]
     # Reports name the weights, not just the network: a shipped name, or the file as it was given.
     shipped = weight_path(name_or_path).parent == FOLDER
     decoder.name = Path(name_or_path).stem if shipped else str(name_or_path)  # type: ignore[assignment]

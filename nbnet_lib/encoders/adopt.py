@@ -62,15 +62,24 @@ def settle(
 
 
 class _OneByOne(nn.Module):
-    """Asks a network for one picture at a time."""
+    """Asks a network for one picture at a time; it must answer each with [1, template_dim]."""
 
-    def __init__(self, network: Callable[[Tensor], Tensor]):
+    def __init__(self, name: str, network: Callable[[Tensor], Tensor], template_dim: int):
         super().__init__()
-        self.network = network
+        self.name, self.network, self.template_dim = name, network, template_dim
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Network inputs of N pictures -> templates [N, d]."""
-        return torch.cat([self.network(inputs[i : i + 1]) for i in range(len(inputs))])
+        answers = [self.network(inputs[i : i + 1]) for i in range(len(inputs))]
+        for i, answer in enumerate(answers):
+            tensor = isinstance(answer, Tensor)
+            shape = list(answer.shape) if tensor else type(answer).__name__
+            if shape != [1, self.template_dim]:
+                raise NbnetError(
+                    f"{self.name} answers picture {i} of a batch of {len(inputs)} with {shape}: "
+                    f"expected [1, {self.template_dim}]"
+                )
+        return torch.cat(answers)
 
 
 def adopt(
@@ -111,7 +120,7 @@ def adopt(
     )
     return Encoder(
         str(card.get("name", name)),
-        _OneByOne(network) if found.one_by_one else network,
+        _OneByOne(name, network, found.template_dim) if found.one_by_one else network,
         preprocess.size,
         found.template_dim,
         card,

@@ -23,6 +23,7 @@ from nbnet_lib.faces.framing import Framing, find_framing, reframe
 from nbnet_lib.faces.transforms import check_images, resize, to_tensor, to_uint8
 
 ALIGNMENTS = ("framing", "detect")
+UNIT = 1e-3  # how far from 1 the length of a template may be
 
 # Looks for the face in each of uint8 [N, H, W, 3] and cuts it out as the network wants it: a list
 # of N pictures, uint8 [S, S, 3], with None where no face was found.
@@ -118,24 +119,27 @@ class Encoder:
         pixels = images.to(self.device, torch.float32)
         if self.preprocess is not None:
             pixels = self.preprocess(pixels)
-        return F.normalize(self._checked(self._network(pixels), len(images)).float())
+        return self._unit(self._network(pixels), len(images))
 
-    def _checked(self, templates: Tensor, count: int) -> Tensor:
-        """Return what the network answered if templates can be made of it."""
+    def _unit(self, templates: Tensor, count: int) -> Tensor:
+        """Return what the network answered as templates of unit length, if that can be done."""
         shape = list(templates.shape) if isinstance(templates, Tensor) else type(templates).__name__
         if shape != [count, self.template_dim]:
             raise NbnetError(
                 f"the encoder {self.name} answered {count} pictures with {shape}: expected "
                 f"[{count}, {self.template_dim}]"
             )
-        usable = torch.isfinite(templates).all(1) & (templates != 0).any(1)
+        unit = F.normalize(templates.float())
+        # Not so after zeros, NaN and infinity, nor after squares beyond the range of 32 bits.
+        usable = (unit.norm(dim=1) - 1).abs() < UNIT
         if not bool(usable.all()):
             row = int((~usable).int().argmax())
             raise NbnetError(
                 f"the encoder {self.name} gives picture {row} of a batch of {count} a template of "
-                "zeros, NaN or infinity, which has no direction: look at its range of input pixels"
+                "zeros, NaN or infinity (or of numbers near them), which has no direction: look at "
+                "its range of input pixels"
             )
-        return templates
+        return unit
 
     def embed(
         self,

@@ -61,7 +61,7 @@ def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
         ) from error
     except NbnetError:
         raise
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise NbnetError(f"the card {path} is not valid text in its format: {reason}") from error
     return check_card(entries, f"the card {path}")

@@ -36,7 +36,8 @@ def write_verification(path: Path, measured: Mapping[str, Any]) -> None:
     Comments and the order of the other entries stay.
 
     Raises:
-        NbnetError: see `check_card_file`.
+        NbnetError: see `check_card_file`; or a card in a style of YAML that nothing can be added
+            to, which stays as it was.
     """
     check_card_file(path)
     text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -48,7 +49,27 @@ def write_verification(path: Path, measured: Mapping[str, Any]) -> None:
 
         kept = _BLOCK.sub("", text)
         kept += "" if kept.endswith("\n") or not kept else "\n"
-        text = kept + yaml.safe_dump({"verification": dict(measured)}, sort_keys=False)
+        rates = yaml.safe_dump({"verification": dict(measured)}, sort_keys=False)
+        wanted = {**(yaml.safe_load(text) or {}), **yaml.safe_load(rates)}
+        text = kept + rates
+        if str(_sorted(_entries(text))) != str(_sorted(wanted)):  # as text: NaN equals nothing
+            raise NbnetError(
+                f"the rates cannot be added to {path}, which was left as it is: write its entries "
+                "one below the other, as in `image_size: 112`, and end it after the last one"
+            )
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
-    read_card(path)
+
+
+def _sorted(entries: Any) -> Any:
+    return sorted(entries.items(), key=str) if isinstance(entries, dict) else entries
+
+
+def _entries(text: str) -> Any:
+    """Return what YAML holds, or None where it is not YAML."""
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        return None

@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from nbnet_lib.encoders.base import UNIT
 from nbnet_lib.encoders.card import MAX_DIM, MIN_DIM
 from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError, NbnetWarning
@@ -134,7 +135,13 @@ def _ask(name: str, network: Callable[[Tensor], Tensor], inputs: Tensor) -> Tens
         raise NbnetError(
             f"{told} zeros only: check its range of input pixels (mean and std in its card)"
         )
-    return F.normalize(answer)
+    unit = F.normalize(answer)
+    if not ((unit.norm(dim=1) - 1).abs() < UNIT).all():
+        raise NbnetError(
+            f"{told} numbers of the size {float(answer.abs().max()):.0e}, whose squares 32 bits "
+            "cannot hold: check its range of input pixels (mean and std in its card)"
+        )
+    return unit
 
 
 def _distance(one: Tensor, other: Tensor) -> float:

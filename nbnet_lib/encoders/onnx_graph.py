@@ -121,7 +121,12 @@ def _require_weights(model: Any, path: Path) -> None:
     for tensor in model.graph.initializer:
         if not uses_external_data(tensor):
             continue
-        told = ExternalDataInfo(tensor)
+        try:
+            told = ExternalDataInfo(tensor)
+        except ValueError as error:
+            raise NbnetError(
+                f"{path} does not say where its weights lie ({error}): export it again"
+            ) from error
         file = (folder / told.location).resolve()
         if not file.is_relative_to(folder):
             raise NbnetError(
@@ -172,7 +177,8 @@ def _type_and_shape(value: Any) -> tuple[str, list[int | str]]:
         d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else (d.dim_param or "?")
         for d in tensor.shape.dim
     ]
-    return TensorProto.DataType.Name(tensor.elem_type), shape
+    known = tensor.elem_type in TensorProto.DataType.values()
+    return TensorProto.DataType.Name(tensor.elem_type) if known else "an unknown type", shape
 
 
 def _written(shape: list[int | str]) -> str:

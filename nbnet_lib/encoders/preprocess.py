@@ -112,7 +112,7 @@ def _three(name: str, values: object) -> tuple[float, float, float]:
         array = np.asarray(values, np.float64)
         if array.shape not in ((), (1,), (3,)) or not np.isfinite(array).all():
             raise ValueError
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise NbnetError(
             f"{name} is {values!r}: give one number or three, on the scale of pixels from 0 to 255"
         ) from error

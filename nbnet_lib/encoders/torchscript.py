@@ -33,7 +33,7 @@ class _Script(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Network inputs -> whatever the file answers."""
         try:
-            answer = self.script(inputs)
+            answer = self.script(inputs.clone())  # it may write into it
         except RuntimeError as error:
             # The reason stands at the end, below the program's own lines.
             reason = str(error).strip().split("\n")[-1][:200]

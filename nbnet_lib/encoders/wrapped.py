@@ -69,15 +69,15 @@ class _Function:
             given = given.cpu().numpy() if self.takes == "numpy" else given
         try:
             answer = self.function(given)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise NbnetError(
                 f"{self.name} failed on a batch of {len(inputs)} ({_told(error)}): it gets "
                 f"{_shape(given)} and must return templates"
             ) from error
         if isinstance(answer, Tensor):
-            return answer.detach()
+            return (answer if answer.layout == torch.strided else answer.to_dense()).detach()
         array = answer if isinstance(answer, np.ndarray) else _joined(answer)
-        return torch.from_numpy(np.array(array)) if _is_numbers(array) else answer
+        return _tensor(array) if _is_numbers(array) else answer
 
 
 def _shape(given: Any) -> str:
@@ -95,6 +95,12 @@ def _joined(answer: Any) -> Any:
         return np.asarray(rows)
     except ValueError:  # rows of different lengths
         return answer
+
+
+def _tensor(array: np.ndarray) -> Tensor:
+    """Return a copy; of numbers as torch knows them: this machine's byte order, 64 bits at most."""
+    dtype = array.dtype.newbyteorder("=") if array.dtype.itemsize <= 8 else np.dtype(np.float64)
+    return torch.from_numpy(np.array(array, dtype))
 
 
 def _is_numbers(array: Any) -> bool:

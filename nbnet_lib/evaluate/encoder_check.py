@@ -165,7 +165,10 @@ def diagnose(
     judge = _Judge(images, who, resamples, seed)
     now = Input(encoder, protocol.pictures.framing)
     result = Diagnosis(encoder.name, len(np.unique(who)), len(rows))
+    before = encoder.asked, encoder.missed
     standing = judge.measure(now)
+    # What is tried later turns pictures upside down, where no detector finds a face.
+    asked, missed = encoder.asked - before[0], encoder.missed - before[1]
     for number in range(ROUNDS):
         settled = {finding.kind for finding in result.findings}
         open_ = [v for v in variants(now) if v.kind not in settled]
@@ -208,21 +211,30 @@ def diagnose(
             "pictures upside down are recognised no worse: does the network look at something "
             "other than the face, such as the background?"
         )
-    missed = encoder.missed / encoder.asked if encoder.asked else 0
-    if missed > 0.02:
+    if missed > 0.02 * asked:
         result.notes.append(
-            f"the detector found no face in {missed:.0%} of the pictures: larger margins around "
-            "the faces may help it"
+            f"the detector found no face in {missed / asked:.0%} of the pictures: larger margins "
+            "around the faces may help it"
         )
     return result
 
 
-def _choose(protocol: Protocol, people: int, seed: int) -> np.ndarray:
-    """Return rows of pictures: up to ``people`` people, up to `SAMPLES` pictures of each."""
+def enough_people(protocol: Protocol) -> bool:
+    """Whether `diagnose` finds `FEWEST` people with two pictures or more."""
+    return len(_several(protocol)[2]) >= FEWEST
+
+
+def _several(protocol: Protocol) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (rows that are compared, who is on each, people with two pictures or more)."""
     rows = np.unique(np.concatenate([trial.rows for trial in protocol.trials]))
     who = protocol.pictures.identities[rows]
-    several, counts = np.unique(who, return_counts=True)
-    several = several[counts >= 2]
+    people, counts = np.unique(who, return_counts=True)
+    return rows, who, people[counts >= 2]
+
+
+def _choose(protocol: Protocol, people: int, seed: int) -> np.ndarray:
+    """Return rows of pictures: up to ``people`` people, up to `SAMPLES` pictures of each."""
+    rows, who, several = _several(protocol)
     if len(several) < FEWEST or people < FEWEST:
         raise NbnetError(
             f"{min(people, len(several))} people with two pictures or more are too few to compare "

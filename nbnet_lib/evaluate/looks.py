@@ -91,8 +91,9 @@ def picture_quality(
         part = tested[start : start + at_once]
         made = reconstruct(decoder, templates[part])
         originals = to_tensor(pictures.read(part, made.shape[2]))
-        if pictures.framing is not None:  # else nothing is known, and they are taken to fit
-            framing: Any = decoder.framing
+        framing: Any = decoder.framing
+        # Where one of them is not known, the pictures are taken to fit.
+        if pictures.framing is not None and framing is not None:
             originals = reframe(originals, pictures.framing, framing, made.shape[2])
         meter.update(originals, made, pictures.identities[part])
     measured = meter.compute()

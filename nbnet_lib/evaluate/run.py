@@ -82,7 +82,13 @@ def run_protocol(
     notes: list[str] = []
     with noting(notes):
         for name, decoder in zip(names, decoders, strict=True):
-            require_disjoint(pictures, tested, name, getattr(decoder, "card", None))
+            card = getattr(decoder, "card", None) or {}
+            require_disjoint(pictures, tested, name, card)
+            if card.get("encoder", encoder.name) != encoder.name:
+                notes.append(
+                    f"{name} was trained against the encoder {card['encoder']}: what it makes of "
+                    f"templates of {encoder.name} means little, unless both are one recogniser"
+                )
     clock = _Clock()
     watch = _Detections(encoder)
     originals = torch.cat(

@@ -22,6 +22,8 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.synth.camera import fit_similarity
 from nbnet_lib.faces.transforms import check_images, resize
 
+REACH = 1.5  # sides from the middle of the picture that a point may lie away
+
 
 @dataclass(frozen=True)
 class Framing:
@@ -29,7 +31,8 @@ class Framing:
     right, the nose tip, the mouth corner on the left and the one on the right.
 
     Raises:
-        NbnetError: not five pairs of finite numbers, or all points in one place.
+        NbnetError: not five pairs of finite numbers, all points in one place, or points so far
+            beyond the picture that they must be pixels.
     """
 
     name: str
@@ -37,7 +40,8 @@ class Framing:
 
     def __post_init__(self) -> None:
         array = np.asarray(self.points, float)
-        if array.shape != (5, 2) or not np.isfinite(array).all() or array.std(0).min() < 0.01:
+        five = array.shape == (5, 2) and bool(np.isfinite(array).all())
+        if not five or array.std(0).min() < 0.01 or np.abs(array - 0.5).max() > REACH:
             raise NbnetError(
                 f"the framing {self.name!r} has the points {self.points}: give x, y of left eye, "
                 "right eye, nose tip, left and right mouth corner, as shares of the picture's side"
@@ -65,7 +69,7 @@ class Framing:
         known = value if isinstance(value, dict) else {"points": value}
         try:
             points = tuple((float(x), float(y)) for x, y in known["points"])
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             points = ()
         return cls(str(known.get("name", "own")), points)
 

@@ -9,6 +9,7 @@ import torch
 from nbnet_lib.attack import templates as module
 from nbnet_lib.attack.templates import extract_templates
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces.framing import FRAMINGS
 
 
 class Counting:
@@ -77,7 +78,7 @@ def test_other_pictures_or_another_recogniser_are_refused(images, tmp_path):
     extract_templates(Counting(), images, path, progress=False)
     with pytest.raises(NbnetError, match="another template of picture .* another recogniser"):
         extract_templates(Counting(turn=1), images, path, progress=False)
-    with pytest.raises(NbnetError, match="another template of picture"):
+    with pytest.raises(NbnetError, match="holds templates of other pictures"):
         extract_templates(Counting(), images[::-1], path, progress=False)
     with pytest.raises(NbnetError, match="100 pictures, 16 numbers each, not of 50 and 16"):
         extract_templates(Counting(), images[:50], path, progress=False)
@@ -94,3 +95,33 @@ def test_answers_that_are_not_numbers_are_refused(images, tmp_path):
         extract_templates(Broken(), images, tmp_path / "t.npy", progress=False)
     with pytest.raises(NbnetError, match=r"\.npy file, not t\.npz"):
         extract_templates(Counting(), images, tmp_path / "t.npz", progress=False)
+
+
+@pytest.mark.parametrize("stop_at", [None, 70])
+def test_one_exchanged_picture_is_noticed(images, tmp_path, stop_at):
+    """As where another division of the people begins and ends with the same pictures."""
+    path = tmp_path / "t.npy"
+    if stop_at is None:
+        extract_templates(Counting(), images, path, progress=False)
+    else:
+        with pytest.raises(KeyboardInterrupt):
+            extract_templates(Counting(stop_at=stop_at), images, path, progress=False)
+    other = images.copy()
+    other[40] = 0
+    with pytest.raises(NbnetError, match="holds templates of other pictures"):
+        extract_templates(Counting(), other, path, progress=False)
+    if stop_at is not None:  # pictures that were not asked yet may change
+        images[70] = 0
+    extract_templates(Counting(), images, path, progress=False)
+
+
+def test_another_alignment_or_framing_is_refused(images, tmp_path):
+    path, encoder = tmp_path / "t.npy", Counting()
+    encoder.alignment = "detect"
+    extract_templates(encoder, images, path, FRAMINGS["dlib"], progress=False)
+    extract_templates(encoder, images, path, FRAMINGS["dlib"], progress=False)
+    with pytest.raises(NbnetError, match="with framing dlib, not arcface"):
+        extract_templates(encoder, images, path, FRAMINGS["arcface"], progress=False)
+    encoder.alignment = "framing"
+    with pytest.raises(NbnetError, match="with alignment detect, not framing"):
+        extract_templates(encoder, images, path, FRAMINGS["dlib"], progress=False)

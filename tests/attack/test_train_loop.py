@@ -267,6 +267,7 @@ def test_template_weight_needs_a_surrogate():
         {"precision": "fp8"},
         {"ema_decay": 1.0},
         {"template_weight": -1.0},
+        {"template_weight": float("nan")},
     ],
 )
 def test_settings_are_checked(wrong):

@@ -138,7 +138,19 @@ def test_test_takes_a_folder_and_says_where_a_diagnosis_ends(nbnet, folder):
     assert (told["identities"], told["pictures"], told["genuine_pairs"]) == (4, 8, 4)
     assert "diagnosis" not in told
     text = nbnet("encoder", "test", "--data", folder, "--resamples", "20")
-    assert "No diagnosis: it needs 10 people or more." in text
+    assert "No diagnosis: it needs 10 people or more with two pictures each." in text
+
+
+def test_people_with_one_picture_do_not_cost_the_rates(nbnet, tmp_path):
+    """Twelve people, of whom five have two pictures: too few for a diagnosis, not for rates."""
+    faces = render_set(range(12), 2, 64, progress=False)
+    for image, who, shot in zip(faces.images, faces.identities, faces.samples, strict=True):
+        if shot == 0 or who < 5:
+            folder = tmp_path / f"Synth_Person_{who:04d}"
+            folder.mkdir(exist_ok=True)
+            Image.fromarray(image).save(folder / f"{shot}.png")
+    text = nbnet("encoder", "test", "--data", tmp_path, "--far", "0.1", "--resamples", "10")
+    assert "equal error rate" in text and "No diagnosis: it needs 10 people" in text
 
 
 def test_into_card_keeps_the_rest_of_the_card(nbnet, tmp_path):
@@ -182,6 +194,15 @@ def test_a_card_that_cannot_be_read_is_left_alone(tmp_path):
     with pytest.raises(NbnetError, match="not valid text"):
         write_verification(path, {"eer": 0.25})
     assert path.read_text() == "name: [1\n"
+
+
+@pytest.mark.parametrize("text", ["{name: a, image_size: 64}\n", "name: a\n...\n"])
+def test_a_card_that_nothing_can_be_added_to_is_left_alone(tmp_path, text):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(NbnetError, match="left as it is: write its entries one below"):
+        write_verification(path, {"eer": 0.25})
+    assert path.read_text() == text
 
 
 def test_embed_takes_pictures_of_ones_own(nbnet, fails, folder, tmp_path):

@@ -1,14 +1,17 @@
 """`nbnet train` on pictures that the user brings, and from weights of an earlier training."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from nbnet_lib.cli import train_data
 from nbnet_lib.data.people import people_digest
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
+from nbnet_lib.encoders import create_encoder
 from nbnet_lib.faces import render_set
 from nbnet_lib.faces.framing import FRAMINGS
 from nbnet_lib.weights import load_card
@@ -51,6 +54,25 @@ def test_a_folder_of_people(nbnet, people, tmp_path):
     assert np.load(out / "templates.npy").shape == (12, 128)
 
 
+@pytest.mark.parametrize(("alignment", "framing"), [("detect", None), ("framing", "synthfaces")])
+def test_of_pictures_that_nobody_aligned(nbnet, people, tmp_path, alignment, framing):
+    """Where a detector found the faces, it must look for them in the reconstructions too."""
+    raw = tmp_path / "raw"
+    shutil.copytree(people, raw, ignore=shutil.ignore_patterns("alignment.json"))
+    out = tmp_path / "run"
+    said = nbnet("train", *SMALL, "--data", raw, "--alignment", alignment, "--out", out)
+    assert f"--encoder synth --alignment {alignment} --decoder" in said  # or it measures another
+    assert load_card(out / "decoder.safetensors")["framing"] == framing
+    decoder = load_decoder(out / "decoder.safetensors")
+    assert decoder.framing == (None if framing is None else FRAMINGS[framing])
+    attack = ["evaluate", "--decoder", out / "decoder.safetensors", "--alignment", alignment]
+    attack += ["--identities", "0-4", "--samples", "2", "--far", "0.5", "--resamples", "5"]
+    notes = json.loads(nbnet(*attack, "--quality", "--device", "cpu", "--json"))["notes"]
+    # Two steps of training make no faces: a detector that was asked has missed them.
+    looked_for = any("of 10 pictures of the reconstructions" in note for note in notes)
+    assert looked_for == (alignment == "detect")
+
+
 def test_only_the_training_people_of_a_divided_set(nbnet, fails, people, tmp_path):
     listed = tmp_path / "faces.parquet"
     nbnet("data", "split", people, "--share", "0.5", "--out", listed)
@@ -90,7 +112,7 @@ def test_other_pictures_in_the_same_run_are_refused(nbnet, fails, people, tmp_pa
     before = picture.read_bytes()
     try:
         Image.fromarray(np.asarray(Image.open(picture))[::-1]).save(picture)
-        assert "another template of picture 0" in fails(*arguments, "--resume")
+        assert "holds templates of other pictures" in fails(*arguments, "--resume")
     finally:
         picture.write_bytes(before)
 
@@ -106,3 +128,24 @@ def test_training_goes_on_from_earlier_weights(nbnet, fails, people, tmp_path):
     assert all(torch.allclose(state[name], stored[name], atol=1e-6) for name in stored)
     said = fails(*begun, "--decoder", "nbnet-a", "--out", tmp_path / "other")
     assert "give weights of the same network" in said
+
+
+def test_templates_are_of_pictures_as_the_recogniser_sees_them(nbnet, tmp_path):
+    """A decoder of 40 pixels learns from templates of faces of 64."""
+    people = ["--identities", "10000-10003", "--samples", "2"]
+    nbnet("train", *SMALL, *people, "--image-size", "40", "--out", tmp_path / "run")
+    faces = render_set(range(10_000, 10_004), 2, 64, progress=False)
+    expected = create_encoder("synth").embed(faces.images).numpy()
+    np.testing.assert_allclose(np.load(tmp_path / "run" / "templates.npy"), expected, atol=1e-5)
+    assert load_card(tmp_path / "run" / "decoder.safetensors")["data"].endswith("40 px")
+
+
+def test_drawn_pictures_that_do_not_fit_into_memory(nbnet, tmp_path, monkeypatch):
+    people = ["--identities", "10000-10003", "--samples", "2"]
+    weights = []
+    for limit in (train_data.IN_MEMORY, 0):
+        monkeypatch.setattr(train_data, "IN_MEMORY", limit)
+        out = tmp_path / str(limit)
+        nbnet("train", *SMALL, *people, "--out", out)
+        weights.append(load_decoder(out / "decoder.safetensors").state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])

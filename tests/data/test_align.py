@@ -23,7 +23,7 @@ from nbnet_lib.data.alignment.aligned import read_alignment
 from nbnet_lib.data.alignment.crew import Died
 from nbnet_lib.data.alignment.inputs import find_inputs, result_name
 from nbnet_lib.data.alignment.one import centre, choose
-from nbnet_lib.data.alignment.table import COLUMNS, JOURNAL
+from nbnet_lib.data.alignment.table import COLUMNS, JOURNAL, Journal
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import render
 from nbnet_lib.faces.detect import DetectedFace, FaceDetector
@@ -328,7 +328,7 @@ def test_hidden_files_are_skipped(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
 def test_names_that_no_table_can_hold(tmp_path):
     (tmp_path / os.fsdecode(b"caf\xe9.png")).touch()
-    with pytest.raises(NbnetError, match=r"the file name 'caf.*' in .* is not UTF-8: rename"):
+    with pytest.raises(NbnetError, match=r"the file name 'caf.*' is not UTF-8: rename"):
         find_inputs(tmp_path, tmp_path.parent / "out")
 
 
@@ -344,6 +344,13 @@ def test_links(originals, tmp_path):
     shutil.copy(originals / "ann/0.jpg", tmp_path / "nowhere.jpg")
     again = quick(tmp_path / "in", tmp_path / "out")  # what was missing is looked for again
     assert again.counts["aligned"] == 2 and again.kept == 1
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(NbnetError, match="cannot write to the folder .*circle"):
+        quick(tmp_path / "in", tmp_path / "circle")
+    unusual = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9") if sys.platform == "linux" else ""
+    if unusual:
+        (tmp_path / "in").rename(unusual)
+        assert quick(unusual, unusual + "-out").counts["aligned"] == 2
 
 
 def test_too_little_memory_and_a_full_disk(folders, tmp_path, monkeypatch):
@@ -370,6 +377,15 @@ def test_too_little_memory_and_a_full_disk(folders, tmp_path, monkeypatch):
         quick(source / "ann", tmp_path / "disk")
     monkeypatch.undo()
     assert quick(source / "ann", tmp_path / "disk").counts["aligned"] == 4
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_a_journal_on_a_full_disk(tmp_path):
+    with pytest.raises(NbnetError, match="jsonl .No space left on device.: make room there"):
+        with Journal(tmp_path, {}) as journal:
+            journal._file.close()
+            journal._file = open("/dev/full", "w", buffering=1)
+            journal.add({"image": "a.png"})
 
 
 def test_room_is_asked_for_first(originals, tmp_path, monkeypatch):

@@ -158,6 +158,12 @@ def test_a_broken_picture_stops_the_work_and_is_named(people, tmp_path):
     with pytest.raises(NbnetError, match=r"Cem/2\.png cannot be read"):
         shard(people, tmp_path / "out", form="png", size=16)
     assert [p.name for p in (tmp_path / "out").glob("*.tar")] == ["pictures-000000.tar"]
+    with pytest.raises(NbnetError, match="a part of the set, 3 shards were not written yet"):
+        open_source(tmp_path / "out")
+    (people / "Cem" / "2.png").write_bytes((people / "Cem" / "1.png").read_bytes())
+    shard(people, tmp_path / "out", form="png", size=16)
+    assert len(open_source(tmp_path / "out")) == 15
+    (people / "Cem" / "2.png").write_bytes(b"\x89PNG broken")
     # Bytes that are only passed on are not looked at: `nbnet data manifest` does that.
     shard(people, tmp_path / "kept")
 

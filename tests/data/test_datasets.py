@@ -4,6 +4,7 @@ import bz2
 import hashlib
 import re
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -410,7 +411,6 @@ def test_scripts_are_found_in_a_clone_only(tmp_path, monkeypatch):
 
 def test_scripts_run_by_themselves(monkeypatch, capsys, originals):
     import runpy
-    import sys
 
     path = scripts_folder() / "lfw.py"
     monkeypatch.setattr(sys, "argv", [str(path), "--path", str(originals["lfw"].folder)])
@@ -425,3 +425,13 @@ def test_people_who_are_not_known_are_not_counted(tmp_path):
     tally.add(tmp_path, "Ann", 1)
     assert tally.number_of_people is None
     assert layouts.Layout(tmp_path, {"": tally}).notes == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_linked_folders_are_nobody(copy_of):
+    folder = copy_of("folder")
+    found = check("folder", folder)
+    (found.root / "circle").symlink_to(found.root)
+    again = check("folder", folder)
+    assert (again.pictures, again.people) == (found.pictures, found.people)
+    assert "1 linked folders are passed over" in again.notes

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 import unicodedata
 
 import numpy as np
@@ -105,6 +106,10 @@ def test_names_have_one_spelling(tmp_path, put):
     [
         (lambda root, put: put(root / "loose.png", 1), "loose.png lies in no folder that is named"),
         (lambda root, put: put(root / "all" / "Ann" / "1.png", 1), "all 1 pictures lie in the one"),
+        (
+            lambda root, put: [put(root / side / "1.png", 1) for side in ("train", "Test")],
+            "are Test, train, which are no people: give one of them, or say where the names",
+        ),
         (lambda root, put: (root / "Ann").mkdir(), "holds no pictures"),
         (lambda root, put: None, "there is no "),
     ],
@@ -158,6 +163,40 @@ def test_a_damaged_alignment_is_told(people, told):
     (people / "alignment.json").write_text(told)
     with pytest.raises(NbnetError, match=r"alignment\.json does not say how the pictures were"):
         open_source(people)
+
+
+def test_half_an_alignment_is_no_set(people):
+    (people / ".alignment.jsonl").write_text("{}\n")  # what a run that was killed leaves
+    for source in (people, people / "Ann"):
+        with pytest.raises(NbnetError, match="the alignment into .*set is not finished"):
+            from_folder(source, "none")
+    (people / "alignment.json").write_text(json.dumps({"framing": "arcface", "size": 24}))
+    assert len(open_source(people)) == 15
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_utf8(people, tmp_path, put):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.parquet")
+    save_manifest(open_source(people), path)
+    assert len(load_manifest(path)) == 15
+    os.rename(people / "Ann", os.fsdecode(os.fsencode(people) + b"/Ann\xe9"))
+    with pytest.raises(NbnetError, match=r"the picture 'Ann\\udce9/1.png' is not UTF-8: rename it"):
+        open_source(people)
+
+
+def test_nobody_is_on_both_sides(people, tmp_path, put):
+    table = open_source(people).table
+    sides = ["train", "evaluation", "train"] + [""] * 12  # of Ann, Ben_B and Ben_B
+    for name in ("list.csv", "table.parquet"):
+        chosen = table.assign(split=sides)[:3]
+        if name.endswith("csv"):
+            chosen[["image", "identity", "split"]].to_csv(people / name, index=False)
+        else:
+            chosen.to_parquet(people / name)
+        with pytest.raises(NbnetError, match="'Ben_B' is in train and in evaluation .1 such"):
+            open_source(people / name)
+    unknown = table.assign(identity="", split=sides)  # who may be anybody
+    assert Manifest(unknown, people, "set").counts()["train_pictures"] == 2
 
 
 def test_alignment_is_not_looked_for_far_above(tmp_path):

@@ -326,6 +326,16 @@ def test_limits_can_be_chosen(tmp_path, form):
     assert unpack(archive, tmp_path / "set", Limits(size, 6), progress=False)
 
 
+def test_folders_that_stand_in_names_only_take_room_too(tmp_path, monkeypatch):
+    deep = make(tmp_path / "a.tar.gz", {f"{n}/" * 40 + "f": b"" for n in range(5)})
+    refused(deep, "more than 199 files and folders", limits=Limits(members=199))
+    asked = []
+    monkeypatch.setattr(module, "LOOK", 50 * module.CLUSTER)
+    monkeypatch.setattr(module, "require_free_space", lambda folder, needed: asked.append(needed))
+    assert unpack(deep, tmp_path / "set", Limits(members=200), progress=False)
+    assert len(asked) == 1 + 2  # at the start, and with every second name: 80 folders
+
+
 def test_a_size_that_is_only_claimed(tmp_path):
     info = tarfile.TarInfo("huge")
     info.size = 10**15

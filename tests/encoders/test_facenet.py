@@ -154,6 +154,24 @@ class _Program:
         return open, (str(self.path), "w")
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_damage_to_a_file_of_an_old_torch_is_one_sentence(tmp_path):
+    """The reader of files from before zip archives fails in many ways."""
+    path, rng = tmp_path / "old.pt", np.random.default_rng(0)
+    torch.save({"a": torch.zeros(30)}, path, _use_new_zipfile_serialization=False)
+    whole = np.frombuffer(path.read_bytes(), np.uint8)
+    refused = 0
+    for _ in range(200):
+        damaged = whole.copy()
+        damaged[rng.integers(0, len(whole), 3)] = rng.integers(0, 256, 3)
+        path.write_bytes(damaged.tobytes())
+        try:
+            facenet._read(path)
+        except NbnetError:
+            refused += 1
+    assert refused > 100
+
+
 def test_a_program_in_a_weight_file_is_not_run(tmp_path):
     mark = tmp_path / "was-run"
     with open(tmp_path / "x.pt", "wb") as file:

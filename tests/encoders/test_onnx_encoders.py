@@ -305,3 +305,17 @@ def test_a_broken_card_in_the_file_is_told(make_onnx):
     path = make_onnx(metadata={CARD_KEY: "{"})
     with pytest.raises(NbnetError, match="the card in .*model.onnx is not JSON"):
         create_encoder(f"onnx:{path}")
+
+
+def test_numbers_in_the_file_that_nobody_can_read(make_onnx):
+    path = make_onnx("folder/model.onnx", external=True)
+    model = onnx.load(path, load_external_data=False)
+    model.graph.input[0].type.tensor_type.elem_type = 99
+    path.with_name("kind.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(NbnetError, match="holds an unknown type: expected pixels"):
+        create_encoder(f"onnx:{path.with_name('kind.onnx')}")
+    outside = next(t for t in model.graph.initializer if t.external_data)
+    outside.external_data.add(key="offset", value="abc")
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(NbnetError, match="does not say where its weights lie"):
+        create_encoder(f"onnx:{path}")

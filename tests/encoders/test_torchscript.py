@@ -53,6 +53,19 @@ def test_its_card_lies_beside_it(save, tiles, faces):
     )
 
 
+class InPlace(nn.Module):
+    def forward(self, x):
+        return x.sub_(1).flatten(1)[:, :48]
+
+
+def test_a_network_may_write_into_what_it_gets(save, faces):
+    encoder = create_encoder(f"torchscript:{save(InPlace())}", image_size=64)
+    images = to_tensor(faces.images)
+    before = images.clone()
+    assert torch.equal(encoder(images), encoder(images))
+    assert torch.equal(images, before)
+
+
 class Pair(nn.Module):
     def forward(self, x):
         return x.flatten(1)[:, :48], x.flatten(1)[:, 48:]

@@ -26,6 +26,9 @@ SIZE = {"image_size": 64}
         lambda y: list(y),
         lambda y: y.tolist(),
         lambda y: [row.numpy() for row in y],
+        lambda y: y.numpy().astype(">f4"),
+        lambda y: y.numpy().astype(np.longdouble),
+        lambda y: y.to_sparse(),
     ],
 )
 def test_arrays_of_every_kind_are_templates(tiles, faces, give):
@@ -131,9 +134,30 @@ def test_a_function_for_single_pictures(tiles, faces):
     assert encoder.embed(faces.images[:3]).shape == (3, 48)
 
 
+@pytest.mark.parametrize("answer", [None, torch.zeros(1, 7)])
+def test_a_function_for_single_pictures_that_finds_no_face(tiles, faces, answer):
+    asked = []
+
+    def embed(x):
+        (picture,) = x  # of several, a ValueError
+        asked.append(picture)
+        return answer if len(asked) == 12 else tiles(x)
+
+    with pytest.warns(NbnetWarning, match="one picture at a time"):
+        encoder = create_encoder(embed, **SIZE)
+    count = len(asked)  # of the examination
+    said = "NoneType" if answer is None else r"\[1, 7\]"
+    with pytest.raises(NbnetError, match=rf"picture {11 - count} of a batch of .* with {said}"):
+        encoder.embed(faces.images)
+
+
 def test_templates_that_hardly_differ_are_suspicious(tiles):
     with pytest.warns(NbnetWarning, match="4 different people nearly the same template"):
         create_encoder(lambda x: tiles(x) + 1000, **SIZE)
+
+
+def leaves(x):
+    sys.exit(3)
 
 
 def fails(x):
@@ -153,6 +177,9 @@ def fails(x):
         (lambda x: x.flatten(1)[:, :2049], "2049 numbers per picture"),
         (lambda x: torch.log(x.flatten(1)[:, :64]), "NaN or infinity"),
         (lambda x: torch.zeros(len(x), 64), "zeros only"),
+        (lambda x: 1e25 * x.flatten(1)[:, :64], r"of the size .e\+2., whose squares"),
+        (lambda x: 1e-20 * x.flatten(1)[:, :64], "of the size .e-2., whose squares"),
+        (leaves, r"leaves failed on a batch of 1 \(SystemExit: 3, test_wrapped.py"),
         (lambda x: torch.ones(len(x), 64), "4 different people the same template"),
         (nn.Linear, "Linear is a class: give a function"),
     ],

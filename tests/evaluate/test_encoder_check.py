@@ -253,3 +253,32 @@ def test_d_prime_of_a_draw_is_that_of_the_people_drawn():
             assert value == pytest.approx(d_prime(g, i))
             checked += 1
     assert checked > 40
+
+
+@pytest.mark.parametrize("sees", [True, False])
+def test_faces_missed_in_pictures_turned_on_purpose_are_no_sign(sees):
+    """What a detector misses in the pictures as they are tells something, upside down nothing."""
+    upright = {image.tobytes() for image in render_set(range(10), 2, 160, progress=False).images}
+    asked = []
+
+    def finds_upright_faces(pictures):
+        asked.extend(pictures)
+        return [
+            np.ascontiguousarray(p[::2, ::2])[:64, :64] if sees and p.tobytes() in upright else None
+            for p in pictures
+        ]
+
+    encoder = Encoder(
+        "theirs",
+        create_encoder("synth")._network,
+        64,
+        128,
+        {},
+        framing="dlib",
+        alignment="detect",
+        cutter=finds_upright_faces,
+    )
+    found = diagnose(encoder, synthfaces(range(10), 2), people=10, resamples=20)
+    assert len(asked) == 80  # as they are, and turned in three ways
+    assert any("found no face in 100% of" in note for note in found.notes) == (not sees)
+    assert any("found no face" in note for note in found.notes) == (not sees)

@@ -275,3 +275,13 @@ def test_quality_compares_faces_in_one_framing(protocol):
         )
         result[name] = found.get("psnr", "a", "type1").value
     assert result["synthfaces"] != result["dlib"]
+
+
+@pytest.mark.parametrize(("trained", "told"), [("colour", False), ("synth", True)])
+def test_a_decoder_for_another_recogniser_is_told(protocol, trained, told):
+    decoder = make_decoder(0, "a")
+    decoder.card = {"encoder": trained}
+    result = run_protocol(
+        protocol, ColourEncoder(), [decoder], (0.1,), resamples=10, progress=False
+    )
+    assert any("trained against the encoder synth" in note for note in result.notes) == told

@@ -112,6 +112,10 @@ def test_bad_input():
         Framing("four", ((0.1, 0.2),) * 4)
     with pytest.raises(NbnetError, match="as shares"):
         Framing("one place", ((0.5, 0.5),) * 5)
+    with pytest.raises(NbnetError, match="as shares"):  # ArcFace's template as it is published
+        Framing("pixels", tuple(map(tuple, FRAMINGS["arcface"].pixels(112))))
+    with pytest.raises(NbnetError, match="as shares"):
+        Framing.from_card([[10**400, 0.5], *FRAMINGS["dlib"].points[1:]])
     source, target = FRAMINGS["synthfaces"], FRAMINGS["dlib"]
     with pytest.raises(NbnetError, match="images are 64x32 pixels: a framing needs squares"):
         reframe(torch.zeros(1, 3, 32, 64), source, target, 64)

@@ -14,6 +14,7 @@ Introduced in the guide "Run the paper on LFW".
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import time
 from contextlib import closing
@@ -164,7 +165,7 @@ class _Run:
 
     def __init__(self, source: Path, out: Path, recipe: Recipe, inputs: Inputs, only: str | None):
         self.source, self.out, self.recipe, self.inputs = source, out, recipe, inputs
-        place = str(source.resolve()).encode()
+        place = os.fsencode(source.resolve())
         settings = {
             # The folder itself must be the same one; its path may carry somebody's name.
             "source": [source.resolve().name, hashlib.sha256(place).hexdigest()[:16]],

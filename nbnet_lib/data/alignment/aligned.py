@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from nbnet_lib.data.alignment.table import JOURNAL, SUMMARY
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import FRAMINGS, Framing
 
-ALIGNMENT = "alignment.json"
 LEVELS = 3  # how far above the pictures it is looked for: set/part/person/picture.png
 
 
@@ -40,13 +40,19 @@ def read_alignment(folder: Path) -> Alignment | None:
         None where there is no such file: nothing is known about the framing then.
 
     Raises:
-        NbnetError: the file is there and cannot be used.
+        NbnetError: the file is there and cannot be used, or the alignment was not finished: the
+            pictures that are there are then a part of the set, and nothing would tell.
     """
     folder = Path(folder).absolute()
     for place in (folder, *list(folder.parents)[:LEVELS]):
-        path = place / ALIGNMENT
+        path = place / SUMMARY
         if path.is_file():
             return _read(path)
+        if (place / JOURNAL).is_file():
+            raise NbnetError(
+                f"the alignment into {place} is not finished: give the same `nbnet data align` "
+                "again, it goes on where it was"
+            )
     return None
 
 

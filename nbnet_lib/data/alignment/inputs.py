@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
 from nbnet_lib.data.pictures import ENDINGS, is_picture_name
+from nbnet_lib.data.text import require_utf8
 from nbnet_lib.errors import NbnetError
 
 
@@ -45,15 +46,17 @@ def find_inputs(source: Path, out: Path, only: str | None = None) -> Inputs:
     if not source.is_dir():
         is_file = "is a file" if source.exists() else "is missing"
         raise NbnetError(f"the folder {source} {is_file}: give the folder that holds the pictures")
-    inner, outer = source.resolve(), out.resolve()
+    # Not Path.resolve(), which raises where links lead in a circle; writing there tells it.
+    inner, outer = Path(os.path.realpath(source)), Path(os.path.realpath(out))
     if inner == outer or inner in outer.parents or outer in inner.parents:
         raise NbnetError(
             f"{out} and {source} lie in each other: align into a folder beside the pictures"
         )
     pictures: list[str] = []
     skipped: list[str] = []
-    for name in _walk(source):
-        _refuse_spelling(source, name)
+    names = _walk(source)
+    require_utf8(names, f"in {source}, the file name")
+    for name in names:
         hidden = any(part.startswith(".") for part in name.split("/"))
         asked = only is None or fnmatchcase(name, only)
         is_one = asked and is_picture_name(name) and not hidden and not _link(source / name)
@@ -94,16 +97,6 @@ def _walk(source: Path) -> list[str]:
 def _link(path: Path) -> bool:
     """Tell whether a path is a link to a folder: following one may never end."""
     return path.is_symlink() and path.is_dir()
-
-
-def _refuse_spelling(source: Path, name: str) -> None:
-    """Refuse names that a table cannot hold."""
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise NbnetError(
-            f"the file name {name!r} in {source} is not UTF-8: rename the file"
-        ) from error
 
 
 def _refuse_clashes(pictures: list[str], results: tuple[str, ...]) -> None:

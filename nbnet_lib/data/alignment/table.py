@@ -94,7 +94,11 @@ class Journal:
 
     def __exit__(self, *error: object) -> None:
         assert self._file
-        self._file.close()
+        try:
+            self._file.close()  # tries once more to write what a full disk has refused
+        except OSError:
+            if error[0] is None:
+                raise
 
     def add(self, row: Row) -> None:
         """Keep the row of a picture that was done.
@@ -157,8 +161,9 @@ def write_table(folder: Path, rows: list[Row]) -> None:
     columns = {name: [row[name] for row in rows] for name in COLUMNS}
     columns["notes"] = ["; ".join(notes) for notes in columns["notes"]]
     schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
-    with atomic_path(folder / TABLE) as temporary:
-        parquet.write_table(pyarrow.table(columns, schema=schema), temporary)
+    # An open file: pyarrow takes no path that is not UTF-8.
+    with atomic_path(folder / TABLE) as temporary, open(temporary, "wb") as file:
+        parquet.write_table(pyarrow.table(columns, schema=schema), file)
 
 
 def write_summary(folder: Path, summary: dict[str, Any]) -> None:

@@ -36,6 +36,11 @@ class Names:
         self._files: set[int] = set()
         self._folders: dict[str, PurePosixPath] = {}
 
+    @property
+    def folders(self) -> int:
+        """How many folders the names so far make, those that stand in paths only included."""
+        return len(self._folders)
+
     def add(self, name: str, is_folder: bool) -> PurePosixPath:
         """Return the path to make for ``name``, relative to the target folder; "." for the root.
 

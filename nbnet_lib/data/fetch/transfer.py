@@ -170,7 +170,7 @@ def _phrase(code: int) -> str:
 
 def _retry_after(value: str) -> float:
     """Return the seconds that a server asks to wait; 0 if it does not say."""
-    if value.isdigit():
+    if value.isdecimal():
         return min(float(value), LONGEST_WAIT)
     try:
         seconds = email.utils.parsedate_to_datetime(value).timestamp() - time.time()
@@ -256,7 +256,7 @@ def _length(response: Any) -> int | None:
     if response.headers.get("Transfer-Encoding"):
         return None  # it comes in chunks, the last of which is marked
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdigit() else None
+    return int(length) if length.isdecimal() else None
 
 
 class _Body:

@@ -42,7 +42,7 @@ class Limits:
 
     Attributes:
         bytes: of all files together.
-        members: files and folders.
+        members: entries of the archive, and folders that they lie in.
         ratio: bytes of all files per byte of the archive, counted from 64 MiB on. Pictures stay
             near 1 and text near 10; deflate cannot go beyond 1,032.
     """
@@ -181,7 +181,9 @@ class _Unpacking:
             self._require(archive)
             for member in archive.members():
                 self._count_member()
+                before = names.folders
                 path = self.folder / names.add(member.name, member.is_folder)
+                self._count_folders(names.folders, names.folders - before)
                 holder = path if member.is_folder else path.parent
                 if holder not in made:
                     holder.mkdir(parents=True, exist_ok=True)
@@ -240,6 +242,12 @@ class _Unpacking:
         self.count += 1
         if self.count > self.limits.members:
             raise self._too_many()
+
+    def _count_folders(self, count: int, new: int) -> None:
+        """A name of 4 kB may stand for 2,000 folders, each of which takes room."""
+        if count > self.limits.members:
+            raise self._too_many()
+        self._look(new * CLUSTER)
 
     def _too_much(self) -> Refused:
         return Refused(

@@ -68,7 +68,7 @@ class Manifest:
 
     Raises:
         NbnetError: columns that are missing, no picture, a picture that is listed twice or lies
-            outside ``root``, or an unknown split.
+            outside ``root``, an unknown split, or a person on both sides of it.
     """
 
     table: pd.DataFrame
@@ -105,6 +105,17 @@ class Manifest:
         if strange:
             raise NbnetError(
                 f"{self.source}: split is {min(strange)!r}: expected train, evaluation or nothing"
+            )
+        self._refuse_both_sides()
+
+    def _refuse_both_sides(self) -> None:
+        people, split = self.table["identity"], self.table["split"]
+        trained = people[split == "train"].unique()
+        tested = people[(split == "evaluation") & (people != "") & people.isin(trained)]
+        if many := tested.nunique():
+            raise NbnetError(
+                f"{self.source}: {tested.iloc[0]!r} is in train and in evaluation ({many:,} such): "
+                "leave the split out, and divide the set with `nbnet data split`"
             )
 
     def __len__(self) -> int:
@@ -216,8 +227,9 @@ def save_manifest(manifest: Manifest, path: str | os.PathLike[str]) -> Path:
             "height": pa.array(manifest.table["height"], pa.int32()),
         }
     ).replace_schema_metadata({METADATA: json.dumps(told).encode()})
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary)
+    # An open file: pyarrow takes no path that is not UTF-8.
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        pq.write_table(table, file)
     return path
 
 
@@ -254,7 +266,8 @@ def load_manifest(
     if not path.is_file():
         raise NbnetError(f"there is no manifest {path}: make one with `nbnet data manifest`")
     try:
-        read = pq.read_table(path)
+        with open(path, "rb") as file:
+            read = pq.read_table(file)
     except (pa.ArrowException, OSError) as error:
         raise NbnetError(
             f"{path} is not a Parquet file, or damaged ({error}): make it again with "

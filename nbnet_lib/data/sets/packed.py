@@ -21,8 +21,8 @@ from nbnet_lib.data.sets.sources import table_of
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.drawing import cores
 from nbnet_lib.faces.framing import FRAMINGS, Framing
+from nbnet_lib.tarshards import INDEX
 
-INDEX = "shards.json"
 MOST_TEXT = 1 << 20  # bytes of a member that says who is shown
 
 Row = tuple[str, str, str]  # image, identity, split
@@ -84,6 +84,11 @@ def _index(root: Path, shards: list[str]) -> dict[str, Any]:
         raise NbnetError(
             f"{path} is damaged ({error}): write the shards again, the whole ones are kept"
         ) from error
+    if told.get("missing"):
+        raise NbnetError(
+            f"{path} lists a part of the set, {told['missing']} shards were not written yet: give "
+            "the same command again, the whole ones are kept"
+        )
     if listed != set(shards):
         odd = min(listed ^ set(shards))
         how = "listed there and missing" if odd in listed else "not listed there"

@@ -19,6 +19,7 @@ from nbnet_lib.data.alignment.aligned import Alignment, read_alignment
 from nbnet_lib.data.people import spelled
 from nbnet_lib.data.pictures import is_picture_name
 from nbnet_lib.data.sets.manifest import COLUMNS, Drawn, Manifest, load_manifest
+from nbnet_lib.data.text import require_utf8
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.drawing import whole_numbers
 from nbnet_lib.faces.framing import FRAMINGS
@@ -169,9 +170,15 @@ def manifest_of(
 def table_of(
     images: list[str], people: list[str], splits: list[str] | None = None, side: int = 0
 ) -> pd.DataFrame:
-    """Return the table of a manifest."""
+    """Return the table of a manifest.
+
+    Raises:
+        NbnetError: a name that is not UTF-8, which no table can hold.
+    """
     import pandas as pd
 
+    require_utf8(images, "the path of the picture")
+    require_utf8(people, "the name of the person")
     columns = (images, people, splits or [""] * len(images), side, side)
     table = pd.DataFrame(dict(zip(COLUMNS, columns, strict=True)))
     return table.astype({"image": str, "identity": str, "split": str})
@@ -250,10 +257,15 @@ def _refuse_divisions(root: Path, images: list[str], people: list[str], level: i
             f"all {len(images):,} pictures lie in the one folder {root / people[0]}, which would "
             f"make them one person: give {root / people[0]} itself"
         )
-    if deeper and {name.lower() for name in names} <= DIVISIONS.keys():
+    if (deeper or len(names) > 1) and {name.lower() for name in names} <= DIVISIONS.keys():
+        how = (
+            f"name people by the next folder (--identity-level {level + 1})"
+            if deeper
+            else "say where the names of people are (--identity-from prefix, or --list)"
+        )
         raise NbnetError(
             f"the folders in {root} are {', '.join(sorted(names))}, which are no people: give one "
-            f"of them, or name people by the next folder (--identity-level {level + 1})"
+            f"of them, or {how}"
         )
 
 
