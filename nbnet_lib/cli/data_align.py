@@ -136,5 +136,7 @@ def _text(done: Any) -> str:
         "",
         f"{done.folder}: {done.kept:,} kept from earlier, {done.seconds:,.1f} s{speed}; "
         "every picture has a row in alignment.parquet",
+        f"next: nbnet data split {done.folder} --out people.parquet  (or nbnet evaluate, of a "
+        "benchmark)",
     ]
     return "\n".join(lines)

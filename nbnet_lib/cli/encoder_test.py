@@ -138,7 +138,7 @@ def _rates(encoder: str, result: Result) -> dict[str, Any]:
         "eer": result.get("eer").value,
         "far": rates,
         # Of identification nothing is printed here, nor what is missing for it.
-        "notes": [note for note in result.notes if not note.startswith("no DIR at FAR")],
+        "notes": [note for note in result.notes if "outside the gallery" not in note],
     }
 
 
@@ -185,7 +185,8 @@ def diagnosis_text(found: Diagnosis) -> str:
         ]
         header = ("tried", "EER", "d'", "difference of d'", "")
         lines += [
-            f"\nTried on {found.pictures:,} pictures of {found.people:,} people{before}:",
+            f"\nTried on {found.pictures:,} pictures of {found.people:,} people{before} (read at "
+            "160 px or more, so the first line may differ a little from the rates above):",
             columns(rows, header),
         ]
     return "\n".join(lines)

@@ -146,7 +146,8 @@ def add_encoder(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--encoder-card",
         metavar="FILE.yaml",
-        help="what an ONNX or TorchScript file expects (default: FILE.yaml beside it)",
+        help="what an ONNX or TorchScript file or a function expects (default: the .yaml file of "
+        "that name beside it)",
     )
     group.add_argument(
         "--alignment",

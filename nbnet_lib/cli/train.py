@@ -175,7 +175,9 @@ def run(args: argparse.Namespace) -> Report:
             measure += ["--" + option.replace("_", "-"), getattr(args, option)]
     measure += ["--decoder", str(path)]
     if args.data is not None:
-        measure += ["--protocol", "folder", "--data", "PICTURES-OF-OTHER-PEOPLE"]
+        listed = args.data.suffix == ".parquet"  # it knows who was left out
+        other = [str(args.data)] if listed else ["folder", "--data", "PICTURES-OF-OTHER-PEOPLE"]
+        measure += ["--protocol", *other]
     text = (
         f"{path} and its card (last loss {history[-1]['loss']:.4f})\n"
         f"Measure it: {shlex.join(measure)}"

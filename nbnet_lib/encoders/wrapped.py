@@ -72,7 +72,8 @@ class _Function:
         except (Exception, SystemExit) as error:
             raise NbnetError(
                 f"{self.name} failed on a batch of {len(inputs)} ({_told(error)}): it gets "
-                f"{_shape(given)} and must return templates"
+                f"{_shape(given)} and must return templates; image_size, takes and the like are "
+                "set in a card, NAME.yaml beside NAME.py, or as options of create_encoder"
             ) from error
         if isinstance(answer, Tensor):
             return (answer if answer.layout == torch.strided else answer.to_dense()).detach()

@@ -47,7 +47,8 @@ def require_disjoint(pictures: Pictures, tested: np.ndarray, name: str, card: An
     if same_folder or not all(person.isdigit() for person in shared):
         raise NbnetError(
             f"{name} was trained with pictures of {found}: divide the people with `nbnet data "
-            "split` before the training, and test on those left out"
+            "split` before the training, and test with that list (--protocol LIST.parquet), which "
+            "leaves them out"
         )
     warnings.warn(
         f"{name} was trained with people of the same numbers as {found} here, in a folder of "

@@ -136,7 +136,7 @@ def test_vgg19_is_torchvisions_with_average_pooling(vgg_file):
 
 def test_vgg19_comes_from_the_hub_cache_or_not_at_all(vgg_file, tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(NbnetError, match="nothing is downloaded: give the path"):
+    with pytest.raises(NbnetError, match="nothing is downloaded: put torchvision"):
         create_features("vgg19")
     cache = tmp_path / "hub" / "checkpoints"
     cache.mkdir(parents=True)

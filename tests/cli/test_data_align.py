@@ -26,7 +26,8 @@ def pictures(tmp_path):
 def test_what_was_done_and_what_failed(nbnet, pictures, tmp_path):
     out = tmp_path / "out"
     text = nbnet("data", "align", pictures, out, "--workers", 1, "--framing", "arcface")
-    first, _, header, _, walls, empty, _, last = text.splitlines()
+    first, _, header, _, walls, empty, _, last, following = text.splitlines()
+    assert following.startswith("next: nbnet data split")
     assert first == "9 pictures: 2 aligned, 7 failed; 1 other files skipped"
     assert header.split() == ["failed", "reason", "pictures"]
     assert walls.split(maxsplit=3)[:3] == ["6", "no", "face"] and walls.endswith("wall4.png, ...")

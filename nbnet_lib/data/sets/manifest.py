@@ -264,7 +264,10 @@ def load_manifest(
 
     path = Path(path)
     if not path.is_file():
-        raise NbnetError(f"there is no manifest {path}: make one with `nbnet data manifest`")
+        raise NbnetError(
+            f"there is no manifest {path}: make one with `nbnet data manifest` or "
+            "`nbnet data split`"
+        )
     try:
         with open(path, "rb") as file:
             read = pq.read_table(file)

@@ -232,7 +232,8 @@ def _folder_name(root: Path, image: str, level: int) -> str:
     if len(parts) <= level:
         raise NbnetError(
             f"{root / image} lies in no folder that is named after a person: give the folder of "
-            "the identity folders, or say where the names are (--identity-from prefix, or --list)"
+            "the identity folders, take that picture away, or say where the names are "
+            "(--identity-from prefix, or --list)"
         )
     return parts[level - 1]
 
