@@ -195,11 +195,15 @@ def _report(dataset: Dataset, checked: Checked) -> Report:
         *(f"problem: {problem}" for problem in checked.problems),
         *(f"note: {note}" for note in checked.notes),
     ]
-    lines.append("NOT as published" if checked.problems else _verdict(dataset, checked))
+    lines.append(_verdict(dataset, checked))
     return Report(payload, "\n".join(map(_wrapped, lines)), status=1 if checked.problems else 0)
 
 
 def _verdict(dataset: Dataset, checked: Checked) -> str:
+    if checked.problems and not dataset.counts:  # nobody published it
+        return "not all of it can be used: `nbnet data align` says of each picture which, and why"
+    if checked.problems:
+        return "NOT as published"
     if checked.rehearsal:
         return "as the benchmark lies on disk"
     return "as published" if dataset.counts else "usable"

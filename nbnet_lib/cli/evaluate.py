@@ -239,6 +239,7 @@ def result_text(result: dict[str, Any]) -> str:
         f"Encoder {result['encoder']}, {protocol['source']}: {protocol['pictures']:,} pictures of "
         f"{protocol['identities']:,} people",
         f"({tables.spread_text(protocol['spread'])})",
+        *(f"{name}: {how}" for name, how in result.get("trained", {}).items()),
     ]
     for caption, table in tables.tables(result).values():
         header, rows = tables.cells(table)

@@ -6,6 +6,7 @@ Only the standard library is imported at the top: the doctor must speak where a 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import os
 import platform
@@ -24,7 +25,9 @@ DISTRIBUTION = "nbnet-lib"
 REINSTALL = "run `make course`, or `python -m pip install -e .` in the repository"
 LABELS = {"ok": "[ok]  ", "warn": "[warn]", "fail": "[FAIL]"}
 # Import names that differ from the distribution's.
-IMPORTS = {"pillow": "PIL", "scikit-learn": "sklearn"}
+IMPORTS = {"pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+# Recognisers that the course does without: (what, module, extra).
+EXTRAS = (("dlib's recogniser", "dlib", "dlib"), ("ONNX files", "onnxruntime", "onnx"))
 WARN_MEMORY_GB, WARN_DISK_GB, FAIL_DISK_GB = 4.0, 3.0, 0.5
 
 
@@ -59,6 +62,7 @@ def examine() -> list[Finding]:
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python,
         _packages,
+        _extras,
         _machine,
         _gpu,
         _kernel,
@@ -115,6 +119,13 @@ def _package(name: str, wanted: object) -> Finding:
         reason = f"version {version} cannot be imported ({_first_line(error)})"
         return Finding(name, "fail", reason, f"{mend} --force-reinstall")
     return Finding(name, "ok", version)
+
+
+def _extras() -> Iterator[Finding]:
+    for what, module, extra in EXTRAS:
+        there = importlib.util.find_spec(module) is not None
+        how = f'not installed, not needed (python -m pip install -e ".[{extra}]")'
+        yield Finding(what, "ok", "installed" if there else how)
 
 
 def _machine() -> Iterator[Finding]:

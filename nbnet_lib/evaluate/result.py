@@ -103,6 +103,7 @@ class Result:
         seed: of the bootstrap.
         interval: {"method", "confidence", "resamples"}.
         measures: every number.
+        trained: {decoder: how it was trained, in a sentence}, as far as its card says.
         notes: what a reader must know to trust the numbers, such as too few impostors for a FAR.
         paired: differences of attacks on the same targets, as dicts (see `compare_attacks`).
         leakage: what a probe reads from templates, as dicts (see `nbnet_lib.evaluate.leakage`).
@@ -122,6 +123,7 @@ class Result:
     seed: int
     interval: dict[str, Any]
     measures: list[Measure]
+    trained: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     paired: list[dict[str, Any]] = field(default_factory=list)
     leakage: list[dict[str, Any]] = field(default_factory=list)
@@ -168,6 +170,7 @@ class Result:
             "seed": self.seed,
             "interval": self.interval,
             "measures": [_plain(row) for row in self.measures],
+            "trained": self.trained,
             "notes": self.notes,
             "paired": self.paired,
             "leakage": self.leakage,

@@ -123,6 +123,7 @@ def run_protocol(
         seed=seed,
         interval=_interval(protocol.spread, resamples),
         measures=over_trials([trial.measures for trial in trials], protocol.spread),
+        trained=_trained(names, decoders),
         notes=notes + _notes(trials),
         **_curves(trials),
     )
@@ -272,6 +273,24 @@ def _paired(
                     }
                 )
     return rows
+
+
+def _trained(names: Sequence[str], decoders: Sequence[nn.Module]) -> dict[str, str]:
+    """Return how each decoder was trained, from its card; those without one are left out."""
+    told = {}
+    for name, decoder in zip(names, decoders, strict=True):
+        card: Any = getattr(decoder, "card", None) or {}
+        config, made = card.get("config") or {}, card.get("architecture") or {}
+        parts = [f"{made['name']}, {made['image_size']} px"] if made else []
+        if config:
+            weight = config.get("template_weight")
+            loss = f"{config['loss']} loss" + (" and a surrogate" if weight else "")
+            parts.append(f"{loss}, {config['steps']:,} updates of {config['batch_size']} pictures")
+        parts += [f"trained on {card['data']}"] if "data" in card else []
+        parts += [f"against {card['encoder']}"] if "encoder" in card else []
+        if parts:
+            told[name] = "; ".join(parts)
+    return told
 
 
 def _per_identity(

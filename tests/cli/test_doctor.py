@@ -22,11 +22,20 @@ def test_a_good_machine_passes(capsys):
     assert {"working folder", "build folder", "cache folder", "head model"} <= names
 
 
+def test_recognisers_that_the_course_does_without(monkeypatch):
+    only(monkeypatch, "_extras")
+    monkeypatch.setattr(doctor, "EXTRAS", (("here", "json", "a"), ("away", "no_such_module", "b")))
+    here, away = doctor.examine()
+    assert (here.status, here.message) == ("ok", "installed")
+    assert away.status == "ok" and away.message.endswith('".[b]")')
+
+
 def only(monkeypatch, *checks):
     """Let `examine` run these checks and no other."""
     names = {
         "_python",
         "_packages",
+        "_extras",
         "_machine",
         "_gpu",
         "_kernel",

@@ -285,3 +285,25 @@ def test_a_decoder_for_another_recogniser_is_told(protocol, trained, told):
         protocol, ColourEncoder(), [decoder], (0.1,), resamples=10, progress=False
     )
     assert any("trained against the encoder synth" in note for note in result.notes) == told
+
+
+def test_what_kind_of_attack_it_was_is_told(protocol):
+    """A rate of a few minutes' training must not be read as one of the paper's weeks."""
+    decoder = make_decoder(0, "a")
+    decoder.card = {
+        "config": {"loss": "pixel", "steps": 1500, "batch_size": 64, "template_weight": 0.3},
+        "architecture": decoder.architecture,
+        "data": "SynthFaces identities 10000-10099 (100) x 2, 40 px",
+        "encoder": "colour",
+    }
+    bare = make_decoder(1, "b")
+    result = run_protocol(
+        protocol, ColourEncoder(), [decoder, bare], (0.1,), resamples=10, progress=False
+    )
+    assert result.trained == {
+        "a": "dcnn, 40 px; pixel loss and a surrogate, 1,500 updates of 64 pictures; trained on "
+        "SynthFaces identities 10000-10099 (100) x 2, 40 px; against colour"
+    }
+    told = result.to_dict()
+    jsonschema.validate(told, schema())
+    assert type(result).from_dict(told).trained == result.trained

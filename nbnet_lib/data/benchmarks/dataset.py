@@ -205,9 +205,8 @@ def _compare(
     if tally.empties:
         names = ", ".join(path.name for path in tally.empty)
         more = " and others" if tally.empties > len(tally.empty) else ""
-        problems.append(
-            f"{tally.empties:,} files{of} have no bytes ({names}{more}): unpack the archive again"
-        )
+        mend = "unpack the archive again" if dataset.counts else "replace them or take them away"
+        problems.append(f"{tally.empties:,} files{of} have no bytes ({names}{more}): {mend}")
     expected = dataset.counts.get(part, Count(None))
     for what, count, published in (
         ("pictures", tally.pictures, expected.pictures),

@@ -120,9 +120,10 @@ def _shard(
     manifest: Manifest, reader: Reader, rows: list[int], name: str, size: int | None, form: str
 ) -> Shard[int]:
     digest, nbytes = hashlib.sha256(), 0
+    width, height = (manifest.table[side].to_numpy() for side in ("width", "height"))
     for row in rows:
         digest.update(json.dumps([row, _told(manifest, row), reader.stamp(row)]).encode())
-        side = size or max(manifest.table["width"].iat[row], manifest.table["height"].iat[row])
+        side = size or max(int(width[row]), int(height[row]))
         if form == KEEP or not side:
             nbytes += reader.length(row) + OVERHEAD
         else:

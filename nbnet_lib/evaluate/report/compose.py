@@ -84,6 +84,12 @@ def _attack(result: Result, found: dict) -> Iterator[Block]:
         "Thresholds were set on comparisons of original pictures; reconstructions had no say. "
         "The row `original` is what honest users get with another picture of themselves."
     )
+    for name, how in result.trained.items():
+        yield Paragraph(f"{name}: {how}.")
+    yield Paragraph(
+        "An attack that fails is no proof of safety: a longer training, more pictures or another "
+        "loss may succeed."
+    )
     yield Table(found["attack"][1], f"TAR in percent; {spread}.")
     far = min(result.fars)
     rows = {}
