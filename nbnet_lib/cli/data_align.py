@@ -100,6 +100,7 @@ def run(args: argparse.Namespace) -> Report:
     payload = {
         "folder": done.folder,
         **done.counts,
+        "foreign": done.foreign,
         "kept": done.kept,
         "seconds": round(done.seconds, 1),
         "images_per_second": round(done.speed, 1),
@@ -117,6 +118,12 @@ def _text(done: Any) -> str:
         f"{counts['pictures']:,} pictures: {counts['aligned']:,} aligned, "
         f"{counts['failed']:,} failed; {counts['skipped']:,} other files skipped"
     ]
+    if done.foreign:
+        more = ", ..." if len(done.foreign) > EXAMPLES else ""
+        lines.append(
+            f"{len(done.foreign):,} of the skipped are pictures in formats that are not read: "
+            f"convert them first ({', '.join(done.foreign[:EXAMPLES])}{more})"
+        )
     if counts["centred"]:
         lines.append(
             f"{counts['centred']:,} of the aligned ones are the middle of a picture without a face"

@@ -87,3 +87,12 @@ def test_wrong_options(pictures, tmp_path, capsys, wrong):
         main(["data", "align", str(pictures), str(tmp_path / "out"), *wrong])
     assert ended.value.code == 2
     assert "nbnet data align" in capsys.readouterr().err
+
+
+def test_pictures_of_a_telephone_are_named(nbnet, pictures, tmp_path):
+    """They are in no row of the table, and nobody shall think that they were looked at."""
+    (pictures / "ann/2.HEIC").write_bytes(b"ftypheic")
+    text = nbnet("data", "align", pictures, tmp_path / "out", "--workers", 1)
+    assert "2 other files skipped" in text
+    assert "1 of the skipped are pictures in formats that are not read" in text
+    assert "(ann/2.HEIC)" in text

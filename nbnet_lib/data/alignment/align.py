@@ -73,6 +73,7 @@ class AlignReport:
         counts: pictures, aligned, centred (of these, without a face that was found), failed,
             skipped (other files), reasons and notes with their numbers; of all pictures.
         failures: the rows of those that failed, in order.
+        foreign: skipped files that are pictures in formats that are not read here.
         kept: how many were there from an earlier run.
         seconds: that this run took.
         speed: pictures a second of this run, from the first result to the last (without the start
@@ -82,6 +83,7 @@ class AlignReport:
     folder: Path
     counts: dict[str, Any]
     failures: list[Row] = field(repr=False)
+    foreign: tuple[str, ...] = field(repr=False)
     kept: int
     seconds: float
     speed: float
@@ -144,7 +146,8 @@ def align(
         ) from None
     failures = [row for row in run.rows() if row["status"] == "failed"]
     seconds = time.monotonic() - started
-    return AlignReport(out, summary["counts"], failures, run.kept, seconds, speed)
+    foreign = inputs.foreign
+    return AlignReport(out, summary["counts"], failures, foreign, run.kept, seconds, speed)
 
 
 def _recipe(

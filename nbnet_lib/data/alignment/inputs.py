@@ -12,6 +12,9 @@ from nbnet_lib.data.pictures import ENDINGS, is_picture_name
 from nbnet_lib.data.text import require_utf8
 from nbnet_lib.errors import NbnetError
 
+# Pictures of telephones and cameras that Pillow alone does not read.
+FOREIGN = (".heic", ".heif", ".avif", ".jp2", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".psd")
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -28,6 +31,11 @@ class Inputs:
     pictures: tuple[str, ...] = field(repr=False)
     results: tuple[str, ...] = field(repr=False)
     skipped: tuple[str, ...] = field(repr=False)
+
+    @property
+    def foreign(self) -> tuple[str, ...]:
+        """Those of the skipped files that are pictures in formats that are not read here."""
+        return tuple(name for name in self.skipped if name.lower().endswith(FOREIGN))
 
 
 def find_inputs(source: Path, out: Path, only: str | None = None) -> Inputs:
