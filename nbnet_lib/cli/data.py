@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-PARTS = ("data_get", "data_align", "data_sets")
+from nbnet_lib.cli import data_align, data_get, data_sets
 
 
 def add(subparsers: Any) -> None:
@@ -18,6 +16,5 @@ def add(subparsers: Any) -> None:
         "get or check a benchmark, align its faces, list who is on them, divide the people.",
     )
     commands = data.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for part in PARTS:
-        if find_spec(f"nbnet_lib.cli.{part}"):
-            import_module(f"nbnet_lib.cli.{part}").add(commands)
+    for part in (data_get, data_align, data_sets):
+        part.add(commands)

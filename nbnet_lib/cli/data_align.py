@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nbnet_lib.cli.shared import Report, add_json, columns, open_encoder, whole
+from nbnet_lib.cli.shared import Report, add_json, add_workers, columns, open_encoder, whole
 
 EXAMPLES = 5  # failed pictures that are named for each reason
 
@@ -67,9 +67,7 @@ def add(commands: Any) -> None:
         help="take only pictures whose path in IN fits, for example '*/data/images/*' of color "
         "FERET, which holds every picture in three sizes",
     )
-    align.add_argument(
-        "--workers", type=whole(1), metavar="N", help="processes (default: one per core)"
-    )
+    add_workers(align, "processes")
     align.add_argument("--device", default="cpu", help="where the detector runs (default cpu)")
     add_json(align)
     align.set_defaults(run=run, alignment=None)

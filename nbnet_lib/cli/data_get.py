@@ -7,7 +7,7 @@ import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbnet_lib.cli.shared import Report, add_json, columns, identity_range, whole
+from nbnet_lib.cli.shared import Report, add_json, add_workers, columns, identity_range, whole
 
 if TYPE_CHECKING:
     from nbnet_lib.data.benchmarks.dataset import Checked, Dataset
@@ -82,9 +82,7 @@ def add(commands: Any) -> None:
     rehearse.add_argument(
         "--seed", type=whole(0), default=0, metavar="N", help="of pairs and order"
     )
-    rehearse.add_argument(
-        "--workers", type=whole(1), metavar="N", help="how many draw at once (default: all cores)"
-    )
+    add_workers(rehearse)
     add_json(rehearse)
     rehearse.set_defaults(run=run_rehearse)
 

@@ -10,7 +10,9 @@ from nbnet_lib.cli.shared import (
     Report,
     add_difficulty,
     add_json,
+    add_workers,
     identity_range,
+    shards_report,
     share,
     whole,
 )
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from nbnet_lib.data.sets.manifest import Manifest
 
 SYNTHFACES = "synthfaces"
+READ = "how many pictures are read at once"
 
 
 def add(commands: Any) -> None:
@@ -93,7 +96,7 @@ def _add_manifest(commands: Any) -> None:
         action="store_true",
         help="go on without pictures that cannot be read",
     )
-    _add_workers(more)
+    add_workers(more, READ)
     add_json(parser)
     parser.set_defaults(run=run_manifest)
 
@@ -145,7 +148,7 @@ def _add_shard(commands: Any) -> None:
         metavar="N",
         help="pictures of a shard, about: nobody is split (default 1000)",
     )
-    _add_workers(parser)
+    add_workers(parser, READ)
     add_json(parser)
     parser.set_defaults(run=run_shard)
 
@@ -156,15 +159,6 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="SOURCE",
         help="a manifest (.parquet), or what `nbnet data manifest` makes one of",
-    )
-
-
-def _add_workers(parser: Any) -> None:
-    parser.add_argument(
-        "--workers",
-        type=whole(1),
-        metavar="N",
-        help="how many pictures are read at once (default: one per core)",
     )
 
 
@@ -253,10 +247,7 @@ def run_shard(args: argparse.Namespace) -> Report:
         per_shard=args.per_shard,
         workers=args.workers,
     )
-    shards = index["shards"]
-    images, size = sum(s["images"] for s in shards), sum(s["bytes"] for s in shards)
-    text = f"{images:,} pictures in {len(shards)} shards ({size / 1e6:,.1f} MB) in {args.out}"
-    return Report({"folder": args.out, **index}, text)
+    return shards_report(args.out, index)
 
 
 def _report(manifest: Manifest, path: Path) -> Report:

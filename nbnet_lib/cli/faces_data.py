@@ -6,7 +6,16 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from nbnet_lib.cli.shared import Report, add_difficulty, add_identities, add_json, columns, whole
+from nbnet_lib.cli.shared import (
+    Report,
+    add_difficulty,
+    add_identities,
+    add_json,
+    add_workers,
+    columns,
+    shards_report,
+    whole,
+)
 
 
 def add(commands: Any) -> None:
@@ -35,7 +44,7 @@ def add(commands: Any) -> None:
         metavar="N",
         help="pictures of a shard, about: no identity is split (default 1000)",
     )
-    _add_workers(shard)
+    add_workers(shard)
     shard.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     add_json(shard)
     shard.set_defaults(run=run_shard)
@@ -43,18 +52,9 @@ def add(commands: Any) -> None:
     bench = commands.add_parser(
         "bench", help="pictures per second at 64, 112 and 160 px, beside a fixed piece of work"
     )
-    _add_workers(bench)
+    add_workers(bench)
     add_json(bench)
     bench.set_defaults(run=run_bench)
-
-
-def _add_workers(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers",
-        type=whole(1),
-        metavar="N",
-        help="how many draw at once (default: one per core)",
-    )
 
 
 def run_shard(args: argparse.Namespace) -> Report:
@@ -71,10 +71,7 @@ def run_shard(args: argparse.Namespace) -> Report:
         per_shard=args.per_shard,
         workers=args.workers,
     )
-    shards = index["shards"]
-    images, size = sum(s["images"] for s in shards), sum(s["bytes"] for s in shards)
-    text = f"{images:,} pictures in {len(shards)} shards ({size / 1e6:,.1f} MB) in {args.out}"
-    return Report({"folder": args.out, **index}, text)
+    return shards_report(args.out, index)
 
 
 def run_bench(args: argparse.Namespace) -> Report:

@@ -125,6 +125,21 @@ def add_difficulty(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_workers(parser: Any, what: str = "how many draw at once") -> None:
+    """Add ``--workers`` to a parser or a group of one; ``what`` begins its help."""
+    parser.add_argument(
+        "--workers", type=whole(1), metavar="N", help=f"{what} (default: one per core)"
+    )
+
+
+def shards_report(folder: Path, index: dict[str, Any]) -> Report:
+    """Return the report on a folder of tar shards with the index that was written there."""
+    shards = index["shards"]
+    images, size = sum(s["images"] for s in shards), sum(s["bytes"] for s in shards)
+    text = f"{images:,} pictures in {len(shards)} shards ({size / 1e6:,.1f} MB) in {folder}"
+    return Report({"folder": folder, **index}, text)
+
+
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add ``--device``."""
     parser.add_argument("--device", default="auto", help="auto, cpu or cuda (default auto)")

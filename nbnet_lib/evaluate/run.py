@@ -314,14 +314,15 @@ class _Detections:
 
     def __init__(self, encoder: Any):
         self.encoder = encoder
-        self.told("")
+        self._before = self._counts()
+
+    def _counts(self) -> tuple[int, int]:
+        return getattr(self.encoder, "asked", 0), getattr(self.encoder, "missed", 0)
 
     def told(self, what: str) -> list[str]:
         """Return a note on ``what``, or nothing where there is no detector or it missed nothing."""
-        now = [int(getattr(self.encoder, name, 0)) for name in ("asked", "missed")]
-        before = getattr(self, "before", [0, 0])
-        self.before = now
-        asked, missed = (a - b for a, b in zip(now, before, strict=True))
+        before, self._before = self._before, self._counts()
+        asked, missed = (b - a for a, b in zip(before, self._before, strict=True))
         if not missed:
             return []
         return [
