@@ -31,6 +31,7 @@ from nbnet_lib.faces.synth import RENDERER_VERSION, make_identity, make_sample
 from nbnet_lib.faces.synth.checks import check_number, check_size
 from nbnet_lib.faces.synth.geometry import build_person
 from nbnet_lib.faces.synth.identity import check_difficulty
+from nbnet_lib.faces.synth.portrait import PORTRAIT, portrait_sample
 from nbnet_lib.faces.synth.render import render_person
 
 FEW = 16  # people that threads have drawn before a process could have started
@@ -47,7 +48,8 @@ class Recipe:
     """What is drawn of every person, checked: a set is this and a list of identities.
 
     Args:
-        samples: how many pictures of each person (0 to n - 1), or their numbers.
+        samples: how many pictures of each person (0 to n - 1), or their numbers; or "portrait",
+            the one of `synth.portrait`, which counts as sample -1.
         size: side in pixels.
         difficulty: 0.25 (people differ more, pictures of one less) to 2; 1 is the default set.
 
@@ -59,11 +61,16 @@ class Recipe:
     size: int
     difficulty: float
 
-    def __init__(self, samples: int | Iterable[int], size: int, difficulty: float = 1.0):
-        if isinstance(samples, int | np.integer):
-            samples = range(samples)
-        numbers = whole_numbers(samples, "sample")
-        object.__setattr__(self, "samples", tuple(numbers.tolist()))
+    def __init__(self, samples: int | Iterable[int] | str, size: int, difficulty: float = 1.0):
+        if isinstance(samples, str):
+            if samples != "portrait":
+                raise NbnetError(f"samples are {samples!r}: give a number, numbers, or 'portrait'")
+            chosen: tuple[int, ...] = (PORTRAIT,)
+        else:
+            if isinstance(samples, int | np.integer):
+                samples = range(samples)
+            chosen = tuple(whole_numbers(samples, "sample").tolist())
+        object.__setattr__(self, "samples", chosen)
         object.__setattr__(self, "size", check_size(size))
         object.__setattr__(self, "difficulty", check_difficulty(difficulty))
 
@@ -90,7 +97,10 @@ class Recipe:
         person = build_person(make_identity(identity, self.difficulty))
         pictures = np.empty(self.shape, np.uint8)
         for picture, number in zip(pictures, self.samples, strict=True):
-            sample = make_sample(identity, number, self.difficulty)
+            if number == PORTRAIT:
+                sample = portrait_sample(identity)
+            else:
+                sample = make_sample(identity, number, self.difficulty)
             picture[:] = render_person(person, sample, self.size)
         return pictures
 

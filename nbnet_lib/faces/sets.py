@@ -32,7 +32,7 @@ class FaceSet:
 
 def render_set(
     identities: Iterable[int],
-    samples: int | Iterable[int],
+    samples: int | Iterable[int] | str,
     size: int = 64,
     workers: int | None = None,
     cache: bool | str | Path = True,
@@ -43,7 +43,8 @@ def render_set(
 
     Args:
         identities: identity numbers.
-        samples: how many pictures of each person (0 to n - 1), or their numbers.
+        samples: how many pictures of each person (0 to n - 1), or their numbers; or "portrait",
+            one frontal, neutral picture of each (see `synth.portrait`), numbered -1.
         size: side in pixels.
         workers: how many draw at the same time; None for one per CPU core.
         cache: keep blocks under `nbnet_lib.files.cache_dir` and read them from there; or the

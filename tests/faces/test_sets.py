@@ -141,3 +141,32 @@ def test_resize_keeps_range_and_mean():
     assert small.shape == (2, 3, 64, 64)
     assert abs(small.mean() - images.mean()) < 0.01
     assert resize(images, 160) is images
+
+
+def test_portraits_differ_by_the_person_only(cache):
+    portraits = render_set([3, 8, 3], "portrait", 64, progress=False)
+    assert portraits.images.shape == (3, 64, 64, 3)
+    assert portraits.samples.tolist() == [-1, -1, -1]
+    assert np.array_equal(portraits.images[0], portraits.images[2])
+    # The background is the same; the faces are not.
+    corners = portraits.images[:2, :4, :4].astype(int)
+    assert np.abs(corners[0] - corners[1]).max() <= 2
+    face = portraits.images[:2, 24:48, 16:48].astype(int)
+    assert np.abs(face[0] - face[1]).mean() > 5
+    # They are kept apart from the drawn pictures of the same people.
+    assert not np.array_equal(portraits.images[0], render_set([3], 1, 64, progress=False).images[0])
+
+
+def test_a_portrait_is_frontal_and_about_symmetric(cache):
+    picture = render_set([20_010], "portrait", 64, progress=False).images[0].astype(float)
+    drawn = render_set([20_010], [0], 64, progress=False).images[0].astype(float)
+
+    def unlikeness(image):
+        return np.abs(image[16:56] - image[16:56, ::-1]).mean()
+
+    assert unlikeness(picture) < unlikeness(drawn)
+
+
+def test_only_one_word_is_known_for_samples():
+    with pytest.raises(NbnetError, match="samples are 'portraits': give a number"):
+        render_set([3], "portraits", 64)
