@@ -39,7 +39,12 @@ def add(subparsers: Any) -> None:
 
     encoder_test.add(commands)
 
-    train = commands.add_parser("train", help="make the weights of the small encoder again")
+    train = commands.add_parser("train", help="make the weights of a small encoder again")
+    train.add_argument(
+        "--network",
+        default="synth",
+        help="synth, or synth-mobile, the independent judge (default synth)",
+    )
     add_identities(train, "10000-12999", 10)
     train.add_argument("--epochs", type=whole(1), default=10)
     train.add_argument("--seed", type=whole(0), default=0)
@@ -157,6 +162,7 @@ def run_train(args: argparse.Namespace) -> Report:
         out=args.out,
         device=resolve_device(args.device),
         progress=True,
+        network=args.network,
     )
     return Report(card, f"Trained with `{command_line(args.argv)}`: {args.out} and its card")
 

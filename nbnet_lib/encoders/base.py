@@ -98,7 +98,7 @@ class Encoder:
         self.framing = framing if isinstance(framing, Framing) else find_framing(framing)
         self.preprocess, self.alignment = preprocess, alignment
         self.asked = self.missed = 0
-        self._network, self._cutter = network, cutter
+        self.network, self._cutter = network, cutter
         first = None
         if isinstance(network, nn.Module):
             network.eval().requires_grad_(False)
@@ -119,7 +119,7 @@ class Encoder:
         pixels = images.to(self.device, torch.float32)
         if self.preprocess is not None:
             pixels = self.preprocess(pixels)
-        return self._unit(self._network(pixels), len(images))
+        return self._unit(self.network(pixels), len(images))
 
     def _unit(self, templates: Tensor, count: int) -> Tensor:
         """Return what the network answered as templates of unit length, if that can be done."""
@@ -239,7 +239,7 @@ class Encoder:
         framing = self.framing if preprocess is None else preprocess.own_framing
         return Encoder(
             self.name,
-            self._network,
+            self.network,
             self.image_size,
             self.template_dim,
             complete_card(self.card, preprocess, self.template_dim),

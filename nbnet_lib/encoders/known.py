@@ -38,8 +38,8 @@ def known_encoder(name: str) -> Known:
     Raises:
         NbnetError: no such name, or the card of shipped weights is missing or damaged.
     """
-    if name == "synth":
-        return _synth()
+    if name in ("synth", "synth-mobile"):
+        return _synth(name)
     if name == "dlib":
         return _dlib()
     if name in ENCODERS:
@@ -52,12 +52,12 @@ def known_encoders() -> list[Known]:
     return [known_encoder(name) for name in ENCODERS]
 
 
-def _synth() -> Known:
-    from nbnet_lib.encoders.synth import IMAGE_SIZE, TEMPLATE_DIM
+def _synth(name: str) -> Known:
+    from nbnet_lib.encoders.synth import IMAGE_SIZE, TEMPLATE_DIM, WEIGHTS
     from nbnet_lib.weights import load_card
 
-    card = load_card("synth-encoder")
-    return Known("synth", TEMPLATE_DIM, IMAGE_SIZE, "framing", True, "shipped", card)
+    card = load_card(WEIGHTS[name])
+    return Known(name, TEMPLATE_DIM, IMAGE_SIZE, "framing", True, "shipped", card)
 
 
 def _dlib() -> Known:

@@ -59,7 +59,7 @@ def export_onnx(encoder: Encoder, path: str | os.PathLike[str]) -> dict[str, Any
     path = Path(path)
     if path.suffix != ".onnx":
         raise NbnetError(f"networks are written as .onnx files, not {path.name}")
-    network, preprocess = encoder._network, encoder.preprocess
+    network, preprocess = encoder.network, encoder.preprocess
     if not isinstance(network, nn.Module) or preprocess is None:
         raise NbnetError(f"the encoder {encoder.name} is no torch network: it cannot be exported")
     try:

@@ -43,6 +43,12 @@ ENCODERS = {
         "synth",
         "open_synth",
     ),
+    "synth-mobile": Entry(
+        "the independent judge: MobileFaceNet's blocks, 64x64 pixels, 128-D, trained on other "
+        "SynthFaces, shipped",
+        "synth",
+        "open_synth",
+    ),
     "facenet-vggface2": Entry(
         "FaceNet of facenet-pytorch, trained on VGGFace2: 160x160 pixels, 512-D",
         "facenet",

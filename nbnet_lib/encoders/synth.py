@@ -1,4 +1,4 @@
-"""The course's own recogniser: a small residual network, 64x64 pixels -> 128-D template.
+"""The course's own recognisers; the first is a small residual network, 64x64 pixels -> 128-D.
 
 Residual blocks as in He et al., "Deep residual learning", CVPR 2016, with PReLU as recognisers
 use it; a fully connected layer reads the last 4x4 map, so that place matters (aligned faces).
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import complete_card
+from nbnet_lib.encoders.mobile import MobileEncoder
 from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.weights import load_weights
@@ -68,6 +69,10 @@ class SynthEncoder(nn.Module):
         return self.norm(self.template(self.dropout(torch.flatten(maps, 1))))
 
 
+NETWORKS: dict[str, type[nn.Module]] = {"synth": SynthEncoder, "synth-mobile": MobileEncoder}
+WEIGHTS = {"synth": "synth-encoder", "synth-mobile": "synth-mobile"}  # shipped
+
+
 def open_synth(
     name: str = "synth",
     device: str | torch.device = "cpu",
@@ -77,19 +82,26 @@ def open_synth(
 ) -> Encoder:
     """Make the encoder of the shipped weights, or of a file written by `nbnet encoder train`.
 
+    Args:
+        name: one of `NETWORKS`.
+        device: where it runs.
+        weights: a file with its weights instead of the shipped ones.
+        card: None; the card beside the weights is read.
+        alignment: see `Encoder`.
+
     Raises:
-        NbnetError: weights that are missing, damaged or of another network, or a card: the one
-            beside the weights is read.
+        NbnetError: weights that are missing, damaged or of another network, or a card.
     """
     if card is not None:
         raise NbnetError(f"the encoder {name} reads the card beside its weights: leave card out")
-    state, told = load_weights(weights or "synth-encoder")
-    network = SynthEncoder()
+    file = weights or WEIGHTS[name]
+    state, told = load_weights(file)
+    network = NETWORKS[name]()
     try:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise NbnetError(
-            f"{weights or 'synth-encoder'} does not hold the weights of the encoder {name!r}: "
+            f"{file} does not hold the weights of the encoder {name!r}: "
             "give a file written by `nbnet encoder train`"
         ) from error
     preprocess = Preprocess(IMAGE_SIZE)

@@ -1,4 +1,4 @@
-"""Train the course's recogniser from scratch: classify identities, keep the layer before.
+"""Train a recogniser of the course from scratch: classify identities, keep the layer before.
 
 The loss is CosFace (Wang et al., "CosFace: large margin cosine loss", CVPR 2018): softmax over the
 cosines between a template and one learnt direction per identity, where the right identity must win
@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 from tqdm import tqdm
 
-from nbnet_lib.encoders.synth import IMAGE_SIZE, TEMPLATE_DIM, SynthEncoder
+from nbnet_lib.encoders.synth import IMAGE_SIZE, NETWORKS, TEMPLATE_DIM
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import RENDERER_VERSION, FaceSet, render_set, require_training
 from nbnet_lib.files import atomic_path, require_writable_folder
@@ -68,9 +68,17 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
 class _Run:
     """Everything that changes while training, so that it can be saved and taken up again."""
 
-    def __init__(self, faces: FaceSet, epochs: int, seed: int, settings: EncoderSettings, device):
+    def __init__(
+        self,
+        network: nn.Module,
+        faces: FaceSet,
+        epochs: int,
+        seed: int,
+        settings: EncoderSettings,
+        device: str,
+    ):
         # The channels-last layout is six times as fast here on CPUs, and changes no number's place.
-        self.network = SynthEncoder().to(device).to(memory_format=torch.channels_last)
+        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         _, labels = np.unique(faces.identities, return_inverse=True)
         self.labels = torch.from_numpy(labels)
         count = int(labels.max()) + 1
@@ -176,6 +184,7 @@ def train_encoder(
     device: str = "cpu",
     progress: bool = True,
     settings: EncoderSettings | None = None,
+    network: str = "synth",
 ) -> dict[str, Any]:
     """Draw the training faces, train, and write weights and card.
 
@@ -191,6 +200,7 @@ def train_encoder(
         device: "cpu", "cuda", ...
         progress: show bars on stderr.
         settings: `EncoderSettings`; None for the defaults.
+        network: "synth" or "synth-mobile", the name under which `create_encoder` opens it.
 
     Returns:
         The card that is written beside the weights.
@@ -199,6 +209,10 @@ def train_encoder(
         NbnetError: evaluation identities, too few pictures, a loss that is not finite, or an output
             that cannot be written.
     """
+    if network not in NETWORKS:
+        raise NbnetError(
+            f"no network of the course is named {network!r}: choose {' or '.join(NETWORKS)}"
+        )
     settings = settings or EncoderSettings()
     people = [int(i) for i in identities]
     require_training(people)
@@ -213,20 +227,20 @@ def train_encoder(
     images = torch.from_numpy(faces.images).permute(0, 3, 1, 2).contiguous()
     data = f"SynthFaces {people[0]}-{people[-1]} ({len(people)} identities) x {samples}"
     recipe = {"data": data, "renderer_version": RENDERER_VERSION, "epochs": epochs, "seed": seed}
-    recipe |= asdict(settings)
+    recipe |= asdict(settings) | {"network": network}
     checkpoint = Path(f"{out}.checkpoint")
     started = time.perf_counter()
     with torch.random.fork_rng():  # initial weights and dropout; the caller's generator stays
         torch.manual_seed(seed)
-        run = _Run(faces, epochs, seed, settings, device)
+        run = _Run(NETWORKS[network](), faces, epochs, seed, settings, device)
         loss = _train(run, images, epochs, settings, device, checkpoint, recipe, progress)
     parameters = sum(p.numel() for p in run.network.parameters())
     first, last = people[0], people[-1]
     spans = f"{first}-{last}" if last - first + 1 == len(people) else ",".join(map(str, people))
     command = ["nbnet", "encoder", "train", "--identities", spans, "--samples", str(samples)]
-    command += ["--epochs", str(epochs), "--seed", str(seed)]
+    command += ["--epochs", str(epochs), "--seed", str(seed), "--network", network]
     card = {
-        "name": "synth",
+        "name": network,
         "what": f"64x64 face -> {TEMPLATE_DIM}-D template, {parameters:,} parameters",
         **recipe,
         "loss": "CosFace",

@@ -52,7 +52,8 @@ def test_list_tells_all_encoders_and_makes_none(nbnet, no_weights, monkeypatch):
     monkeypatch.setattr("nbnet_lib.data.fetch.download.fetch", refuse)
     monkeypatch.setattr("nbnet_lib.encoders.synth.load_weights", refuse)
     listed = {e["name"]: e for e in json.loads(nbnet("encoder", "list", "--json"))}
-    assert list(listed) == ["synth", "facenet-vggface2", "facenet-casia", "dlib"]
+    names = ["synth", "synth-mobile", "facenet-vggface2", "facenet-casia", "dlib"]
+    assert list(listed) == names
     assert (listed["synth"]["template_dim"], listed["synth"]["weights"]) == (128, "shipped")
     assert "sha256" in listed["synth"]["card"]
     assert (listed["facenet-casia"]["template_dim"], listed["facenet-casia"]["ready"]) == (

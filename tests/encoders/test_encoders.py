@@ -65,9 +65,10 @@ def test_tiny_images_are_refused(encoder):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(NbnetError, match="synth, facenet-vggface2.*dlib.*onnx:"):
+    with pytest.raises(NbnetError, match="synth, synth-mobile, facenet-vggface2.*dlib.*onnx:"):
         create_encoder("facenet-of-dreams")
-    assert encoder_names() == ["synth", "facenet-vggface2", "facenet-casia", "dlib"]
+    names = ["synth", "synth-mobile", "facenet-vggface2", "facenet-casia", "dlib"]
+    assert encoder_names() == names
     assert list(encoder_kinds()) == ["onnx", "torchscript", "python"]
 
 
@@ -104,6 +105,26 @@ def test_the_card_in_use_leaves_nothing_out(encoder):
     assert "verification_missing" not in encoder.card
 
 
+def test_the_second_recogniser_shares_nothing_with_the_first(encoder):
+    """It judges attacks on the first: another network, other people, another seed."""
+    judge = create_encoder("synth-mobile")
+    assert judge.card["training_data"].startswith("SynthFaces 40000-45999")
+    assert judge.card["seed"] != encoder.card["seed"]
+    assert judge.card["verification"]["far"]["0.001"]["tar"] > 0.85
+    faces = render_set(range(4), 2, 64, progress=False)
+    ours, theirs = encoder.embed(faces.images), judge.embed(faces.images)
+    assert ours.shape == theirs.shape == (8, 128)
+    # Each has a space of its own: a template of one says nothing to the other.
+    assert float((ours * theirs).sum(1).abs().max()) < 0.5
+    own = theirs @ theirs.T
+    assert own[0, 1] > own[0, 2:].max()  # and it knows a person again
+
+
+def test_weights_of_the_other_recogniser_are_refused():
+    with pytest.raises(NbnetError, match="synth-encoder does not hold the weights of the encoder"):
+        create_encoder("synth-mobile", weights="synth-encoder")
+
+
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(NbnetError, match=r"no weights at .*mine\.safetensors"):
         create_encoder("synth", weights=str(tmp_path / "mine.safetensors"))
@@ -137,6 +158,19 @@ def test_augmentation_is_seeded_and_keeps_the_shape():
     assert one.shape == images.shape
     assert torch.equal(one, two)
     assert not torch.equal(one, images)
+
+
+def test_the_network_to_train_has_a_name(tmp_path):
+    with pytest.raises(NbnetError, match="no network of the course is named 'vgg'"):
+        train_encoder([10_000], 2, 1, out=tmp_path / "x.safetensors", network="vgg")
+
+
+def test_the_second_network_is_trained_and_opened_by_its_name(tmp_path):
+    out = tmp_path / "x.safetensors"
+    people = range(10_000, 10_032)
+    card = train_encoder(people, 4, 1, out=out, progress=False, network="synth-mobile")
+    assert card["command"].endswith("--network synth-mobile")
+    assert create_encoder("synth-mobile", weights=out).template_dim == 128
 
 
 def _train(out, epochs):

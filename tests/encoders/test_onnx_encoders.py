@@ -106,7 +106,7 @@ def test_bytes(make_onnx, faces):
     same(encoder.embed(faces.images), plain.embed(faces.images))
     between = torch.tensor([254.9999, 0.6, -3.0, 300.0]).repeat(48)[:, None, None, None]
     nearest = torch.tensor([255.0, 1.0, 0.0, 255.0]).repeat(48)[:, None, None, None]
-    network, shape = encoder._network, (-1, 64, 64, 3)
+    network, shape = encoder.network, (-1, 64, 64, 3)
     assert torch.equal(network(between.expand(shape)), network(nearest.expand(shape)))
     with pytest.raises(NbnetError, match="takes bytes: leave mean and std out"):
         create_encoder(f"onnx:{path}", std=128)
