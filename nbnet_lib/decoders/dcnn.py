@@ -12,8 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.decoders.shapes import stem_and_ups
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.decoders.shapes import require_halvings, stem_and_ups
 
 
 class DCNN(nn.Module):
@@ -31,11 +30,7 @@ class DCNN(nn.Module):
     def __init__(self, template_dim: int = 128, image_size: int = 160, base_channels: int = 512):
         super().__init__()
         stem_size, ups = stem_and_ups(image_size)
-        if base_channels < 1 or base_channels % 2**ups:
-            raise NbnetError(
-                f"base_channels={base_channels} cannot be halved {ups} times: "
-                f"give a multiple of {2**ups}"
-            )
+        require_halvings(base_channels, ups)
         self.template_dim, self.image_size = template_dim, image_size
         # Shapes for S = 160, d = 128:                                    128 x   1 x   1
         layers: list[nn.Module] = [

@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from nbnet_lib.decoders.baselines import LinearRegression, PixelRegression, RBFRegression
+from nbnet_lib.decoders.dcgan import NOISE_DIM, Discriminator, Generator
 from nbnet_lib.decoders.dcnn import DCNN
 from nbnet_lib.decoders.nbnet import NbNet
 from nbnet_lib.errors import NbnetError
@@ -20,34 +22,56 @@ from nbnet_lib.weights import FOLDER, load_weights, save_weights, weight_path
 
 MIN_DIM, MAX_DIM = 16, 2048
 
+DEFAULT_DIM = 128
+
 _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "nbnet-a": partial(NbNet, "a"),
     "nbnet-b": partial(NbNet, "b"),
     "dcnn": DCNN,
+    "linear": LinearRegression,
+    "rbf": RBFRegression,
+    "dcgan-generator": Generator,
+    "dcgan-discriminator": Discriminator,
+}
+# How a network gets its weights, where it is not by the attack's training loop.
+_METHODS = {
+    "linear": "fit",
+    "rbf": "fit",
+    "dcgan-generator": "adversarial",
+    "dcgan-discriminator": "adversarial",
 }
 
 
-def decoder_names() -> list[str]:
-    """Return the names that `create_decoder` knows."""
-    return list(_BUILDERS)
+def decoder_names(method: str | None = None) -> list[str]:
+    """Return the names that `create_decoder` knows.
+
+    Args:
+        method: only those that get their weights this way: "gradient" (`train_decoder`), "fit"
+            (one call of ``decoder.fit``) or "adversarial" (the face generator's training).
+    """
+    return [n for n in _BUILDERS if method in (None, _METHODS.get(n, "gradient"))]
 
 
 def create_decoder(
-    name: str, template_dim: int = 128, image_size: int = 64, **options: Any
+    name: str, template_dim: int | None = None, image_size: int = 160, **options: Any
 ) -> nn.Module:
     """Build a decoder with fresh weights: templates [N, d] -> images [N, 3, S, S] in [-1, 1].
 
     The weights are drawn from torch's current generator (`torch.manual_seed` first to repeat them).
 
     Args:
-        name: one of `decoder_names()`.
-        template_dim: length d of a template, 16 to 2048.
+        name: one of `decoder_names()`. The last two are the face generator, whose "template" is
+            noise z from N(0, 1), and its discriminator, images [N, 3, S, S] -> logits [N].
+        template_dim: length d of a template, 16 to 2048 (default 128, for the generator's z 100;
+            the discriminator takes no notice of it).
         image_size: edge S of the picture: 40, 64, 80, 112 or 160.
         **options: "nbnet-a", "nbnet-b": base_channels (256), growth (8);
-            "dcnn": base_channels (512).
+            "dcnn", "dcgan-generator", "dcgan-discriminator": base_channels (512);
+            "linear": components (256); "rbf": components (256), centres (2000).
 
     Returns:
-        the module in training mode; ``module.architecture`` is what its card will say, and
+        the module in training mode; ``module.architecture`` is what its card will say,
+        ``module.training_method`` how it gets its weights (see `decoder_names`), and
         ``module.framing`` where faces lie in its pictures: as in SynthFaces, unless set otherwise.
 
     Raises:
@@ -55,6 +79,8 @@ def create_decoder(
     """
     if name not in _BUILDERS:
         raise NbnetError(f"no decoder is named {name!r}: choose one of {', '.join(_BUILDERS)}")
+    if template_dim is None:
+        template_dim = NOISE_DIM if name == "dcgan-generator" else DEFAULT_DIM
     if not (isinstance(template_dim, int) and MIN_DIM <= template_dim <= MAX_DIM):
         raise NbnetError(
             f"template_dim={template_dim!r} is out of range: "
@@ -68,10 +94,13 @@ def create_decoder(
             f"the decoder {name} has no option {', '.join(unknown)}: its options are "
             f"{', '.join(known)}"
         )
-    decoder = builder(template_dim=template_dim, image_size=image_size, **options)
+    reads_templates = name != "dcgan-discriminator"
+    dims = {"template_dim": template_dim} if reads_templates else {}
+    decoder = builder(**dims, image_size=image_size, **options)
+    decoder.training_method = _METHODS.get(name, "gradient")  # type: ignore[assignment]
     decoder.architecture = {  # type: ignore[assignment]
         "name": name,
-        "template_dim": template_dim,
+        "template_dim": template_dim if reads_templates else None,
         "image_size": image_size,
         "options": options,
     }
@@ -82,6 +111,26 @@ def create_decoder(
 
 
 _COMMON = {"variant", "template_dim", "image_size"}
+
+
+def require_gradient_training(decoder: nn.Module) -> None:
+    """Raise unless `train_decoder` is the way to give ``decoder`` its weights.
+
+    Raises:
+        NbnetError: it is fitted in one go, or belongs to the face generator.
+    """
+    method = getattr(decoder, "training_method", "gradient")
+    name = decoder.architecture["name"] if method != "gradient" else ""  # type: ignore[union-attr, index]
+    if method == "fit":
+        raise NbnetError(
+            f"the decoder {name} is not trained step by step: fit it in one go with "
+            "decoder.fit(templates, images)"
+        )
+    if method != "gradient":
+        raise NbnetError(
+            f"{name} is a part of the face generator, not a decoder of templates: choose one of "
+            f"{', '.join(decoder_names('gradient'))} (`nbnet generator train` trains a generator)"
+        )
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -95,12 +144,14 @@ def save_decoder(
     """Write ``path`` (.safetensors) and its card (.json) with the architecture in it.
 
     Raises:
-        NbnetError: the decoder was not made by `create_decoder`, the suffix is wrong or the folder
-            is not writable.
+        NbnetError: the decoder was not made by `create_decoder` or not fitted yet, the suffix is
+            wrong or the folder is not writable.
     """
     architecture = getattr(decoder, "architecture", None)
     if architecture is None:
         raise NbnetError("this decoder was not made by create_decoder: its card cannot be written")
+    if isinstance(decoder, PixelRegression):
+        decoder.require_fitted()
     framing = None if decoder.framing is None else decoder.framing.to_card()  # type: ignore[union-attr, operator]
     whole = {**(card or {}), "architecture": architecture, "framing": framing}
     return save_weights(path, decoder.state_dict(), whole)

@@ -20,3 +20,16 @@ def stem_and_ups(image_size: int) -> tuple[int, int]:
             f"choose one of {', '.join(map(str, SIZES))}"
         )
     return SIZES[image_size]
+
+
+def require_halvings(base_channels: int, ups: int) -> None:
+    """Raise unless ``base_channels`` can be halved once per doubling of the edge.
+
+    Raises:
+        NbnetError: it cannot.
+    """
+    if base_channels < 1 or base_channels % 2**ups:
+        raise NbnetError(
+            f"base_channels={base_channels} cannot be halved {ups} times: "
+            f"give a multiple of {2**ups}"
+        )

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from nbnet_lib.decoders import count_parameters, create_decoder, decoder_names
+from nbnet_lib.decoders import (
+    count_parameters,
+    create_decoder,
+    decoder_names,
+    require_gradient_training,
+)
 from nbnet_lib.decoders.nbnet import BlockA, BlockB, NbNet
 from nbnet_lib.errors import NbnetError
 
@@ -16,7 +21,25 @@ def templates(n, dim, seed=0):
 
 
 def test_names():
-    assert sorted(decoder_names()) == ["dcnn", "nbnet-a", "nbnet-b"]
+    assert decoder_names("gradient") == ["nbnet-a", "nbnet-b", "dcnn"]
+    assert decoder_names("fit") == ["linear", "rbf"]
+    assert decoder_names("adversarial") == ["dcgan-generator", "dcgan-discriminator"]
+    assert len(decoder_names()) == 7
+
+
+@pytest.mark.parametrize("name", decoder_names())
+def test_what_is_built_without_asking(name):
+    decoder = create_decoder(name)
+    assert decoder.image_size == 160
+    assert decoder.training_method in ("gradient", "fit", "adversarial")
+    dims = {"dcgan-generator": 100, "dcgan-discriminator": None}
+    assert decoder.architecture["template_dim"] == dims.get(name, 128)
+    assert decoder.name == f"{name}-160"
+
+
+@pytest.mark.parametrize("name", decoder_names("gradient"))
+def test_networks_are_for_the_training_loop(name):
+    require_gradient_training(create_decoder(name, 16, 40))
 
 
 @pytest.mark.parametrize("name", PAPER_COUNTS)
@@ -108,8 +131,8 @@ def test_every_parameter_gets_a_gradient():
         ({"name": "nbnet-b", "template_dim": 128.0}, "16 to 2048"),
         ({"name": "nbnet-b", "depth": 3}, "base_channels, growth"),
         ({"name": "dcnn", "growth": 8}, "base_channels"),
-        ({"name": "nbnet-b", "base_channels": 100}, "multiple of 128"),
-        ({"name": "dcnn", "base_channels": 100}, "multiple of 16"),
+        ({"name": "nbnet-b", "base_channels": 100}, "multiple of 256"),
+        ({"name": "dcnn", "base_channels": 100}, "multiple of 32"),
         ({"name": "nbnet-b", "growth": 0}, "growth=0"),
     ],
 )
@@ -118,7 +141,16 @@ def test_wrong_arguments_tell_what_exists(arguments, told):
         create_decoder(**arguments)
 
 
-@pytest.mark.parametrize("dim", [16, 2048])
-def test_template_length_at_both_ends(dim):
-    net = NbNet("b", dim, 40, base_channels=64)
+@pytest.mark.parametrize("name", PAPER_COUNTS)
+@pytest.mark.parametrize("dim", [16, 100, 512, 2048])
+def test_template_lengths(name, dim):
+    net = create_decoder(name, dim, 40, base_channels=64)
+    assert net.template_dim == dim
     assert net(templates(2, dim)).shape == (2, 3, 40, 40)
+    # Only the stem, 5x5 to 64 channels, depends on the length.
+    other = create_decoder(name, 16, 40, base_channels=64)
+    assert count_parameters(net) - count_parameters(other) == (dim - 16) * 64 * 25
+
+
+def test_template_length_of_the_smallest_network():
+    assert NbNet("b", 2048, 40, base_channels=64)(templates(1, 2048)).shape == (1, 3, 40, 40)

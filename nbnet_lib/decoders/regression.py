@@ -1,0 +1,237 @@
+"""How the baselines are fitted: PCA of the pixels, cross-validation over people, ridge regression.
+
+scikit-learn does the arithmetic (`PCA`, `Nystroem`, `Ridge`, `GroupKFold`). Memory stays bounded
+whatever the number of pictures: the PCA looks at a sample, the pictures are projected in batches,
+and the regression sees coordinates, not pixels. Beyond the pictures themselves that is about
+1.2 GB for 20,000 pictures at 160 px.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces.splits import require_training
+
+if TYPE_CHECKING:
+    from nbnet_lib.decoders.baselines import PixelRegression
+
+FOLDS = 3
+PCA_BYTES = 512 * 2**20  # float32 pixels that the PCA may hold at once
+CHOICE_PICTURES, CHOICE_CENTRES = 6000, 1000  # enough to rank the settings
+ALPHAS = (1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0)
+GAMMAS = (0.01, 0.03, 0.1, 0.3, 1.0)  # between unit vectors |t - c|^2 is 2 - 2 cosine: 0 to 4
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Fit:
+    """The values of a fitted baseline by name, and what its card says about the fit."""
+
+    values: dict[str, np.ndarray]
+    card: dict[str, Any]
+
+
+def fit(
+    decoder: PixelRegression,
+    templates: np.ndarray | Tensor,
+    images: np.ndarray,
+    identities: Sequence[int] | np.ndarray | None,
+    seed: int,
+    progress: bool,
+) -> Fit:
+    """Choose the settings, then fit; see `PixelRegression.fit`.
+
+    The ridge penalty alpha (and the kernel's gamma) are those with the smallest squared error in
+    ``FOLDS``-fold cross-validation with no person in two folds, on at most 6,000 pictures (and
+    1,000 centres). Without identities the folds are blocks of neighbouring rows, which keeps the
+    people of an ordered list apart. The same alpha serves the whole set: it weighs the noise of a
+    picture against the size of the weights, and neither grows with the number of pictures.
+
+    Returns:
+        the values, and a card: pictures, settings, `components`, `pca_variance` (the share of the
+        pixels' variance that the components hold), `predicted_variance` (the share of the
+        components' variance that is predicted for people outside the fit).
+    """
+    from tqdm import tqdm
+
+    x, groups = _checked(decoder, templates, images, identities)
+    wanted = decoder.options().get("centres", 0)  # none: regress on the template itself
+    gammas: Sequence[float | None] = GAMMAS if wanted else (None,)
+    batches = range(0, len(images), BATCH)
+    bar = tqdm(
+        total=len(gammas) + len(batches) + 2,
+        desc="fit",
+        unit="part",
+        file=sys.stderr,
+        disable=not progress,
+    )
+    with bar:
+        bar.set_postfix_str("principal components")
+        mean, components, deviations, share = _principal(images, len(decoder.basis), seed)
+        bar.update()
+        bar.set_postfix_str("project the pictures")
+        codes = np.empty((len(images), len(components)), np.float32)
+        for start in batches:
+            part = slice(start, start + BATCH)
+            codes[part] = (_pixels(images[part]) - mean) @ components.T
+            bar.update()
+
+        rows = _choice_rows(groups)
+        centres = min(CHOICE_CENTRES, wanted)
+        errors: dict[tuple[float | None, float], float] = {}
+        for gamma in gammas:
+            bar.set_postfix_str("cross-validate" + (f" gamma {gamma}" if wanted else ""))
+            found = _errors(gamma, centres, x[rows], codes[rows], groups[rows], seed)
+            errors |= {(gamma, alpha): error for alpha, error in zip(ALPHAS, found, strict=True)}
+            bar.update()
+        gamma, alpha = best = min(errors, key=lambda setting: errors[setting])
+
+        bar.set_postfix_str("fit")
+        centres = min(wanted, len(x))
+        values = _final(gamma, alpha, centres, x, codes, deviations, seed)
+        bar.update()
+    variance = float(codes[rows].var(axis=0, dtype=np.float64).sum())
+    card = {
+        "pictures": len(images),
+        "components": len(components),
+        "alpha": alpha,
+        **({"centres": centres, "gamma": gamma} if wanted else {}),
+        "pca_variance": share,
+        "predicted_variance": float(1 - errors[best] / variance) if variance else 0.0,
+    }
+    return Fit({"mean": mean, "basis": components * deviations[:, None], **values}, card)
+
+
+def _checked(
+    decoder: PixelRegression,
+    templates: np.ndarray | Tensor,
+    images: np.ndarray,
+    identities: Sequence[int] | np.ndarray | None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (templates float64 [N, d], group of each row), or say what is wrong."""
+    # Files hold matrices as float16. Rounded now, the centres in the file are those of the fit.
+    x = torch.as_tensor(templates).detach().cpu().half().numpy().astype(np.float64)
+    size, dim = decoder.image_size, decoder.template_dim
+    if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
+        raise NbnetError(
+            f"training images are {images.dtype} {images.shape}: give uint8 [N, {size}, {size}, 3]"
+        )
+    if x.shape != (len(images), dim):
+        raise NbnetError(
+            f"{len(images)} images with templates of shape {x.shape}: give one template of length "
+            f"{dim} per image"
+        )
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+    if len(bad):
+        raise NbnetError(
+            f"the template in row {bad[0]} holds NaN or infinity: extract the templates again or "
+            "drop that picture"
+        )
+    if identities is None:
+        groups = np.arange(len(x)) * FOLDS // max(len(x), 1)
+    else:
+        groups = np.asarray(identities)
+        if len(groups) != len(x):
+            raise NbnetError(f"{len(x)} images but {len(groups)} identities: give one per image")
+        require_training(groups)
+    people = len(np.unique(groups))
+    if people < FOLDS or len(x) < 4 * FOLDS:
+        raise NbnetError(
+            f"{len(x)} images of {people} people are too few to fit and to choose the settings on: "
+            f"give at least {4 * FOLDS} images of {FOLDS} people"
+        )
+    return x, groups
+
+
+def _pixels(images: np.ndarray) -> np.ndarray:
+    """uint8 [N, S, S, 3] -> float32 [N, 3 * S * S] in [-1, 1], channels first."""
+    flat = np.ascontiguousarray(images.transpose(0, 3, 1, 2)).reshape(len(images), -1)
+    return flat.astype(np.float32) / 127.5 - 1
+
+
+def _principal(
+    images: np.ndarray, wanted: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """PCA of evenly spaced pictures: mean [P], components [k, P], deviations [k], their share."""
+    from sklearn.decomposition import PCA
+
+    most = max(PCA_BYTES // (4 * images[0].size), 2)
+    sample = images[np.linspace(0, len(images) - 1, min(most, len(images))).astype(int)]
+    wanted = min(wanted, len(sample) - 1)
+    pca = PCA(wanted, svd_solver="randomized", random_state=seed, copy=False, iterated_power=2)
+    pca.fit(_pixels(sample))
+    deviations = np.sqrt(np.maximum(pca.explained_variance_, 1e-12))
+    share = float(pca.explained_variance_ratio_.sum())
+    return pca.mean_, pca.components_, deviations, share
+
+
+def _choice_rows(groups: np.ndarray) -> np.ndarray:
+    """Rows of whole people, evenly chosen, until there are about ``CHOICE_PICTURES``."""
+    people = np.unique(groups)
+    keep = max(int(len(people) * CHOICE_PICTURES / len(groups)), FOLDS)
+    chosen = people[np.linspace(0, len(people) - 1, min(keep, len(people))).astype(int)]
+    return np.flatnonzero(np.isin(groups, chosen))
+
+
+def _kernel(gamma: float | None, centres: int, seed: int) -> Any:
+    from sklearn.kernel_approximation import Nystroem
+    from sklearn.preprocessing import FunctionTransformer
+
+    if gamma is None:
+        return FunctionTransformer()  # the template as it is
+    return Nystroem("rbf", gamma=gamma, n_components=centres, random_state=seed)
+
+
+def _errors(
+    gamma: float | None,
+    centres: int,
+    x: np.ndarray,
+    codes: np.ndarray,
+    groups: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Squared error per picture of each alpha, for people that took no part in the fit."""
+    from sklearn.linear_model import Ridge
+    from sklearn.model_selection import GroupKFold
+
+    total = np.zeros(len(ALPHAS))
+    for fitted, held in GroupKFold(FOLDS).split(x, codes, groups):
+        kernel = _kernel(gamma, min(centres, len(fitted)), seed)
+        near, far = kernel.fit_transform(x[fitted]), kernel.transform(x[held])
+        for i, alpha in enumerate(ALPHAS):
+            predicted = Ridge(alpha=alpha).fit(near, codes[fitted]).predict(far)
+            total[i] += np.square(predicted - codes[held]).sum(dtype=np.float64)
+    return total / len(x)
+
+
+def _final(
+    gamma: float | None,
+    alpha: float,
+    centres: int,
+    x: np.ndarray,
+    codes: np.ndarray,
+    deviations: np.ndarray,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    """Fit on everything; return weights and bias for coordinates divided by ``deviations``."""
+    from sklearn.linear_model import Ridge
+
+    kernel = _kernel(gamma, centres, seed)
+    ridge = Ridge(alpha=alpha, copy_X=False).fit(kernel.fit_transform(x), codes)
+    weights = ridge.coef_ / deviations[:, None]
+    bias = ridge.intercept_ / deviations
+    centred: dict[str, np.ndarray] = {}
+    if gamma is not None:
+        # Nystroem's features are similarities times a matrix: fold it into the weights.
+        weights = weights @ kernel.normalization_
+        bias = bias + weights.sum(axis=1)  # the decoder's features are the similarities minus 1
+        centred = {"centres": kernel.components_, "gamma": np.float64(gamma)}
+    return {"bias": bias, "weights": weights.ravel(), **centred}
