@@ -2,8 +2,9 @@
 
 One file per checkpoint, written atomically, read back with ``weights_only=True`` (so that opening
 a file that somebody sent you cannot run code). It holds the decoder, the optimiser, the averaged
-weights, torch's generator and the step. Neither the learning rate nor the order of the data needs a
-state of its own: both are functions of the step (`train.learning_rate`, `data.batch_rows`).
+weights, the adversary (if there is one), torch's generator and the step. Neither the learning rate
+nor the order of the data nor the noise needs a state of its own: all are functions of the step
+(`config.learning_rate`, `data.batch_rows`, `data.noisy_templates`).
 """
 
 from __future__ import annotations
@@ -46,28 +47,52 @@ def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(p for p in folder.iterdir() if re.fullmatch(r"step-\d{8,}\.pt", p.name))
 
 
-def save_checkpoint(
-    folder: str | os.PathLike[str], state: dict[str, Any], keep: int, best: bool = False
-) -> Path:
-    """Write ``state`` (it holds "step"), keep the newest ``keep`` and, if ``best``, also best.pt.
+def save_checkpoint(folder: str | os.PathLike[str], state: dict[str, Any], keep: int) -> Path:
+    """Write ``state`` (it holds "step") and keep the newest ``keep`` numbered checkpoints.
 
     Raises:
         NbnetError: the folder is not writable.
     """
     path = checkpoint_path(folder, state["step"])
-    for target in [path, Path(folder) / BEST] if best else [path]:
-        with atomic_path(target) as temporary:
-            torch.save(state, temporary)
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
     for old in list_checkpoints(folder)[:-keep]:
         old.unlink(missing_ok=True)
+    _sweep(folder)
     return path
 
 
-def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a checkpoint file, or the newest one of a folder.
+def save_best(folder: str | os.PathLike[str], state: dict[str, Any]) -> Path:
+    """Write ``state`` as best.pt, in the place of an earlier one.
 
     Raises:
-        NbnetError: there is none, or the file is not a checkpoint of `train_decoder`.
+        NbnetError: the folder is not writable.
+    """
+    path = Path(folder) / BEST
+    with atomic_path(path) as temporary:
+        torch.save(state, temporary)
+    return path
+
+
+def _sweep(folder: str | os.PathLike[str]) -> None:
+    """Delete what a process left half written when it was killed."""
+    for name in (BEST, "step-*.pt"):
+        for part in Path(folder).glob(f".{name}.*.part"):
+            part.unlink(missing_ok=True)
+
+
+def load_checkpoint(
+    path: str | os.PathLike[str], keys: set[str] = KEYS, of: str = "train_decoder"
+) -> dict[str, Any]:
+    """Read a checkpoint file, or the newest one of a folder.
+
+    Args:
+        path: the file or folder.
+        keys: what it must hold.
+        of: the function that writes such checkpoints, for the error.
+
+    Raises:
+        NbnetError: there is none, or the file is no such checkpoint.
     """
     path = Path(path)
     if path.is_dir():
@@ -83,6 +108,6 @@ def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise NbnetError(
             f"{path} is not a readable checkpoint: delete it and resume from an older one"
         ) from error
-    if not (isinstance(state, dict) and KEYS <= set(state)):
-        raise NbnetError(f"{path} is not a checkpoint of train_decoder: give one that it wrote")
+    if not (isinstance(state, dict) and keys <= set(state)):
+        raise NbnetError(f"{path} is not a checkpoint of {of}: give one that it wrote")
     return state

@@ -82,6 +82,9 @@ class Pairs:
         """Return a short hash that differs when other data is given (checked at resume)."""
         digest = hashlib.sha256(repr((self.images.shape, tuple(self.templates.shape))).encode())
         digest.update(self.templates[:: max(1, len(self) // 256)].numpy().tobytes())
+        # The same templates may be given with other pictures to draw.
+        for row in range(0, len(self), max(1, len(self) // 16)):
+            digest.update(np.ascontiguousarray(self.images[row]).tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -96,6 +99,22 @@ def batch_rows(n: int, batch_size: int, step: int, seed: int) -> np.ndarray:
     epoch, position = divmod(step, per_epoch)
     order = _permutation(n, epoch, seed)
     return order[position * batch_size : (position + 1) * batch_size]
+
+
+def noisy_templates(templates: Tensor, length: float, step: int, seed: int) -> Tensor:
+    """Push unit templates float32 [B, d] off their direction, as another picture would.
+
+    To each a normally distributed vector of about ``length`` is added, then it is brought back to
+    unit length: 0.5 leaves a cosine of about 0.89. A pure function of its arguments, so a resumed
+    run draws the noise that it missed.
+    """
+    if length == 0:
+        return templates
+    generator = torch.Generator().manual_seed(
+        int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
+    )
+    noise = torch.randn(templates.shape, generator=generator) * length / templates.shape[1] ** 0.5
+    return torch.nn.functional.normalize(templates + noise, dim=1)
 
 
 _LAST: dict[tuple[int, int, int], np.ndarray] = {}

@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from nbnet_lib.attack.consistency import disturb
 from nbnet_lib.attack.data import Pairs, batch_rows
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.weights import load_weights, save_weights
@@ -46,7 +47,7 @@ class SurrogateConfig:
         lr: peak learning rate of AdamW; it rises for a tenth of the run, then falls as a cosine.
         weight_decay: of AdamW.
         precision: "no" or "bf16".
-        seed: order of the batches and the distortions.
+        seed: order of the batches and the disturbances.
     """
 
     steps: int = 4000
@@ -105,9 +106,9 @@ def train_surrogate(
 ) -> Surrogate:
     """Distil the target into a `Surrogate` from the attacker's own pairs.
 
-    Half of each batch is blurred and made noisy while its template stays: a decoder's first
-    reconstructions are blurred, and a surrogate that has only seen sharp pictures can be fooled by
-    patterns that mean nothing to the target.
+    Half of each batch is moved, blurred and made noisy while its template stays (`disturb`): so
+    will be the reconstructions that it is asked about, and a surrogate that has only seen sharp
+    pictures can be fooled by patterns that mean nothing to the target.
 
     Args:
         images: uint8 [N, S, S, 3].
@@ -130,7 +131,6 @@ def train_surrogate(
         torch.manual_seed(config.seed)  # only the initial weights; the global state is put back
         surrogate = Surrogate(pairs.template_dim, pairs.image_size)
     surrogate = surrogate.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    generator = torch.Generator().manual_seed(config.seed)
     optimizer = torch.optim.AdamW(
         surrogate.parameters(), lr=config.lr, weight_decay=config.weight_decay
     )
@@ -146,7 +146,9 @@ def train_surrogate(
         for group in optimizer.param_groups:
             group["lr"] = config.lr * rise * (1 + math.cos(math.pi * step / config.steps)) / 2
         batch, wanted = pairs.batch(batch_rows(len(pairs), config.batch_size, step, config.seed))
-        batch = _distort(batch, generator).to(device)
+        half = len(batch) // 2  # the rows come shuffled
+        disturbed = disturb(batch[:half], step=step, seed=config.seed)
+        batch = torch.cat([disturbed, batch[half:]]).to(device)
         with torch.autocast(
             torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"
         ):
@@ -165,22 +167,6 @@ def train_surrogate(
             bar.set_postfix_str(f"agreement {mean:.3f}")
     surrogate.history = history  # type: ignore[assignment]
     return surrogate.eval().requires_grad_(False)
-
-
-def _distort(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Blur the first half of a (shuffled) batch by a random amount and add a little noise to it."""
-    half = len(images) // 2
-    if half == 0:
-        return images
-    size = images.shape[-1]
-    smaller = int(torch.randint(size // 4, size + 1, (), generator=generator))
-    blurred = F.interpolate(
-        F.interpolate(images[:half], size=smaller, mode="bilinear", antialias=True),
-        size=size,
-        mode="bilinear",
-    )
-    noise = torch.randn(blurred.shape, generator=generator)
-    return torch.cat([blurred + 0.05 * noise, images[half:]])
 
 
 @torch.no_grad()

@@ -7,24 +7,20 @@ arXiv 1703.00832. The algorithm:
 2. ask the target for the template of each (once; the target stays a black box);
 3. minimise loss(decoder(template), picture).
 
-The loop runs on `accelerate`: the same code on CPU, one GPU, or several (``accelerate launch``).
-For a long run on a Linux CPU: precision "bf16" where the processor knows it (NbNet-B at 64 px then
-trains about 1.8 times as fast as in float32), and MALLOC_MMAP_THRESHOLD_=4000000000 with
-MALLOC_TRIM_THRESHOLD_=8000000000 in the environment, so that freed memory is kept, not fetched anew
-from the system for each batch (12 to 20 % less time).
+The loop runs on `accelerate`: the same code on CPU, one GPU, or several processes (``torchrun``,
+see `attack.processes`). What it minimises stands in `attack.objective`, what it remembers in
+`attack.state`, how it computes in `attack.precision`.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -33,11 +29,25 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nbnet_lib.attack.config import TrainConfig, learning_rate
-from nbnet_lib.attack.data import Pairs, batch_rows
-from nbnet_lib.attack.losses import create_loss
+from nbnet_lib.attack.data import Pairs, batch_rows, noisy_templates
+from nbnet_lib.attack.interrupt import delayed_interrupt
+from nbnet_lib.attack.objective import Objective
+from nbnet_lib.attack.precision import computing_in
+from nbnet_lib.attack.processes import (
+    any_process,
+    from_main,
+    parts_of_batch,
+    require_same,
+    whole_batch_norm,
+)
 from nbnet_lib.attack.state import RunState
+from nbnet_lib.attack.tensorboard import TensorBoard
+from nbnet_lib.decoders import require_gradient_training
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import require_writable_folder
+
+if TYPE_CHECKING:
+    from nbnet_lib.attack.adversarial import Adversary
 
 Evaluate = Callable[[nn.Module, int], dict[str, float]]
 
@@ -53,6 +63,10 @@ def train_decoder(
     resume: bool | str | os.PathLike[str] = False,
     evaluate: Evaluate | None = None,
     surrogate: nn.Module | None = None,
+    adversary: Adversary | None = None,
+    white_box: bool = False,
+    target: Any = None,
+    tensorboard: str | os.PathLike[str] | None = None,
     device: str = "auto",
     progress: bool = True,
 ) -> list[dict[str, float]]:
@@ -70,45 +84,55 @@ def train_decoder(
             on from that file or folder. On the CPU the result equals an uninterrupted run bit for
             bit (with the same number of threads).
         evaluate: called as evaluate(decoder in evaluation mode, step) every
-            ``config.evaluate_every`` updates and at the end; the numbers that it returns join the
-            history.
+            ``config.evaluate_every`` updates and at the end, in the main process; the numbers that
+            it returns join the history.
         surrogate: needed when ``config.template_weight`` > 0; see `attack.surrogate`.
+        adversary: needed when ``config.adversarial_weight`` > 0; see `attack.adversarial`.
+        white_box: differentiate through ``target`` itself, in the surrogate's place. This leaves
+            the paper's threat model; see `attack.white_box`.
+        target: the encoder, for ``white_box`` only.
+        tensorboard: folder for logs that TensorBoard reads; None writes none.
         device: "auto" (accelerate decides) or "cpu".
         progress: show a progress bar on stderr.
 
     Returns:
         one dict per ``config.log_every`` updates: step, loss (mean since the last entry), lr,
-        images_per_second, seconds (since the start of this call), and what ``evaluate`` returned.
-        After a resume, the entries of before the interruption come first. The decoder is left in
-        evaluation mode, with averaged weights if ``config.ema_decay`` is set.
+        images_per_second, seconds (since the start of this call), what the adversary tells, and
+        what ``evaluate`` returned. After a resume, the entries of before the interruption come
+        first. The decoder is left in evaluation mode, with the weights that ``config.deliver``
+        names: the last ones or those of best.pt (averaged if ``config.ema_decay`` is set).
 
     Raises:
         NbnetError: data that does not fit the decoder or is reserved for evaluation, a folder that
-            is not writable, a checkpoint of another run, or a loss that became NaN.
+            is not writable, a checkpoint of another run, a target without gradient, or a loss that
+            became NaN.
         KeyboardInterrupt: Ctrl-C, after the checkpoint is written; its message says how to resume.
     """
     pairs = Pairs(images, templates, identities)
-    _check_fit(decoder, pairs, config, surrogate)
-    if folder is not None:
-        require_writable_folder(folder)
+    _check(decoder, pairs, config, folder, evaluate, white_box, target, surrogate)
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
-    autocast = torch.autocast(
-        accelerator.device.type, torch.bfloat16, enabled=config.precision == "bf16"
+    processes = accelerator.num_processes
+    if adversary is not None and min(config.batch_size, len(pairs)) % processes:
+        raise NbnetError(
+            f"an adversary needs equal shares: make batch_size={config.batch_size} a multiple of "
+            f"the {processes} processes"
+        )
+    objective = Objective(
+        config,
+        accelerator.device,
+        surrogate=surrogate,
+        target=target,
+        framing=getattr(decoder, "framing", None),
+        adversary=adversary,
     )
-    loss_function = create_loss(config.loss)
-    if isinstance(loss_function, nn.Module):
-        loss_function = loss_function.to(accelerator.device)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=config.lr, betas=config.betas)
-    run = RunState(decoder, optimizer, config, pairs.fingerprint(), folder)
+    model, optimizer = accelerator.prepare(decoder, optimizer)
+    run = RunState(decoder, optimizer, config, pairs.fingerprint(), folder, adversary, white_box)
     if resume:
         run.resume(resume)
-    model, optimizer = accelerator.prepare(decoder, optimizer)
-    run.to(accelerator.device)
-    if surrogate is not None:
-        surrogate = surrogate.to(accelerator.device).eval().requires_grad_(False)
-
-    # Every process draws the same batch and takes its own share of it.
-    share = slice(accelerator.process_index, None, accelerator.num_processes)
+    require_same(accelerator, "set of pairs or step to begin with", (run.data, run.step))
+    main = accelerator.is_main_process
+    board = TensorBoard(tensorboard if main else None, run.step)
     bar = tqdm(
         total=config.steps,
         initial=run.step,
@@ -116,39 +140,36 @@ def train_decoder(
         unit="step",
         mininterval=1.0,
         file=sys.stderr,
-        disable=not (progress and accelerator.is_main_process),
+        disable=not (progress and main),
     )
     started = logged = time.perf_counter()
     losses: list[Tensor] = []
-    with bar, _delayed_interrupt() as interrupted:
-        while run.step < config.steps:
+    with (
+        bar,
+        delayed_interrupt() as interrupted,
+        whole_batch_norm(decoder, processes),
+        computing_in(config.precision, accelerator.device) as autocast,
+    ):
+        while not run.done:
             lr = learning_rate(config, run.step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
+            # Every process draws the same batch and works through its own share of it.
             rows = batch_rows(len(pairs), config.batch_size, run.step, config.seed)
-            target, template = (t.to(accelerator.device) for t in pairs.batch(rows[share]))
-
-            model.train()
-            with autocast:
-                reconstruction = model(template).float()
-                loss = loss_function(reconstruction, target)
-                if surrogate is not None and config.template_weight > 0:
-                    seen = surrogate(reconstruction).float()
-                    closeness = nn.functional.cosine_similarity(seen, template)
-                    loss = loss + config.template_weight * (1 - closeness).mean()
-            optimizer.zero_grad()
-            accelerator.backward(loss)
-            optimizer.step()
+            loss, told = _update(
+                model, optimizer, objective, pairs, rows, run.step, accelerator, autocast
+            )
             run.step += 1
             run.average()
-            losses.append(loss.detach())
+            losses.append(loss)
             bar.update()
 
+            stopped = any_process(accelerator, interrupted.is_set())
             last = run.step == config.steps
-            log = last or _due(run.step, config.log_every)
             evaluation = evaluate is not None and (last or _due(run.step, config.evaluate_every))
-            save = folder is not None and (last or _due(run.step, config.checkpoint_every))
-            if log or evaluation or save or interrupted.is_set():
+            checkpoint = folder is not None and (last or _due(run.step, config.checkpoint_every))
+            log = last or _due(run.step, config.log_every)
+            if log or evaluation or checkpoint or stopped:
                 mean = float(accelerator.reduce(torch.stack(losses).mean(), "mean"))
                 if not math.isfinite(mean):
                     raise NbnetError(run.tell_nan(lr))
@@ -159,25 +180,80 @@ def train_decoder(
                     "lr": lr,
                     "images_per_second": len(losses) * len(rows) / max(now - logged, 1e-9),
                     "seconds": now - started,
+                    **{name: float(value) for name, value in told.items()},
                 }
-                if evaluation and evaluate is not None:
+                if evaluation and evaluate is not None and main:
                     entry |= evaluate(run.result().eval(), run.step)
                     bar.write(f"step {run.step}: {_text(entry)}", file=sys.stderr)
-                run.history.append(entry)
+                entry = from_main(accelerator, entry)
+                board.write(entry)
+                best = run.note(entry, checkpoint)
+                run.save(checkpoint or stopped or run.done, best, write=main)
                 losses, logged = [], time.perf_counter()
-                bar.set_postfix_str(f"loss {mean:.4f}")
-            stopped = interrupted.is_set()
-            if (save or (stopped and folder is not None)) and accelerator.is_main_process:
-                run.save()
+                bar.set_postfix_str(f"loss {mean:.4f}, {entry['images_per_second']:.0f} images/s")
             if stopped:
                 raise KeyboardInterrupt(run.tell_interrupted())
+    board.close()
+    accelerator.wait_for_everyone()  # best.pt is there before anybody reads it
     run.finish()
+    accelerator.free_memory()  # it holds the wrapper that averages gradients of this decoder
     return run.history
 
 
-def _check_fit(
-    decoder: nn.Module, pairs: Pairs, config: TrainConfig, surrogate: nn.Module | None
+def _update(
+    model: nn.Module,
+    optimizer: Any,
+    objective: Objective,
+    pairs: Pairs,
+    rows: np.ndarray,
+    step: int,
+    accelerator: Accelerator,
+    autocast: torch.autocast,
+) -> tuple[Tensor, dict[str, Any]]:
+    """Make one update of the decoder (and of the adversary, if there is one).
+
+    Returns:
+        the loss of this process's share, scaled so that the mean over processes is the loss of the
+        batch, and what the adversary tells.
+    """
+    config, device = objective.config, accelerator.device
+    templates = noisy_templates(pairs.templates[rows], config.template_noise, step, config.seed)
+    total = torch.zeros((), device=device)
+    made, shown = [], []
+    parts = parts_of_batch(np.arange(len(rows)), config.accumulate, accelerator)
+    model.train()
+    optimizer.zero_grad()
+    for i, part in enumerate(parts):
+        picture, template = (t.to(device) for t in pairs.batch(rows[part]))
+        # Gradients of the parts add up; the processes tell each other theirs with the last one.
+        with nullcontext() if i == len(parts) - 1 else accelerator.no_sync(model):
+            with autocast:
+                reconstruction = model(templates[part].to(device)).float()
+                loss = objective(reconstruction, picture, template, step)
+            loss = loss * (len(part) * accelerator.num_processes / len(rows))
+            accelerator.backward(loss)
+        total += loss.detach()
+        if objective.adversary is not None:
+            made.append(reconstruction.detach())
+            shown.append(picture)
+    optimizer.step()
+    if objective.adversary is None:
+        return total, {}
+    return total, objective.adversary.update(torch.cat(made), torch.cat(shown), step)
+
+
+def _check(
+    decoder: nn.Module,
+    pairs: Pairs,
+    config: TrainConfig,
+    folder: str | os.PathLike[str] | None,
+    evaluate: Evaluate | None,
+    white_box: bool,
+    target: Any,
+    surrogate: nn.Module | None,
 ) -> None:
+    """Raise what can be told before anything is computed."""
+    require_gradient_training(decoder)
     for name in ("template_dim", "image_size"):
         wanted, given = getattr(decoder, name), getattr(pairs, name)
         if wanted != given:
@@ -185,31 +261,22 @@ def _check_fit(
                 f"the decoder has {name} {wanted} but the training pairs have {given}: build the "
                 f"decoder with {name}={given} or make other pairs"
             )
-    if config.template_weight > 0 and surrogate is None:
+    if white_box != (target is not None):
         raise NbnetError(
-            f"template_weight={config.template_weight} needs a surrogate encoder: "
-            "train one with nbnet_lib.attack.surrogate.train_surrogate"
+            f"white_box={white_box} with {'no' if target is None else 'a'} target: a target is "
+            "given for white_box=True, and only then"
         )
-
-
-@contextmanager
-def _delayed_interrupt() -> Iterator[threading.Event]:
-    """Turn the first Ctrl-C into a flag, so that no update stays half done; a second one stops."""
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield flag  # only the main thread may set handlers
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        if flag.is_set():
-            raise KeyboardInterrupt
-        flag.set()
-
-    before = signal.signal(signal.SIGINT, handle)
-    try:
-        yield flag
-    finally:
-        signal.signal(signal.SIGINT, before)
+    if white_box and surrogate is not None:
+        raise NbnetError("white_box=True takes the target itself: leave the surrogate away")
+    if config.deliver == "best" and folder is None:
+        raise NbnetError('deliver="best" needs a folder: the best weights are kept in its best.pt')
+    if evaluate is None and (config.best != "loss" or config.patience):
+        raise NbnetError(
+            f"best={config.best!r} is a number that an evaluation returns, but there is none: give "
+            'evaluate=..., or best="loss"'
+        )
+    if folder is not None:
+        require_writable_folder(folder)
 
 
 def _due(step: int, every: int) -> bool:

@@ -21,6 +21,7 @@ from nbnet_lib.cli import (
     encoder,
     evaluate,
     faces,
+    generator,
     lab,
     reconstruct,
     train,
@@ -28,7 +29,19 @@ from nbnet_lib.cli import (
 from nbnet_lib.cli.shared import Report, note, to_json
 from nbnet_lib.errors import NbnetError
 
-COMMANDS = (doctor, course, lab, faces, data, encoder, train, reconstruct, evaluate, build)
+COMMANDS = (
+    doctor,
+    course,
+    lab,
+    faces,
+    data,
+    encoder,
+    generator,
+    train,
+    reconstruct,
+    evaluate,
+    build,
+)
 
 
 def parser() -> argparse.ArgumentParser:

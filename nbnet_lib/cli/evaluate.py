@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbnet_lib.cli import evaluate_judges
 from nbnet_lib.cli.shared import (
     Report,
     add_device,
@@ -36,7 +38,8 @@ def add(subparsers: Any) -> None:
         help="measure a recogniser and the attack on it, on people that neither ever saw",
         description="Set thresholds on original against original, then compare reconstructions "
         "with the very picture whose template leaked (type-I) and with other pictures of the same "
-        "person (type-II), and look for them in a gallery.",
+        "person (type-II), and look for them in a gallery. Recognisers that took no part in the "
+        "training judge the same pictures (--judge).",
     )
     add_encoder(parser)
     parser.add_argument(
@@ -49,6 +52,7 @@ def add(subparsers: Any) -> None:
     parser.add_argument(
         "--no-attack", action="store_true", help="measure the recogniser alone, without a decoder"
     )
+    evaluate_judges.add(parser)
     what = parser.add_argument_group("what is compared")
     what.add_argument(
         "--protocol",
@@ -133,6 +137,7 @@ def run(args: argparse.Namespace) -> Report:
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.evaluate import open_protocol, run_protocol
     from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES
+    from nbnet_lib.evaluate.protocols.pictures import Drawn
 
     decoders = [] if args.no_attack else list(dict.fromkeys(args.decoder or [DECODER]))
     _check(args, decoders)
@@ -144,7 +149,11 @@ def run(args: argparse.Namespace) -> Report:
             f"--per-identity needs one trial, and {protocol.name} has {len(protocol.trials)}: "
             "leave it away"
         )
-    attacks = [load_decoder(name, device=resolve_device(args.device)) for name in decoders]
+    drawn = isinstance(protocol.pictures.where, Drawn)
+    asked = evaluate_judges.asked_for(args, decoders, drawn)
+    device = resolve_device(args.device)
+    judges = {key: evaluate_judges.open_judge(name, device) for key, name in asked.items()}
+    attacks = [load_decoder(name, device=device) for name in decoders]
     for name, attack in zip(decoders, attacks, strict=True):
         attack.name = short_name(name)  # type: ignore[assignment]
     result = run_protocol(
@@ -156,6 +165,7 @@ def run(args: argparse.Namespace) -> Report:
         resamples=args.resamples,
         quality=args.quality,
         leakage=DEFAULT_ATTRIBUTES if args.leakage == [] else args.leakage or (),
+        judges=judges,
     )
     # The page comes last: should a figure fail, the numbers are on disk.
     for path in sorted(args.save, key=lambda path: path.suffix == ".html"):
@@ -241,8 +251,11 @@ def result_text(result: dict[str, Any]) -> str:
         f"({tables.spread_text(protocol['spread'])})",
         *(f"{name}: {how}" for name, how in result.get("trained", {}).items()),
     ]
-    for caption, table in tables.tables(result).values():
+    made = tables.tables(result)
+    for key, (caption, table) in made.items():
         header, rows = tables.cells(table)
         lines += ["", caption, columns(rows, header)]
+        if key == tables.last_judged(made):
+            lines += textwrap.wrap(f"{tables.GAP_NOTE}.", 100)
     lines += [f"\nnote: {note}" for note in result["notes"]]
     return "\n".join(lines)

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-from dataclasses import asdict
+import time
+from dataclasses import asdict, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from nbnet_lib.cli import train_data
-from nbnet_lib.cli.shared import (
-    Report,
-    add_device,
-    add_encoder,
-    add_json,
-    command_line,
-    note,
-    open_encoder,
-    positive,
-    whole,
+from nbnet_lib.cli import train_data, train_options
+from nbnet_lib.cli.shared import Report, command_line, note, open_encoder
+from nbnet_lib.cli.train_parts import (
+    begin_with,
+    machine,
+    measure_command,
+    surrogate_of,
+    training_seconds,
 )
 
 
@@ -30,98 +28,67 @@ def add(subparsers: Any) -> None:
         help="train a decoder against an encoder",
         description="Draw training faces (or take your own), ask the encoder for their templates, "
         "train the decoder. Writes decoder.safetensors with its card, history.json, templates.npy "
-        "and checkpoints. The defaults are sized for a machine without a GPU.",
+        "and checkpoints. The defaults are sized for a machine without a GPU. For several "
+        "processes: torchrun --nproc_per_node 2 -m nbnet_lib.cli train ...",
     )
-    parser.add_argument("--decoder", default="nbnet-b", help="nbnet-a, nbnet-b or dcnn")
-    add_encoder(parser)
-    parser.add_argument("--image-size", type=whole(1), default=64, help="edge in pixels")
-    train_data.add(parser)
-    parser.add_argument(
-        "--loss",
-        default="pixel",
-        help="pixel, perceptual (EfficientNet-Lite0) or perceptual-vgg19 (the paper's; default "
-        "pixel)",
-    )
-    parser.add_argument(
-        "--init",
-        metavar="WEIGHTS",
-        help="begin with these weights of the same network, a shipped name or a .safetensors file",
-    )
-    parser.add_argument("--steps", type=whole(1), default=2000, metavar="N")
-    parser.add_argument("--batch-size", type=whole(1), default=64, metavar="N")
-    parser.add_argument("--lr", type=positive, default=2e-4, help="peak learning rate")
-    parser.add_argument(
-        "--schedule", default="paper", help="paper, cosine, onecycle or constant (default paper)"
-    )
-    parser.add_argument(
-        "--ema", type=positive, metavar="DECAY", help="deliver averaged weights, for example 0.999"
-    )
-    parser.add_argument("--precision", default="no", help="no (float32) or bf16")
-    parser.add_argument(
-        "--template-weight",
-        type=float,
-        default=0.0,
-        metavar="W",
-        help="weight of the template-consistency loss, our extension (default 0: the paper's)",
-    )
-    parser.add_argument(
-        "--surrogate-steps",
-        type=whole(1),
-        default=4000,
-        metavar="N",
-        help="training of the imitation of the target that --template-weight needs",
-    )
-    parser.add_argument("--checkpoint-every", type=whole(0), default=500, metavar="N")
-    parser.add_argument("--seed", type=whole(0), default=0)
-    add_device(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument(
-        "--resume", action="store_true", help="go on from the newest checkpoint in --out, if any"
-    )
-    add_json(parser)
+    train_options.add(parser)
     parser.set_defaults(run=run)
 
 
-def run(args: argparse.Namespace) -> Report:
+def run(args: argparse.Namespace) -> Report | int:
     """Make the pairs, train, and write weights, card and history."""
     import torch
+    from accelerate import PartialState
 
-    from nbnet_lib.attack import TrainConfig, train_decoder
     from nbnet_lib.attack.checkpoint import list_checkpoints
+    from nbnet_lib.attack.heldout import TemplateCosine, first_held_out, first_rows
     from nbnet_lib.attack.losses import create_loss
+    from nbnet_lib.attack.memory import keep_freed_memory
+    from nbnet_lib.attack.portraits import portraits_of, require_people
     from nbnet_lib.attack.templates import extract_templates
-    from nbnet_lib.decoders import create_decoder, save_decoder
+    from nbnet_lib.attack.tensorboard import require_tensorboard
+    from nbnet_lib.attack.white_box import white_box_of
+    from nbnet_lib.course.profile import resolve_device
+    from nbnet_lib.decoders import create_decoder, require_gradient_training, save_decoder
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.files import atomic_path, require_writable_folder
     from nbnet_lib.weights import load_card
 
     # Everything that can be wrong is found before the long work starts.
-    config = TrainConfig(
-        steps=args.steps,
-        batch_size=args.batch_size,
-        lr=args.lr,
-        schedule=args.schedule,
-        loss=args.loss,
-        ema_decay=args.ema,
-        precision=args.precision,
-        template_weight=args.template_weight,
-        checkpoint_every=args.checkpoint_every,
-        seed=args.seed,
-    )
+    stages = train_options.settle(args)
+    configs = [_config(args, stage) for stage in stages]
     train_data.check(args)
-    create_loss(args.loss)
-    checkpoints = require_writable_folder(args.out) / "checkpoints"
-    if list_checkpoints(checkpoints) and not args.resume:
+    if args.portraits:
+        require_people(args.sources)
+    for config in configs:
+        create_loss(config.loss)
+    checkpoints = [
+        require_writable_folder(args.out) / ("checkpoints" if i == 0 else f"checkpoints-{i + 1}")
+        for i in range(len(stages))
+    ]
+    if list_checkpoints(checkpoints[0]) and not args.resume:
         raise NbnetError(
             f"{args.out} holds the checkpoints of another run: add --resume to go on with it, or "
             "choose another --out"
         )
+    if args.tensorboard:
+        require_tensorboard()
     encoder = open_encoder(args)
+    if args.white_box:
+        if not args.template_weight:
+            raise NbnetError("--white-box is about a term of its own: give --template-weight too")
+        white_box_of(encoder, None)
     with torch.random.fork_rng():  # create_decoder draws its weights from torch's generator
         torch.manual_seed(args.seed)
-        decoder = create_decoder(args.decoder, encoder.template_dim, args.image_size)
+        decoder: Any = create_decoder(args.decoder, encoder.template_dim, args.image_size)
+    fitted = decoder.training_method == "fit"
+    if not fitted:
+        require_gradient_training(decoder)
     if args.init:
-        _begin_with(args.init, decoder)
+        begin_with(args.init, decoder)
+    keep_freed_memory()
+    # With torchrun the others wait while the main process asks a slow recogniser, even for days.
+    processes = PartialState(cpu=args.device == "cpu", timeout=timedelta(days=7))
 
     faces = train_data.read(args, args.image_size)
     # The decoder draws faces where they are in the pictures that it learns from. Where nobody
@@ -131,99 +98,162 @@ def run(args: argparse.Namespace) -> Report:
     # What leaks are templates of pictures as the recogniser sees them, not of small copies.
     larger = encoder.image_size > args.image_size
     seen = train_data.read(args, encoder.image_size).images if larger else faces.images
-    templates = extract_templates(encoder, seen, args.out / "templates.npy", framing=faces.framing)
+    with processes.main_process_first():
+        templates = extract_templates(
+            encoder,
+            seen,
+            args.out / "templates.npy",
+            framing=faces.framing,
+            progress=processes.is_main_process,
+        )
     del seen
-    if encoder.missed:
+    missed = encoder.missed
+    if missed:
         note(
-            f"the detector of {encoder.name} found no face in {encoder.missed:,} of "
+            f"the detector of {encoder.name} found no face in {missed:,} of "
             f"{encoder.asked:,} pictures: their templates were taken where the framing puts it"
         )
-    surrogate = _surrogate(faces, templates, args) if args.template_weight > 0 else None
-    try:
-        history = train_decoder(
-            decoder,
-            faces.images,
-            templates,
-            config,
-            identities=faces.identities,
-            folder=checkpoints,
-            resume=args.resume,
-            surrogate=surrogate,
-            device=args.device,
+    known = first_held_out(len(faces.images), faces.identities, args.holdout)
+    if known < 1:
+        raise NbnetError(f"--holdout {args.holdout} leaves no picture to train with: take fewer")
+    images, identities = first_rows(faces.images, known), faces.identities
+    pairs = (images, templates[:known], None if identities is None else identities[:known])
+    evaluate = None
+    if known < len(faces.images):
+        evaluate = TemplateCosine(encoder, templates[known:], decoder.framing)
+    elif args.patience or args.deliver == "best":
+        raise NbnetError(
+            "--patience and --deliver best go by pictures that are kept aside: give --holdout"
         )
-    except KeyboardInterrupt as interrupt:
-        told = str(interrupt).replace(
-            "resume=True goes on", "the same command with --resume goes on"
+
+    learned = pairs  # the target was asked about the pictures; what is drawn may be another one
+    if args.portraits:
+        drawn = portraits_of(pairs[2], args.image_size, processes.is_main_process)
+        learned = (drawn, *pairs[1:])
+    if fitted:
+        told, history = _fit(decoder, learned, evaluate, args.seed, processes.is_main_process)
+    else:
+        with processes.main_process_first():
+            surrogate = None
+            if args.template_weight > 0 and not args.white_box:
+                keep = args.resume or not processes.is_main_process
+                surrogate = surrogate_of(*pairs, args, keep)
+        told, history = _train(
+            decoder, learned, configs, checkpoints, evaluate, surrogate, encoder, args
         )
-        raise KeyboardInterrupt(told) from None
+    if not processes.is_main_process:
+        return 0
 
     with atomic_path(args.out / "history.json") as temporary:
         temporary.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
     card = {
         "command": command_line(args.argv),
+        **({"recipe": args.recipe} if args.recipe else {}),
         "seed": args.seed,
         **faces.card,
+        "kept_aside": len(faces.images) - known,
         "encoder": encoder.name,
-        **({"faces_not_found": encoder.missed} if encoder.missed else {}),
-        "config": asdict(config),
+        **({"faces_not_found": missed} if missed else {}),
+        **({"draws": "portraits"} if args.portraits else {}),
+        **told,
         "metrics": history[-1],
+        "training_seconds": training_seconds(history),
+        "machine": machine(resolve_device(args.device), processes.num_processes),
     }
     path = save_decoder(decoder, args.out / "decoder.safetensors", card)
-    measure = ["nbnet", "evaluate", "--encoder", args.encoder]
-    for option in ("encoder_weights", "encoder_card", "alignment"):
-        if getattr(args, option):
-            measure += ["--" + option.replace("_", "-"), getattr(args, option)]
-    measure += ["--decoder", str(path)]
-    if args.data is not None:
-        listed = args.data.suffix == ".parquet"  # it knows who was left out
-        other = [str(args.data)] if listed else ["folder", "--data", "PICTURES-OF-OTHER-PEOPLE"]
-        measure += ["--protocol", *other]
+    reached = {k: history[-1][k] for k in ("loss", "cosine") if k in history[-1]}
     text = (
-        f"{path} and its card (last loss {history[-1]['loss']:.4f})\n"
-        f"Measure it: {shlex.join(measure)}"
+        f"{path} and its card ({', '.join(f'last {k} {v:.4f}' for k, v in reached.items())})\n"
+        f"Measure it: {measure_command(args, path)}"
     )
     return Report({"weights": path, "card": load_card(path)}, text)
 
 
-def _begin_with(weights: str, decoder: Any) -> None:
-    """Copy the weights of an earlier training (of another loss, say) into the new decoder."""
-    from nbnet_lib.decoders import load_decoder
-    from nbnet_lib.errors import NbnetError
-
-    earlier: Any = load_decoder(weights)
-    if earlier.architecture != decoder.architecture:
-        raise NbnetError(
-            f"--init {weights} is a {earlier.architecture}, but {decoder.architecture} is asked "
-            "for: give weights of the same network"
-        )
-    decoder.load_state_dict(earlier.state_dict())
-
-
-def _surrogate(faces: Any, templates: Any, args: argparse.Namespace) -> Any:
-    """Return the attacker's own imitation of the target, for the template-consistency loss.
-
-    It is read back from the file also right after its training: the file holds float16, and a
-    resumed run must see the very same network.
-    """
-    from nbnet_lib.attack.surrogate import (
-        SurrogateConfig,
-        load_surrogate,
-        save_surrogate,
-        train_surrogate,
-    )
+def _config(args: argparse.Namespace, stage: dict[str, Any]) -> Any:
+    """Return the settings of one stage, with what it sets itself."""
+    from nbnet_lib.attack import TrainConfig
+    from nbnet_lib.attack.precision import best_precision
     from nbnet_lib.course.profile import resolve_device
 
-    path = args.out / "surrogate.safetensors"
-    if not (args.resume and path.exists()):
-        config = SurrogateConfig(
-            steps=args.surrogate_steps, precision=args.precision, seed=args.seed
-        )
-        surrogate = train_surrogate(
-            faces.images,
-            templates,
-            config,
-            identities=faces.identities,
-            device=resolve_device(args.device),
-        )
-        save_surrogate(surrogate, path, config, {"command": command_line(args.argv)})
-    return load_surrogate(path)
+    options = {name: getattr(args, name) for name in train_options.DEFAULTS} | stage
+    for name in ("decoder", "image_size", "portraits", "surrogate_steps"):  # of the pairs
+        del options[name]
+    if options["precision"] == "auto":
+        options["precision"] = best_precision(resolve_device(args.device), args.decoder)
+    aside = args.holdout is None or args.holdout > 0
+    return TrainConfig(**options, seed=args.seed, best="cosine" if aside else "loss")
+
+
+def _train(
+    decoder: Any,
+    pairs: tuple[Any, Any, Any],
+    configs: list[Any],
+    checkpoints: list[Path],
+    evaluate: Any,
+    surrogate: Any,
+    encoder: Any,
+    args: argparse.Namespace,
+) -> tuple[dict[str, Any], list[dict[str, float]]]:
+    """Train, stage by stage; return what the card says of it, and the history."""
+    from nbnet_lib.attack import train_decoder
+    from nbnet_lib.attack.adversarial import create_adversary
+
+    images, templates, identities = pairs
+    whole: list[dict[str, float]] = []
+    for number, config in enumerate(configs, 1):
+        config = config if evaluate is not None else replace(config, best="loss")
+        board = args.out / ("tensorboard" if number == 1 else f"tensorboard-{number}")
+        try:
+            history = train_decoder(
+                decoder,
+                images,
+                templates,
+                config,
+                identities=identities,
+                folder=checkpoints[number - 1],
+                resume=args.resume,
+                evaluate=evaluate,
+                surrogate=surrogate,
+                adversary=create_adversary(seed=args.seed) if config.adversarial_weight else None,
+                white_box=args.white_box,
+                target=encoder if args.white_box else None,
+                tensorboard=board if args.tensorboard else None,
+                device=args.device,
+            )
+        except KeyboardInterrupt as interrupt:
+            said = str(interrupt).replace(
+                "resume=True goes on", "the same command with --resume goes on"
+            )
+            raise KeyboardInterrupt(said) from None
+        stage = {"stage": number} if len(configs) > 1 else {}
+        whole += [{**entry, **stage} for entry in history]
+    settings = [asdict(config) for config in configs]
+    told = {
+        "config": settings[-1],
+        **({"earlier_configs": settings[:-1]} if len(settings) > 1 else {}),
+        **({"white_box": True} if args.white_box else {}),
+        "delivered": _delivered(configs[-1], history),
+    }
+    return told, whole
+
+
+def _delivered(config: Any, history: list[dict[str, float]]) -> str:
+    averaged = "averaged " if config.ema_decay is not None else ""
+    chosen = history[-1]
+    if config.deliver == "best":
+        chosen = max((e for e in history if config.best in e), key=lambda e: e[config.best])
+    return f"{averaged}weights of step {chosen['step']} ({config.deliver})"
+
+
+def _fit(
+    decoder: Any, pairs: tuple[Any, Any, Any], evaluate: Any, seed: int, progress: bool
+) -> tuple[dict[str, Any], list[dict[str, float]]]:
+    """Fit a baseline in one go; return what the card says of it, and a history of one entry."""
+    from nbnet_lib.decoders import fit_decoder
+
+    started = time.perf_counter()
+    chosen = fit_decoder(decoder, *pairs, seed=seed, progress=progress)
+    entry = {"step": 1, "seconds": time.perf_counter() - started}
+    if evaluate is not None:
+        entry |= evaluate(decoder, 1)
+    return {"fit": chosen}, [entry]

@@ -1,115 +1,80 @@
-"""The pictures that `nbnet train` learns from: drawn people, or a set of one's own."""
+"""The pictures that training learns from: drawn people, a generator's, one's own, or a mixture.
+
+Used by `nbnet train` and `nbnet generator train`; see `nbnet_lib.attack.sources`.
+"""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from nbnet_lib.cli.shared import add_identities, note
 
 IDENTITIES, SAMPLES = "10000-12999", 8
-IN_MEMORY = 2e9  # bytes of drawn pictures; more are read from a file
-
-
-@dataclass(frozen=True)
-class TrainingSet:
-    """Pictures and what a card says of them.
-
-    Attributes:
-        images: uint8 [N, S, S, 3], perhaps a memory map.
-        identities: int64 [N], numbers of SynthFaces; None for pictures of one's own.
-        framing: how the faces are cut out; None where that is not known.
-        card: what the decoder's card says of the data.
-    """
-
-    images: Any
-    identities: Any
-    framing: Any
-    card: dict[str, Any]
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add ``--data``, ``--identities`` and ``--samples``."""
     parser.add_argument(
         "--data",
-        type=Path,
+        action="append",
         metavar="SOURCE",
-        help="aligned pictures of your own: a folder of people's folders, a .parquet list (its "
-        "training people, see nbnet data split) or a folder of shards (default: SynthFaces)",
+        help="synthfaces:20000-23999x5 (people x pictures of each), "
+        "generator:FILE.safetensors:20000 (faces drawn by `nbnet generator train`; a seed may "
+        "follow a colon), or aligned pictures of your own: a folder of people's folders, a "
+        ".parquet list (its training people, see nbnet data split) or a folder of shards. Several "
+        "--data are mixed (default: SynthFaces by --identities and --samples)",
     )
     add_identities(parser, IDENTITIES, SAMPLES)
     # Whether they were given is known only if nothing stands there by itself.
     parser.set_defaults(identities=None, samples=None)
 
 
-def read(args: argparse.Namespace, size: int) -> TrainingSet:
-    """Return the pictures at ``size`` pixels.
+def check(args: argparse.Namespace) -> None:
+    """Refuse what is wrong before anything is drawn or read, and leave ``args.sources``.
 
     Raises:
-        NbnetError: both a source and identities, a source that cannot be read or names no people
-            for training, or identities that are kept for evaluation.
+        NbnetError: both sources and identities, a source that is written wrongly or not there,
+            identities that are kept for evaluation or named twice, or framings that cannot be
+            brought to one.
     """
-    return _drawn(args, size) if args.data is None else _own(args, size)
-
-
-def check(args: argparse.Namespace) -> None:
-    """Refuse what is wrong before anything is drawn or read; see `read`."""
+    from nbnet_lib.attack.sources import People, check_sources, parse_source
     from nbnet_lib.cli.shared import identity_range
     from nbnet_lib.errors import NbnetError
-    from nbnet_lib.faces import require_training
 
-    if args.data is not None:
+    if args.data:
         if args.identities is not None or args.samples is not None:
             raise NbnetError(
-                f"--data {args.data} brings its own people: leave --identities and --samples away"
+                f"--data {args.data[0]} brings its own people: leave --identities and --samples "
+                "away, or write them as --data synthfaces:20000-23999x5"
             )
-        return
-    args.identities = args.identities or identity_range(IDENTITIES)
-    args.samples = args.samples or SAMPLES
-    require_training(args.identities)
-
-
-def _drawn(args: argparse.Namespace, size: int) -> TrainingSet:
-    from nbnet_lib.data.sets.arrays import picture_array
-    from nbnet_lib.data.sets.sources import from_synthfaces
-    from nbnet_lib.faces import RENDERER_VERSION, render_set
-    from nbnet_lib.faces.framing import FRAMINGS
-
-    people = args.identities
-    note(f"faces: {len(people):,} identities x {args.samples}, {size} px")
-    if len(people) * args.samples * 3 * size**2 <= IN_MEMORY:
-        faces: Any = render_set(people, args.samples, size=size)
-        images, identities = faces.images, faces.identities
+        args.sources = [parse_source(word) for word in args.data]
     else:
-        faces = picture_array(from_synthfaces(people, args.samples), size)
-        images, identities = faces.images, faces.numbers
-    card = {
-        "data": f"SynthFaces identities {people[0]}-{people[-1]} ({len(people)}) x "
-        f"{args.samples}, {size} px",
-        "renderer_version": RENDERER_VERSION,
-        "licence": "MIT; trained on synthetic faces only",
-    }
-    return TrainingSet(images, identities, FRAMINGS["synthfaces"], card)
+        people = args.identities or identity_range(IDENTITIES)
+        args.sources = [People(tuple(people), args.samples or SAMPLES)]
+    check_sources(args.sources)
 
 
-def _own(args: argparse.Namespace, size: int) -> TrainingSet:
-    from nbnet_lib.data.sets.arrays import picture_array
-    from nbnet_lib.data.sets.sources import open_source
+def read(args: argparse.Namespace, size: int) -> Any:
+    """Return the pictures at ``size`` pixels, a `TrainingSet`; `check` comes first.
 
-    source = open_source(args.data)
-    # A set that nobody divided is all for training; of a divided one the tested people stay out.
-    split = "train" if source.table["split"].any() else None
-    pictures = picture_array(source, size, split=split)
-    note(f"pictures: {pictures.source}, {size} px")
-    card: dict[str, Any] = {"data": f"{pictures.source}, {size} px"}
-    if pictures.numbers is None:
-        card["people"] = {"folder": source.root.name, "digests": pictures.people_digest()}
-        card["licence"] = (
-            "yours to find out: trained on pictures that you brought, whose licence may forbid to "
-            "pass these weights on"
-        )
-    else:
-        card["licence"] = "MIT; trained on synthetic faces only"
-    return TrainingSet(pictures.images, pictures.numbers, pictures.framing, card)
+    Raises:
+        NbnetError: a source that cannot be read.
+    """
+    from nbnet_lib.attack.sources import read_sources
+
+    for source in args.sources:
+        note(f"pictures: {source}, {size} px")
+    return read_sources(args.sources, size)
+
+
+def other_people(args: argparse.Namespace) -> list[str]:
+    """Return the options of `nbnet evaluate` that measure on people who were not trained with."""
+    from nbnet_lib.attack.sources import Own
+
+    own = [source for source in args.sources if isinstance(source, Own)]
+    if not own:
+        return []
+    if len(own) == 1 and own[0].path.suffix == ".parquet":  # it knows who was left out
+        return ["--protocol", str(own[0].path)]
+    return ["--protocol", "folder", "--data", "PICTURES-OF-OTHER-PEOPLE"]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from nbnet_lib.cli import train_data
+from nbnet_lib.attack import sources
 from nbnet_lib.data.people import people_digest
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
 from nbnet_lib.encoders import create_encoder
@@ -143,8 +143,8 @@ def test_templates_are_of_pictures_as_the_recogniser_sees_them(nbnet, tmp_path):
 def test_drawn_pictures_that_do_not_fit_into_memory(nbnet, tmp_path, monkeypatch):
     people = ["--identities", "10000-10003", "--samples", "2"]
     weights = []
-    for limit in (train_data.IN_MEMORY, 0):
-        monkeypatch.setattr(train_data, "IN_MEMORY", limit)
+    for limit in (sources.IN_MEMORY, 0):
+        monkeypatch.setattr(sources, "IN_MEMORY", limit)
         out = tmp_path / str(limit)
         nbnet("train", *SMALL, *people, "--out", out)
         weights.append(load_decoder(out / "decoder.safetensors").state_dict())

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import sys
 
 import jsonschema
 import numpy as np
@@ -12,9 +13,11 @@ from PIL import Image
 
 from nbnet_lib.cli import main
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
+from nbnet_lib.encoders.mobile import MobileEncoder
 from nbnet_lib.encoders.synth import SynthEncoder
 from nbnet_lib.evaluate.result import schema
 from nbnet_lib.faces import render
+from nbnet_lib.faces.dlib_models import networks
 from nbnet_lib.weights import load_card, save_weights
 
 
@@ -252,6 +255,67 @@ def test_evaluate_writes_into_the_card(nbnet, encoder, decoder):
     assert benchmark["measures"] == told["measures"] and "seconds" not in benchmark
     assert card == before
     load_decoder(decoder)  # the checksum still fits
+
+
+@pytest.fixture(scope="module")
+def judge(tmp_path_factory) -> str:
+    """Weights of the second network, untrained."""
+    path = tmp_path_factory.mktemp("weights") / "judge.safetensors"
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        card = {"name": "synth-mobile", "network": "synth-mobile"}
+        save_weights(path, MobileEncoder().state_dict(), card)
+    return str(path)
+
+
+def test_evaluate_with_judges(nbnet, encoder, decoder, judge):
+    arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, *FEW, "--far", "0.1"]
+    judges = ["--judge", f"mine={judge}", "--judge", "synth-mobile"]
+    told = json.loads(nbnet(*arguments, *judges, "--json"))
+    jsonschema.validate(told, schema())
+    assert list(told["judges"]) == ["mine", "synth-mobile"]
+    for judged in told["judges"].values():
+        assert judged.keys() == told["far"].keys() == {"0.1"}
+        assert judged["0.1"].keys() == told["far"]["0.1"].keys()
+    text = nbnet(*arguments, "--judge", "independent")
+    assert "by the judge independent (synth-mobile)" in text
+    assert text.count("Judges took no part") == 1
+    assert json.loads(nbnet(*arguments, "--json"))["judges"] == {}  # another target: none
+
+
+def test_evaluate_asks_the_shipped_judge_about_the_shipped_target(nbnet, decoder):
+    arguments = ["evaluate", "--decoder", decoder, *FEW, "--far", "0.1", "--json"]
+    told = json.loads(nbnet(*arguments))
+    assert list(told["judges"]) == ["independent"]
+    who = told["judge_encoders"]["independent"]
+    assert who["encoder"] == "synth-mobile" and who["card"]["data"].startswith("SynthFaces")
+    assert json.loads(nbnet(*arguments, "--judge", "none"))["judges"] == {}
+
+
+def test_a_judge_that_is_not_installed_is_told_in_one_sentence(fails, decoder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "dlib", None)  # as where the package is missing
+    networks.cache_clear()
+    said = fails("evaluate", "--decoder", decoder, *FEW, "--judge", "dlib")
+    assert "pip install" in said and "dlib" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--judge", "synth"], "the judge synth is the attacked recogniser synth itself"),
+        (["--judge", "dlib", "--judge", "dlib"], "two judges are called 'dlib'"),
+        (["--judge", "independent", "--judge", "synth-mobile"], "are one recogniser"),
+        (["--judge", "none", "--judge", "dlib"], "give it alone"),
+        (["--judge", "no-such"], "no encoder named 'no-such'"),
+        (["--judge", "target=synth-mobile"], "cannot be called 'target'"),
+        (["--judge", "x=nowhere.safetensors"], "no weights at"),
+        (["--no-attack", "--judge", "independent"], "leave it, or --no-attack, away"),
+    ],
+)
+def test_evaluate_refuses_judges(fails, decoder, arguments, told):
+    if "--no-attack" not in arguments:
+        arguments = ["--decoder", decoder, *arguments]
+    assert told in fails("evaluate", *FEW, *arguments)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,257 @@
+"""The attacker's own source of faces: a generator trained against a discriminator (chapter 8).
+
+Reference: Mai, Cao, Yuen, Jain, "On the Reconstruction of Face Images from Deep Face Templates",
+arXiv 1703.00832. Whoever owns some thousand pictures of faces, but needs millions of pairs, trains
+a generator on them and draws. The facts of the authors' released code are kept:
+
+- a DCGAN (Radford et al., arXiv 1511.06434) without batch norm, z from N(0, 1) in 100 dimensions
+  (`nbnet_lib.decoders.dcgan`);
+- Adam with beta1 0.5, learning rates 2e-4 (generator) and 5e-5 (discriminator), batch 64;
+- noisy labels: a drawing counts as a number from U(0, 0.3), a picture as one from U(0.7, 1.2), and
+  the generator aims at the latter too. So the discriminator is never told that it is wholly right.
+
+Nothing is drawn from a global generator: noise and labels of a step follow from (seed, step), so
+that a run which was killed goes on bit for bit.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from nbnet_lib.attack.data import batch_rows
+from nbnet_lib.attack.gan_faces import sample_faces, variety
+from nbnet_lib.attack.gan_state import GeneratorConfig, GeneratorRun
+from nbnet_lib.attack.interrupt import delayed_interrupt
+from nbnet_lib.decoders import create_decoder
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces import require_training, to_tensor
+from nbnet_lib.faces.framing import FRAMINGS, Framing
+from nbnet_lib.files import require_writable_folder
+
+__all__ = ["GeneratorConfig", "sample_faces", "train_generator", "variety"]
+
+PROBES = 64  # pictures that variety is measured on
+FAKE, REAL = (0.0, 0.3), (0.7, 1.2)  # the noisy labels of the authors' code
+
+Watch = Callable[[nn.Module, int], None]
+
+
+def train_generator(
+    images: np.ndarray,
+    config: GeneratorConfig | None = None,
+    *,
+    identities: Sequence[int] | np.ndarray | None,
+    framing: Framing | None = FRAMINGS["synthfaces"],
+    folder: str | os.PathLike[str] | None = None,
+    resume: bool | str | os.PathLike[str] = False,
+    watch: Watch | None = None,
+    device: str = "auto",
+    progress: bool = True,
+) -> nn.Module:
+    """Train a face generator on pictures of faces.
+
+    Args:
+        images: uint8 [N, S, S, 3], S one of the sizes that a decoder draws; a memory map is fine.
+        config: see `GeneratorConfig`.
+        identities: SynthFaces identity of each image, all >= 10,000 (checked); None says that the
+            images are not SynthFaces.
+        framing: where the faces lie in the images, and so in what is drawn; None where nobody
+            knows.
+        folder: where checkpoints go; None writes none.
+        resume: True goes on from the newest checkpoint in ``folder`` if there is one; a path goes
+            on from that file or folder. On the CPU the result equals an uninterrupted run bit for
+            bit (with the same number of threads).
+        watch: called as watch(generator in evaluation mode, step) every ``config.watch_every``
+            updates and at the end, in the main process; for pictures of the progress.
+        device: "auto" (accelerate decides) or "cpu".
+        progress: show a bar on stderr.
+
+    Returns:
+        the generator in evaluation mode; `sample_faces` draws with it. ``generator.history`` has
+        one dict per ``config.log_every`` updates: step, loss_generator, loss_discriminator (means
+        since the last entry), real and fake (how surely the discriminator takes pictures and
+        drawings for pictures, 0 to 1), variety (see `variety`), images_per_second, seconds.
+
+    Raises:
+        NbnetError: images that do not fit or are kept for evaluation, a folder that is not
+            writable, a checkpoint of another run, or a loss that became NaN.
+        KeyboardInterrupt: Ctrl-C, after the checkpoint is written; its message says how to resume.
+    """
+    config = config or GeneratorConfig()
+    _check(images, identities, config)
+    if folder is not None:
+        require_writable_folder(folder)
+    generator, discriminator = _networks(images.shape[1], config)
+    generator.framing = framing  # type: ignore[assignment]
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
+    of_generator, of_discriminator = (
+        torch.optim.Adam(network.parameters(), lr=lr, betas=config.betas)
+        for network, lr in (
+            (generator, config.lr_generator),
+            (discriminator, config.lr_discriminator),
+        )
+    )
+    draw, judge, of_generator, of_discriminator = accelerator.prepare(
+        generator, discriminator, of_generator, of_discriminator
+    )
+    networks = {"generator": generator, "discriminator": discriminator}
+    optimizers = {"generator": of_generator, "discriminator": of_discriminator}
+    run = GeneratorRun(networks, optimizers, config, images, folder)
+    if resume:
+        run.resume(resume)
+    batch = min(config.batch_size, len(images))
+    if batch % accelerator.num_processes:
+        raise NbnetError(
+            f"batch_size={batch} cannot be shared by {accelerator.num_processes} processes: give a "
+            "multiple of it"
+        )
+    share = slice(accelerator.process_index, None, accelerator.num_processes)
+    probes = to_tensor(images[_some(len(images), PROBES)])
+    main = accelerator.is_main_process
+    bar = tqdm(
+        total=config.steps,
+        initial=run.step,
+        desc="generator",
+        unit="step",
+        mininterval=1.0,
+        file=sys.stderr,
+        disable=not (progress and main),
+    )
+    started = logged = time.perf_counter()
+    told: list[Tensor] = []
+    with bar, delayed_interrupt() as interrupted:
+        while run.step < config.steps:
+            chance = np.random.default_rng([config.seed, run.step, 8])
+            z, fake_labels, real_labels, aims = (
+                torch.from_numpy(x)[share].to(accelerator.device)
+                for x in _noise_and_labels(chance, batch, config.noise_dim)
+            )
+            rows = batch_rows(len(images), batch, run.step, config.seed)[share]
+            real = to_tensor(images[rows]).to(accelerator.device)
+            drawn = draw(z)
+
+            # The discriminator learns that pictures are pictures and drawings are drawings.
+            of_real, of_drawn = judge(torch.cat([real, drawn.detach()])).chunk(2)
+            loss_discriminator = _against(of_real, real_labels) + _against(of_drawn, fake_labels)
+            of_discriminator.zero_grad()
+            accelerator.backward(loss_discriminator)
+            of_discriminator.step()
+
+            # The generator learns to be taken for pictures by what has just been learnt.
+            discriminator.requires_grad_(False)
+            loss_generator = _against(discriminator(drawn), aims)
+            of_generator.zero_grad()
+            accelerator.backward(loss_generator)
+            of_generator.step()
+            discriminator.requires_grad_(True)
+            run.step += 1
+            told.append(
+                torch.stack(
+                    [
+                        loss_generator.detach(),
+                        loss_discriminator.detach(),
+                        of_real.detach().sigmoid().mean(),
+                        of_drawn.detach().sigmoid().mean(),
+                    ]
+                )
+            )
+            bar.update()
+
+            stopped = interrupted.is_set()
+            last = run.step == config.steps
+            look = watch is not None and (last or _due(run.step, config.watch_every))
+            save = folder is not None and (last or stopped or _due(run.step, config.save_every))
+            if last or look or save or stopped or _due(run.step, config.log_every):
+                means = accelerator.reduce(torch.stack(told).mean(0), "mean").tolist()
+                if not (all(map(math.isfinite, means)) and _is_finite(generator)):
+                    raise NbnetError(run.tell_nan())
+                names = ("loss_generator", "loss_discriminator", "real", "fake")
+                now = time.perf_counter()
+                entry = {
+                    "step": run.step,
+                    **dict(zip(names, means, strict=True)),
+                    "variety": variety(sample_faces(generator, PROBES, config.seed), probes),
+                    "images_per_second": len(told) * batch / max(now - logged, 1e-9),
+                    "seconds": now - started,
+                }
+                run.history.append(entry)
+                if look and watch is not None and main:
+                    watch(generator.eval(), run.step)
+                    generator.train()
+                if save and main:
+                    run.save()
+                told, logged = [], time.perf_counter()
+                bar.set_postfix_str(
+                    f"takes {entry['real']:.2f} of pictures and {entry['fake']:.2f} of drawings "
+                    f"for pictures, variety {entry['variety']:.2f}"
+                )
+            if stopped:
+                raise KeyboardInterrupt(run.tell_interrupted())
+    generator.history = run.history  # type: ignore[assignment]
+    return generator.eval()
+
+
+def _networks(size: int, config: GeneratorConfig) -> tuple[nn.Module, nn.Module]:
+    """Return generator and discriminator with weights that follow from the seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        generator = create_decoder(
+            "dcgan-generator", config.noise_dim, size, base_channels=config.base_channels
+        )
+        discriminator = create_decoder(
+            "dcgan-discriminator", image_size=size, base_channels=config.base_channels
+        )
+    return generator, discriminator
+
+
+def _noise_and_labels(chance: np.random.Generator, n: int, dim: int) -> list[np.ndarray]:
+    """Return z [n, dim], and labels [n] of drawings, of pictures, and what the generator wants."""
+    labels = [chance.uniform(*ends, n).astype(np.float32) for ends in (FAKE, REAL, REAL)]
+    return [chance.standard_normal((n, dim), np.float32), *labels]
+
+
+def _against(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the cross entropy; its slope is sigmoid(logit) - label, for labels above 1 too."""
+    return F.binary_cross_entropy_with_logits(logits.float(), labels)
+
+
+def _check(
+    images: np.ndarray, identities: Sequence[int] | np.ndarray | None, config: GeneratorConfig
+) -> None:
+    if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2]:
+        raise NbnetError(f"training images have shape {images.shape}: give [N, S, S, 3]")
+    if images.dtype != np.uint8:
+        raise NbnetError(f"training images are {images.dtype}: give uint8 (0 to 255)")
+    if len(images) < 2:
+        raise NbnetError(f"{len(images)} training images: a generator needs at least 2, or copies")
+    if identities is not None:
+        if len(identities) != len(images):
+            raise NbnetError(
+                f"{len(images)} images but {len(identities)} identities: give one per image"
+            )
+        require_training(identities)
+
+
+def _is_finite(network: nn.Module) -> bool:
+    """Return whether no weight is NaN or infinite: the loss tells of it one update later only."""
+    return all(bool(torch.isfinite(weight).all()) for weight in network.parameters())
+
+
+def _some(n: int, count: int) -> np.ndarray:
+    """Return ``count`` rows (or all) spread over ``n``."""
+    return np.unique(np.linspace(0, n - 1, min(n, count)).astype(int))
+
+
+def _due(step: int, every: int) -> bool:
+    return every > 0 and step % every == 0

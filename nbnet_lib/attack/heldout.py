@@ -1,0 +1,72 @@
+"""How near the target's templates the reconstructions come, on pictures kept aside (chapter 4).
+
+The authors' code prints the distance between the templates of original and reconstruction every
+1,000 batches. Here it is the mean cosine, on training-range pictures that the decoder does not
+learn from; no person of the evaluation is touched. It asks the target, as a black box, for the
+templates of the reconstructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from nbnet_lib.attack.mixture import Stack
+from nbnet_lib.attack.reconstruct import reconstruct
+from nbnet_lib.faces.framing import Framing
+
+AT_MOST = 128  # pictures that are kept aside unless told otherwise
+SHARE = 20  # at most one of so many
+
+
+def first_held_out(
+    count: int, identities: Sequence[int] | np.ndarray | None, wanted: int | None = None
+) -> int:
+    """Return the row from which on ``count`` pictures are kept aside: the last ones, whole people.
+
+    Args:
+        count: pictures in all.
+        identities: of each picture, where known: nobody is cut in two.
+        wanted: how many to keep aside; None for 128, or a twentieth of a smaller set.
+
+    Returns:
+        a row from 1 to ``count``; ``count`` keeps none aside.
+    """
+    wanted = min(AT_MOST, count // SHARE) if wanted is None else wanted
+    first = count - wanted
+    if wanted and identities is not None:
+        while first > 0 and identities[first - 1] == identities[first]:
+            first -= 1
+    return first
+
+
+class TemplateCosine:
+    """The mean cosine of original and reconstructed templates, for `train_decoder(evaluate=...)`.
+
+    Args:
+        encoder: the target; it is only asked.
+        templates: float32 [N, d], of pictures that are not trained on.
+        framing: where faces lie in the reconstructions; see `Encoder.embed`.
+    """
+
+    def __init__(self, encoder: Any, templates: np.ndarray | Tensor, framing: Framing | None):
+        self.encoder, self.framing = encoder, framing
+        self.templates = torch.as_tensor(templates).float().clone()
+
+    def __call__(self, decoder: nn.Module, step: int) -> dict[str, float]:
+        """Return {"cosine": -1 to 1}."""
+        pictures = reconstruct(decoder, self.templates)
+        again = self.encoder.embed(pictures, framing=self.framing)
+        return {"cosine": float((again * self.templates).sum(1).mean())}
+
+
+def first_rows(images: Any, count: int) -> Any:
+    """Return the first ``count`` pictures without a copy, also of a mixture."""
+    if isinstance(images, Stack):
+        before = zip(images.arrays, images.starts[:-1].tolist(), strict=True)
+        return Stack([array[: count - start] for array, start in before if start < count])
+    return images[:count]

@@ -1,0 +1,258 @@
+"""``nbnet generator``: train a generator of faces, and draw with it (chapter 8)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nbnet_lib.cli import train_data
+from nbnet_lib.cli.shared import (
+    Report,
+    add_device,
+    add_json,
+    command_line,
+    note,
+    positive,
+    whole,
+)
+
+COLUMNS = 8  # faces in a row of a picture
+MOST_IN_A_PICTURE = 1024
+
+
+def add(subparsers: Any) -> None:
+    """Add the commands to the parser."""
+    parser = subparsers.add_parser("generator", help="train a generator of faces, draw with it")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    _add_train(commands)
+    _add_sample(commands)
+
+
+def _add_train(commands: Any) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="train a DCGAN on pictures of faces",
+        description="The paper's face generator: a DCGAN without batch norm, with noisy labels. "
+        "Writes generator.safetensors with its card, history.json, samples.png and checkpoints. "
+        "Adding --data generator:OUT/generator.safetensors:20000 to `nbnet train` then trains with "
+        "what it draws.",
+    )
+    train_data.add(parser)
+    parser.add_argument(
+        "--image-size", type=whole(1), default=64, help="40, 64, 80, 112 or 160 (default 64)"
+    )
+    length = parser.add_mutually_exclusive_group()
+    length.add_argument("--steps", type=whole(1), metavar="N", help="updates of each network")
+    length.add_argument(
+        "--epochs",
+        type=whole(1),
+        metavar="N",
+        help="passes over all pictures (default 100)",
+    )
+    parser.add_argument("--batch-size", type=whole(1), default=64, metavar="N")
+    parser.add_argument(
+        "--lr-generator", type=positive, default=2e-4, metavar="LR", help="default 2e-4"
+    )
+    parser.add_argument(
+        "--lr-discriminator", type=positive, default=5e-5, metavar="LR", help="default 5e-5"
+    )
+    parser.add_argument(
+        "--base-channels",
+        type=whole(1),
+        default=512,
+        metavar="N",
+        help="width of both networks (default 512, the paper's; less trains faster)",
+    )
+    parser.add_argument("--checkpoint-every", type=whole(0), default=500, metavar="N")
+    parser.add_argument(
+        "--pictures-every",
+        type=whole(0),
+        default=500,
+        metavar="N",
+        help="updates between two pictures samples-STEP.png (0: only samples.png at the end)",
+    )
+    parser.add_argument("--seed", type=whole(0), default=0)
+    add_device(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the newest checkpoint in --out, if any"
+    )
+    add_json(parser)
+    parser.set_defaults(run=run_train)
+
+
+def _add_sample(commands: Any) -> None:
+    parser = commands.add_parser(
+        "sample",
+        help="draw faces with a trained generator",
+        description="Draw faces: into a folder as numbered .png files, into one .png picture, or "
+        "into an .npz file (images, uint8 [N, S, S, 3]). The first faces of a seed are the same "
+        "however many are drawn.",
+    )
+    parser.add_argument("--weights", required=True, metavar="FILE", help="generator.safetensors")
+    parser.add_argument("--count", type=whole(1), default=64, metavar="N")
+    parser.add_argument("--seed", type=whole(0), default=0)
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="PATH", help="a folder, FILE.png or FILE.npz"
+    )
+    add_json(parser)
+    parser.set_defaults(run=run_sample)
+
+
+def run_train(args: argparse.Namespace) -> Report:
+    """Train, and write weights, card, history and pictures."""
+    from nbnet_lib.attack.checkpoint import list_checkpoints
+    from nbnet_lib.attack.gan import GeneratorConfig, sample_faces, train_generator
+    from nbnet_lib.decoders import load_decoder, save_decoder
+    from nbnet_lib.decoders.shapes import require_halvings, stem_and_ups
+    from nbnet_lib.errors import NbnetError
+    from nbnet_lib.files import atomic_path, require_writable_folder
+    from nbnet_lib.weights import load_card
+
+    # Everything that can be wrong is found before the long work starts.
+    train_data.check(args)
+    require_halvings(args.base_channels, stem_and_ups(args.image_size)[1])
+    checkpoints = require_writable_folder(args.out) / "checkpoints"
+    if list_checkpoints(checkpoints) and not args.resume:
+        raise NbnetError(
+            f"{args.out} holds the checkpoints of another run: add --resume to go on with it, or "
+            "choose another --out"
+        )
+    faces = train_data.read(args, args.image_size)
+    per_epoch = max(1, len(faces.images) // args.batch_size)
+    config = GeneratorConfig(
+        steps=args.steps or per_epoch * (args.epochs or 100),
+        batch_size=args.batch_size,
+        lr_generator=args.lr_generator,
+        lr_discriminator=args.lr_discriminator,
+        base_channels=args.base_channels,
+        seed=args.seed,
+        save_every=args.checkpoint_every,
+        watch_every=args.pictures_every,
+    )
+
+    def watch(generator: Any, step: int) -> None:
+        if args.pictures_every:
+            drawn = sample_faces(generator, COLUMNS**2, args.seed)
+            _save_picture(drawn, args.out / f"samples-{step:06d}.png")
+
+    try:
+        generator: Any = train_generator(
+            faces.images,
+            config,
+            identities=faces.identities,
+            framing=faces.framing,
+            folder=checkpoints,
+            resume=args.resume,
+            watch=watch,
+            device=args.device,
+        )
+    except KeyboardInterrupt as interrupt:
+        told = str(interrupt).replace(
+            "resume=True goes on", "the same command with --resume goes on"
+        )
+        raise KeyboardInterrupt(told) from None
+    history = generator.history
+    with atomic_path(args.out / "history.json") as temporary:
+        temporary.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
+    card = {
+        "command": command_line(args.argv),
+        "seed": args.seed,
+        **faces.card,
+        "config": asdict(config),
+        "machine": _machine(generator),
+        "seconds": _seconds(history),
+        "metrics": history[-1],
+    }
+    path = save_decoder(generator, args.out / "generator.safetensors", card)
+    # Drawn with what was written: its kernels are rounded to float16.
+    _save_picture(sample_faces(load_decoder(path), COLUMNS**2, args.seed), args.out / "samples.png")
+    last = history[-1]
+    text = (
+        f"{path} and its card; {args.out / 'samples.png'} shows what it draws\n"
+        f"variety {last['variety']:.2f} (1: as the pictures; near 0: it draws one face), taken for "
+        f"pictures: {100 * last['real']:.0f} % of the pictures, {100 * last['fake']:.0f} % of the "
+        f"drawings\nTrain with it: nbnet train --data generator:{path}:20000 --out FOLDER"
+    )
+    return Report({"weights": path, "card": load_card(path)}, text)
+
+
+def run_sample(args: argparse.Namespace) -> Report:
+    """Draw, and write what was drawn."""
+    import numpy as np
+    from PIL import Image
+
+    from nbnet_lib.attack.gan_faces import draw_faces, sample_faces
+    from nbnet_lib.decoders import load_decoder
+    from nbnet_lib.errors import NbnetError
+    from nbnet_lib.files import atomic_path, require_writable_folder
+
+    generator = load_decoder(args.weights)
+    kind = args.out.suffix.lower()
+    if kind == ".png" and args.count > MOST_IN_A_PICTURE:
+        raise NbnetError(
+            f"{args.count:,} faces do not fit into one picture: draw {MOST_IN_A_PICTURE:,} at "
+            "most, or give a folder or an .npz file"
+        )
+    if kind not in (".png", ".npz", ""):
+        raise NbnetError(
+            f"--out {args.out} is neither a folder nor a .png nor an .npz file: name one of them"
+        )
+    if kind:
+        faces = sample_faces(generator, args.count, args.seed)
+        if kind == ".png":
+            _save_picture(faces, args.out)
+        else:
+            with atomic_path(args.out) as temporary, open(temporary, "wb") as file:
+                np.savez_compressed(file, images=faces)
+    else:
+        folder = require_writable_folder(args.out)
+        for first, faces in draw_faces(generator, args.count, args.seed):
+            for number, face in enumerate(faces, first):
+                with atomic_path(folder / f"{number:06d}.png") as temporary:
+                    Image.fromarray(face).save(temporary, "PNG")
+    size: Any = generator.image_size
+    text = f"{args.count:,} faces of {size} px, seed {args.seed}, in {args.out}"
+    return Report(
+        {"out": args.out, "count": args.count, "seed": args.seed, "image_size": size}, text
+    )
+
+
+def _save_picture(faces: Any, path: Path) -> None:
+    """Write faces, uint8 [N, S, S, 3], as one picture of rows."""
+    import numpy as np
+    from PIL import Image
+
+    from nbnet_lib.files import atomic_path
+
+    columns = max(COLUMNS, round(len(faces) ** 0.5))
+    rows, size = -(-len(faces) // columns), faces.shape[1]
+    sheet = np.full((rows * columns, size, size, 3), 255, np.uint8)
+    sheet[: len(faces)] = faces
+    sheet = sheet.reshape(rows, columns, size, size, 3).swapaxes(1, 2)
+    with atomic_path(path) as temporary:
+        Image.fromarray(sheet.reshape(rows * size, columns * size, 3)).save(temporary, "PNG")
+    note(f"faces drawn: {path}")
+
+
+def _seconds(history: list[dict[str, float]]) -> int:
+    """Return how long the training took, over all calls: each begins to count anew."""
+    times = [entry["seconds"] for entry in history]
+    ends = [now for now, then in zip(times, [*times[1:], 0.0], strict=True) if then < now]
+    return round(sum(ends))
+
+
+def _machine(network: Any) -> str:
+    """Return on what kind of machine a network lies, without its name."""
+    import os
+    import platform
+
+    import torch
+
+    device = next(network.parameters()).device
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{platform.machine()} CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads"

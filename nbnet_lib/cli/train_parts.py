@@ -1,0 +1,120 @@
+"""Steps of ``nbnet train`` around the training itself: first weights, surrogate, card."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shlex
+from pathlib import Path
+from typing import Any
+
+from nbnet_lib.cli import train_data
+from nbnet_lib.cli.shared import command_line
+
+
+def begin_with(weights: str, decoder: Any) -> None:
+    """Copy the weights of an earlier training (of another loss, say) into the new decoder.
+
+    Raises:
+        NbnetError: they are of another network.
+    """
+    from nbnet_lib.decoders import load_decoder
+    from nbnet_lib.errors import NbnetError
+
+    earlier: Any = load_decoder(weights)
+    if earlier.architecture != decoder.architecture:
+        raise NbnetError(
+            f"--init {weights} is a {earlier.architecture}, but {decoder.architecture} is asked "
+            "for: give weights of the same network"
+        )
+    decoder.load_state_dict(earlier.state_dict())
+
+
+def surrogate_of(
+    images: Any, templates: Any, identities: Any, args: argparse.Namespace, keep: bool
+) -> Any:
+    """Return the attacker's own imitation of the target, for the template-consistency loss.
+
+    It is read back from the file also right after its training: the file holds float16, and a
+    resumed run must see the very same network.
+
+    Args:
+        images: uint8 [N, S, S, 3].
+        templates: float32 [N, d] of them.
+        identities: as in `train_decoder`.
+        args: of the command.
+        keep: take the one that is there already.
+    """
+    from nbnet_lib.attack.surrogate import (
+        SurrogateConfig,
+        load_surrogate,
+        save_surrogate,
+        train_surrogate,
+    )
+    from nbnet_lib.course.profile import resolve_device
+
+    path = args.out / "surrogate.safetensors"
+    if not (keep and path.exists()):
+        config = SurrogateConfig(
+            steps=args.surrogate_steps,
+            precision="bf16" if args.precision == "bf16" else "no",
+            seed=args.seed,
+        )
+        surrogate = train_surrogate(
+            images,
+            templates,
+            config,
+            identities=identities,
+            device=resolve_device(args.device),
+        )
+        save_surrogate(surrogate, path, config, {"command": command_line(args.argv)})
+    return load_surrogate(path)
+
+
+def machine(device: str, processes: int = 1) -> dict[str, Any]:
+    """Return what a card says of the machine: no names of hosts, users or folders."""
+    import torch
+
+    told: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "torch": torch.__version__,
+    }
+    if processes > 1:
+        told["processes"] = processes
+    if torch.device(device).type == "cuda":
+        told["gpu"] = torch.cuda.get_device_name(device)
+    return told
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def training_seconds(history: list[dict[str, float]]) -> int:
+    """Return how long a history took, also over resumes: each begins again at 0."""
+    total, before = 0.0, 0.0
+    for entry in history:
+        if entry["seconds"] < before:
+            total += before
+        before = entry["seconds"]
+    return round(total + before)
+
+
+def measure_command(args: argparse.Namespace, weights: Path) -> str:
+    """Return the command that measures the new decoder on other people."""
+    words = ["nbnet", "evaluate", "--encoder", args.encoder]
+    for option in ("encoder_weights", "encoder_card", "alignment"):
+        if getattr(args, option):
+            words += ["--" + option.replace("_", "-"), getattr(args, option)]
+    words += ["--decoder", str(weights), *train_data.other_people(args)]
+    return shlex.join(words)

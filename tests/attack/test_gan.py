@@ -1,0 +1,323 @@
+"""The face generator's training: what it minimises, what it repeats, what it refuses, resuming."""
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from nbnet_lib.attack import gan
+from nbnet_lib.attack.checkpoint import list_checkpoints, load_checkpoint
+from nbnet_lib.attack.gan import GeneratorConfig, sample_faces, train_generator, variety
+from nbnet_lib.attack.gan_faces import draw_faces
+from nbnet_lib.attack.gan_state import KEYS
+from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces.framing import FRAMINGS
+
+CONFIG = GeneratorConfig(
+    steps=6, batch_size=4, base_channels=16, noise_dim=16, log_every=2, save_every=2, keep=2
+)
+
+
+def pictures(n=24, size=40):
+    """Discs of all colours on grounds of all colours."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:size, :size] - size / 2
+    inside = (x**2 + y**2 < (size / 3) ** 2)[None, :, :, None]
+    colours = rng.integers(0, 256, (2, n, 1, 1, 3))
+    return np.where(inside, colours[0], colours[1]).astype(np.uint8)
+
+
+def train(config=CONFIG, **options):
+    options = {"identities": None, "device": "cpu", "progress": False, **options}
+    return train_generator(pictures(), config, **options)
+
+
+def same(a, b):
+    a, b = a.state_dict(), b.state_dict()
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted():
+    return train()
+
+
+def test_one_update_is_that_of_the_paper(monkeypatch):
+    """Against the same update written out by hand, loss by loss and Adam by Adam."""
+    config = replace(CONFIG, steps=1)
+    generator, discriminator = gan._networks(40, config)
+    before = {k: v.clone() for k, v in generator.state_dict().items()}
+    chance = np.random.default_rng([0, 0, 8])
+    z, fake, real, aim = map(torch.from_numpy, gan._noise_and_labels(chance, 4, 16))
+    assert ((fake >= 0) & (fake <= 0.3)).all() and ((real >= 0.7) & (real <= 1.2)).all()
+    assert ((aim >= 0.7) & (aim <= 1.2)).all() and not torch.equal(real, aim)
+    rows = gan.batch_rows(24, 4, 0, 0)
+    batch = gan.to_tensor(pictures()[rows])
+    adam_d = torch.optim.Adam(discriminator.parameters(), 5e-5, (0.5, 0.999))
+    adam_g = torch.optim.Adam(generator.parameters(), 2e-4, (0.5, 0.999))
+
+    def entropy(logit, label):
+        return (torch.nn.functional.softplus(logit) - label * logit).mean()
+
+    made = generator(z)
+    loss_d = entropy(discriminator(batch), real) + entropy(discriminator(made.detach()), fake)
+    loss_d.backward()
+    adam_d.step()
+    loss_g = entropy(discriminator(made), aim)
+    adam_g.zero_grad()
+    loss_g.backward()
+    adam_g.step()
+
+    result = train(config)
+    entry = result.history[0]
+    assert entry["loss_discriminator"] == pytest.approx(float(loss_d.detach()), rel=1e-5)
+    assert entry["loss_generator"] == pytest.approx(float(loss_g.detach()), rel=1e-5)
+    for name, value in result.state_dict().items():
+        torch.testing.assert_close(value, generator.state_dict()[name], rtol=1e-4, atol=1e-7)
+        assert not torch.equal(value, before[name])
+
+
+def test_the_discriminator_learns(uninterrupted):
+    config = replace(CONFIG, steps=60, lr_discriminator=2e-3, lr_generator=1e-6, log_every=20)
+    history = train(config).history
+    assert [entry["step"] for entry in history] == [20, 40, 60]
+    assert set(history[0]) == {
+        *("step", "loss_generator", "loss_discriminator", "real", "fake", "variety"),
+        *("images_per_second", "seconds"),
+    }
+    assert history[-1]["loss_discriminator"] < history[0]["loss_discriminator"]
+    assert history[-1]["real"] > 0.7
+    # A generator that hardly moves draws grey, which is 0: without biases nobody can judge it.
+    assert history[-1]["fake"] == pytest.approx(0.5, abs=0.02)
+    assert 0 < history[-1]["variety"] < 0.2  # and the history shows that all are alike
+
+
+def test_the_generator_learns_what_the_discriminator_asks_for():
+    """Pictures of one colour: the drawings move towards it."""
+    red = np.zeros((16, 40, 40, 3), np.uint8)
+    red[..., 0] = 255
+    red[::2] //= 2
+    config = replace(
+        CONFIG, steps=150, base_channels=32, lr_generator=2e-3, lr_discriminator=5e-4, log_every=50
+    )
+    generator = train_generator(red, config, identities=None, device="cpu", progress=False)
+    colours = sample_faces(generator, 16).mean((0, 1, 2))
+    assert colours[0] > colours[1] + 60 and colours[0] > colours[2] + 60
+
+
+def test_same_seed_same_generator(uninterrupted):
+    state = torch.get_rng_state()
+    again = train()
+    assert torch.equal(torch.get_rng_state(), state)  # nothing global was drawn or left changed
+    assert same(uninterrupted, again)
+    assert not same(uninterrupted, train(replace(CONFIG, seed=1)))
+    assert not uninterrupted.training and uninterrupted.framing == FRAMINGS["synthfaces"]
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import test_gan as t
+from dataclasses import replace
+def slow(generator, step):
+    print(step, flush=True)
+    import time; time.sleep(0.3)
+t.train(replace(t.CONFIG, watch_every=1), folder={folder!r}, watch=slow)
+"""
+
+
+windows = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no gentle SIGTERM")
+
+
+@pytest.mark.parametrize("kill", [True, pytest.param(False, marks=windows)])
+def test_a_stopped_run_resumes_bit_identical(uninterrupted, tmp_path, kill):
+    text = SCRIPT.format(tests=os.path.dirname(__file__), folder=str(tmp_path))
+    process = subprocess.Popen(
+        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    for line in process.stdout:
+        if int(line) >= 3:  # after the first checkpoint, at step 2
+            break
+    process.kill() if kill else process.terminate()
+    _, told = process.communicate(timeout=300)
+    assert process.returncode not in (0, None)
+    steps = [path.name for path in list_checkpoints(tmp_path)]
+    assert steps == ["step-00000002.pt"] or not kill
+    if not kill:  # it finished the update and saved it
+        assert "stopped after step" in told and "resume=True goes on" in told
+        assert steps[-1] > "step-00000002.pt"
+    resumed = train(folder=tmp_path, resume=True)
+    assert same(uninterrupted, resumed)
+    assert [entry["step"] for entry in resumed.history][-1] == 6
+    assert [p.name for p in list_checkpoints(tmp_path)] == ["step-00000004.pt", "step-00000006.pt"]
+
+
+LAUNCHED = """
+import os, sys
+sys.path.insert(0, {tests!r})
+import torch
+import test_gan as t
+generator = t.train(folder={folder!r})
+rank = os.environ["RANK"]
+torch.save([generator.state_dict(), generator.history], f"{folder}/process-{{rank}}.pt")
+"""
+
+
+def test_two_processes_train_what_one_trains(uninterrupted, tmp_path):
+    if not torch.distributed.is_gloo_available():
+        pytest.skip("this torch has no gloo")
+    script = tmp_path / "script.py"
+    text = LAUNCHED.format(tests=os.path.dirname(__file__), folder=str(tmp_path))
+    script.write_text(text, encoding="utf-8")
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    done = subprocess.run(
+        [sys.executable, *torchrun, str(script)], capture_output=True, text=True, timeout=500
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    results = [torch.load(tmp_path / f"process-{n}.pt", weights_only=True) for n in (0, 1)]
+    for state, history in results:
+        for name, value in uninterrupted.state_dict().items():
+            torch.testing.assert_close(state[name], value, rtol=1e-3, atol=1e-5)
+        for alone, together in zip(uninterrupted.history, history, strict=True):
+            for key in ("step", "loss_generator", "loss_discriminator", "real", "fake"):
+                assert together[key] == pytest.approx(alone[key], rel=1e-4)
+    # What they share is one run: its checkpoint goes on in one process.
+    resumed = train(replace(CONFIG, steps=8), folder=tmp_path, resume=True)
+    assert [entry["step"] for entry in resumed.history] == [2, 4, 6, 8]
+
+
+def test_a_run_may_be_prolonged_but_not_changed(uninterrupted, tmp_path):
+    train(replace(CONFIG, steps=4), folder=tmp_path)
+    with pytest.raises(NbnetError, match="lr_generator: 0.0002 then, 0.1 now"):
+        train(replace(CONFIG, lr_generator=0.1), folder=tmp_path, resume=True)
+    with pytest.raises(NbnetError, match="other pictures"):
+        train_generator(
+            pictures()[::-1], CONFIG, identities=None, folder=tmp_path, resume=True, device="cpu"
+        )
+    assert same(uninterrupted, train(folder=tmp_path, resume=True))
+    with pytest.raises(NbnetError, match="needs the folder"):
+        train(resume=True)
+    with pytest.raises(NbnetError, match="no checkpoint at"):
+        train(resume=tmp_path / "none.pt")
+
+
+def test_a_decoders_checkpoint_is_refused(tmp_path):
+    torch.save({"step": 1, "decoder": {}}, tmp_path / "step-00000001.pt")
+    with pytest.raises(NbnetError, match="not a checkpoint of train_generator"):
+        train(folder=tmp_path, resume=True)
+
+
+def test_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
+    def poison(generator, step):
+        if step == 3:
+            with torch.no_grad():
+                generator.head.weight.fill_(float("nan"))
+
+    config = replace(CONFIG, watch_every=1)
+    with pytest.raises(NbnetError, match=r"NaN.*step 4 .*step-00000002\.pt.*lower both"):
+        train(config, folder=tmp_path, watch=poison)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-00000002.pt"]
+    state = load_checkpoint(tmp_path, keys=KEYS, of="train_generator")
+    for value in state["networks"]["generator"].values():
+        assert torch.isfinite(value).all()
+
+
+def test_weights_that_burst_are_noticed_before_they_are_saved(tmp_path, monkeypatch):
+    """A finite loss with a slope of NaN: the loss itself would tell of it one update later."""
+    calls = []
+
+    def steep(logits, labels):
+        calls.append(labels)
+        flat = (logits - logits.detach()).abs()
+        return flat.sqrt().mean() if len(calls) % 3 == 0 else flat.mean()
+
+    monkeypatch.setattr(gan, "_against", steep)
+    with pytest.raises(NbnetError, match=r"NaN or infinite at or just before step 1 "):
+        train(replace(CONFIG, save_every=1), folder=tmp_path)
+    assert not list_checkpoints(tmp_path)
+
+
+def test_watching_sees_evaluation_mode_and_does_not_disturb(uninterrupted):
+    seen = []
+
+    def look(generator, step):
+        assert not generator.training
+        sample_faces(generator, 3)
+        seen.append(step)
+
+    assert same(uninterrupted, train(replace(CONFIG, watch_every=4), watch=look))
+    assert seen == [4, 6]
+
+
+def test_bad_pictures_and_settings(tmp_path):
+    def attempt(told, images, **options):
+        with pytest.raises(NbnetError, match=told):
+            train_generator(images, CONFIG, **{"identities": None, "progress": False, **options})
+
+    good = pictures()
+    attempt("give uint8", good.astype(np.float32))
+    attempt(r"\[N, S, S, 3\]", good[:, :30])
+    attempt("at least 2", good[:1])
+    attempt("image_size=20", good[:, ::2, ::2])
+    attempt("give one per image", good, identities=[10_000])
+    attempt("identity 9999 is kept for evaluation", good, identities=[9_999] + [10_000] * 23)
+    (tmp_path / "file").write_text("")
+    attempt("cannot write to the folder", good, folder=tmp_path / "file" / "run")
+    for wrong in (
+        {"steps": 0},
+        {"batch_size": 0},
+        {"lr_generator": 0.0},
+        {"lr_discriminator": 1e39},
+    ):
+        with pytest.raises(NbnetError, match=next(iter(wrong))):
+            GeneratorConfig(**wrong)
+
+
+def test_drawn_faces_follow_from_seed_and_number_alone():
+    torch.manual_seed(0)
+    generator = create_decoder("dcgan-generator", 16, 40, base_channels=16)
+    generator.train()
+    faces = sample_faces(generator, 10, seed=3)
+    assert generator.training
+    assert faces.shape == (10, 40, 40, 3) and faces.dtype == np.uint8
+    assert np.abs(sample_faces(generator, 4, seed=3).astype(int) - faces[:4]).max() <= 1
+    parts = [part for _, part in draw_faces(generator, 10, seed=3, batch_size=3)]
+    assert [len(part) for part in parts] == [3, 3, 3, 1]
+    assert np.abs(np.concatenate(parts).astype(int) - faces).max() <= 1  # rounding of sums
+    assert np.array_equal(sample_faces(generator, 10, seed=3), faces)
+    generator.head.weight.data *= 1e6  # so that noise shows: fresh weights draw grey
+    assert not np.array_equal(sample_faces(generator, 10, seed=3), sample_faces(generator, 10))
+
+
+def test_a_saved_generator_draws_the_same(uninterrupted, tmp_path):
+    path = save_decoder(uninterrupted, tmp_path / "generator.safetensors", {"data": "discs"})
+    loaded = load_decoder(path)
+    assert loaded.framing == FRAMINGS["synthfaces"]
+    close = np.abs(sample_faces(loaded, 8).astype(int) - sample_faces(uninterrupted, 8))
+    assert close.max() <= 1
+
+
+def test_what_cannot_draw():
+    with pytest.raises(NbnetError, match="by a dcgan-generator, not by a dcnn"):
+        sample_faces(create_decoder("dcnn", 16, 40, base_channels=16), 2)
+    generator = create_decoder("dcgan-generator", 16, 40, base_channels=16)
+    with pytest.raises(NbnetError, match="count=0"):
+        sample_faces(generator, 0)
+    generator.head.weight.data.fill_(float("nan"))
+    with pytest.raises(NbnetError, match="draws NaN"):
+        sample_faces(generator, 2)
+
+
+def test_variety_tells_collapse_from_health():
+    faces = pictures(40)
+    assert variety(faces[:20], faces[20:]) == pytest.approx(1, abs=0.25)
+    one = np.repeat(faces[:1], 20, 0)
+    assert variety(one, faces) < 1e-3
+    # Noise, different in every drawing of one face, is no variety.
+    noise = np.random.default_rng(0).integers(-60, 60, one.shape)
+    assert variety((one + noise).clip(0, 255).astype(np.uint8), faces) < 0.2

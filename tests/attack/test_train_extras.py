@@ -1,0 +1,345 @@
+"""What the loop can do beyond the paper's: accumulation, noise, early stop, white box, logs."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nbnet_lib.attack import TrainConfig, train_decoder
+from nbnet_lib.attack.adversarial import create_adversary
+from nbnet_lib.attack.checkpoint import list_checkpoints, load_checkpoint
+from nbnet_lib.attack.data import noisy_templates
+from nbnet_lib.attack.heldout import TemplateCosine, first_held_out, first_rows
+from nbnet_lib.attack.mixture import Stack
+from nbnet_lib.attack.precision import best_precision, computing_in
+from nbnet_lib.attack.recipes import RECIPES, describe_recipes, find_recipe
+from nbnet_lib.attack.white_box import white_box_of
+from nbnet_lib.decoders import create_decoder
+from nbnet_lib.encoders import Encoder, create_encoder
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces.framing import FRAMINGS
+
+CONFIG = TrainConfig(steps=4, batch_size=8, lr=1e-3, schedule="constant", log_every=1)
+
+
+def pairs(n=24, dim=16, size=40):
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (n, 2, 2, 3), dtype=np.uint8)
+    images = images.repeat(size // 2, 1).repeat(size // 2, 2)
+    templates = torch.from_numpy(generator.normal(size=(n, dim))).float()
+    return images, nn.functional.normalize(templates, dim=1)
+
+
+def decoder(name="dcnn", **options):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return create_decoder(name, 16, 40, base_channels=64 if "nbnet" in name else 32, **options)
+
+
+def train(config=CONFIG, model=None, **options):
+    model = model or decoder()
+    options = {"identities": None, "progress": False, "device": "cpu", **options}
+    return model.state_dict(), train_decoder(model, *pairs(), config, **options)
+
+
+def same(a, b):
+    return all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_accumulation_is_the_large_batch():
+    whole, history = train()
+    for parts in (2, 3, 8):  # also into parts of different sizes
+        state, again = train(replace(CONFIG, accumulate=parts))
+        for name, value in whole.items():
+            torch.testing.assert_close(state[name], value, atol=1e-5, rtol=0)
+        assert [e["loss"] for e in again] == pytest.approx([e["loss"] for e in history], rel=1e-5)
+    config = replace(CONFIG, batch_size=64, accumulate=30)  # there are 24 pairs in all
+    with pytest.raises(NbnetError, match="a batch of 24 is too small for .* accumulate=30"):
+        train(config)
+
+
+def test_accumulation_with_batch_norm_sees_the_parts():
+    """It is another training, as `TrainConfig` says; the statistics move once for every part."""
+    whole, _ = train(model=decoder("nbnet-b", growth=1))
+    parts, _ = train(replace(CONFIG, accumulate=2), decoder("nbnet-b", growth=1))
+    counted = [k for k in whole if k.endswith("num_batches_tracked")]
+    assert counted and all(int(parts[k]) == 2 * int(whole[k]) == 8 for k in counted)
+    assert max(float((parts[k].float() - whole[k].float()).abs().max()) for k in whole) > 1e-4
+
+
+def test_noise_is_a_function_of_seed_and_step():
+    _, templates = pairs(200, 128)
+    noisy = noisy_templates(templates, 0.5, step=3, seed=1)
+    assert torch.equal(noisy, noisy_templates(templates, 0.5, step=3, seed=1))
+    assert not torch.equal(noisy, noisy_templates(templates, 0.5, step=4, seed=1))
+    assert not torch.equal(noisy, noisy_templates(templates, 0.5, step=3, seed=2))
+    torch.testing.assert_close(noisy.norm(dim=1), torch.ones(200))
+    assert float((noisy * templates).sum(1).mean()) == pytest.approx(1 / 1.25**0.5, abs=0.01)
+    assert noisy_templates(templates, 0.0, step=3, seed=1) is templates
+
+
+def test_noise_reaches_the_decoder_but_not_its_losses():
+    seen = []
+    model = decoder()
+    model.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].clone()))
+    train(replace(CONFIG, steps=1, template_noise=0.5), model)
+    plain = []
+    model = decoder()
+    model.register_forward_pre_hook(lambda module, inputs: plain.append(inputs[0].clone()))
+    train(replace(CONFIG, steps=1), model)
+    assert torch.equal(noisy_templates(plain[0], 0.5, step=0, seed=0), seen[0])
+
+
+def test_early_stop_and_the_best_weights(tmp_path):
+    values = {1: 0.1, 2: 0.8, 3: 0.5, 4: 0.7, 5: 0.2}
+    config = replace(
+        CONFIG, steps=9, evaluate_every=1, checkpoint_every=0, best="score", patience=3
+    )
+
+    def look(model, step):
+        return {"score": values[step]}
+
+    last, history = train(config, folder=tmp_path / "a", evaluate=look)
+    assert [entry["step"] for entry in history] == [1, 2, 3, 4, 5]
+    assert load_checkpoint(tmp_path / "a" / "best.pt")["step"] == 2
+    assert [p.name for p in list_checkpoints(tmp_path / "a")] == ["step-00000005.pt"]
+    best, _ = train(replace(config, deliver="best"), folder=tmp_path / "b", evaluate=look)
+    assert same(best, load_checkpoint(tmp_path / "b" / "best.pt")["decoder"])
+    assert same(best, train(replace(CONFIG, steps=2))[0]) and not same(best, last)
+    # It had stopped by itself: there is nothing to go on with, and the answer is the same.
+    again, history = train(
+        replace(config, deliver="best"), folder=tmp_path / "b", evaluate=look, resume=True
+    )
+    assert same(again, best) and history[-1]["step"] == 5
+    # Without patience it may go on.
+    values |= {step: 0.0 for step in range(6, 10)}
+    _, history = train(
+        replace(config, patience=0), folder=tmp_path / "b", evaluate=look, resume=True
+    )
+    assert history[-1]["step"] == 9
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"accumulate": 0}, "accumulate=0"),
+        ({"accumulate": 65}, "accumulate=65 is more than the 64 pairs"),
+        ({"patience": 2}, "patience=2 counts evaluations"),
+        ({"patience": 2, "best": "score"}, "set evaluate_every"),
+        ({"patience": -1}, "patience=-1"),
+        ({"deliver": "first"}, "deliver='first'"),
+        ({"deliver": "best"}, "needs a number that the evaluation returns"),
+        ({"template_noise": -0.1}, "template_noise=-0.1"),
+        ({"adversarial_weight": float("inf")}, "adversarial_weight=inf"),
+        ({"evaluate_every": -1}, "evaluate_every=-1"),
+    ],
+)
+def test_settings_that_do_not_fit(settings, told):
+    with pytest.raises(NbnetError, match=told):
+        TrainConfig(**settings)
+
+
+def test_parts_that_do_not_fit(tmp_path):
+    def attempt(told, config=CONFIG, **options):
+        with pytest.raises(NbnetError, match=told):
+            train(config, **options)
+
+    attempt("best='score' is a number that an evaluation returns", replace(CONFIG, best="score"))
+    chosen = replace(CONFIG, best="score", deliver="best", evaluate_every=1)
+    attempt("needs a folder", chosen, evaluate=lambda model, step: {"score": 0})
+    attempt("give both or neither", adversary=create_adversary(2))
+    attempt("give both or neither", replace(CONFIG, adversarial_weight=0.1))
+    attempt("white_box=True with no target", white_box=True)
+    attempt("only then", target=object())
+    attempt("nothing would use it", white_box=True, target=encoder())
+    weighted = replace(CONFIG, template_weight=1.0)
+    attempt("is a object", weighted, white_box=True, target=object())
+    attempt("leave the surrogate away", white_box=True, target=encoder(), surrogate=nn.Identity())
+    attempt("the surrogate is a Encoder", weighted, surrogate=encoder())
+    attempt("is not trained step by step", model=create_decoder("linear", 16, 40))
+    attempt("part of the face generator", model=create_decoder("dcgan-generator", 16, 40))
+
+
+class Target(nn.Module):
+    """A small network that remembers whether a gradient came by."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3 * 40 * 40, 16)
+        self.came_by = 0
+
+    def forward(self, images):
+        images = images + 0
+        if images.requires_grad:
+            images.register_hook(self.note)
+        return self.layer(images.flatten(1))
+
+    def note(self, gradient):
+        self.came_by += 1
+
+
+def encoder(network=None):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return Encoder("own", network or Target(), 40, 16, {})
+
+
+def test_white_box_follows_the_target(tmp_path):
+    target = encoder()
+    network = target.network
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    config = replace(CONFIG, steps=40, template_weight=10.0)
+    cosine = TemplateCosine(target, pairs()[1], FRAMINGS["synthfaces"])
+    _, history = train(
+        config, white_box=True, target=target, evaluate=cosine, folder=tmp_path / "run"
+    )
+    plain, without = train(replace(config, template_weight=0.0), evaluate=cosine)
+    assert history[-1]["cosine"] > without[-1]["cosine"] + 0.2
+    assert network.came_by >= 40
+    # The target itself is as it was, and in no graph.
+    assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
+    assert all(not p.requires_grad and p.grad is None for p in network.parameters())
+    with pytest.raises(NbnetError, match="white_box: True then, False now"):
+        train(config, surrogate=Target(), folder=tmp_path / "run", resume=True)
+
+
+def test_without_white_box_no_gradient_passes_the_target():
+    target = encoder()
+    surrogate = Target()
+    cosine = TemplateCosine(target, pairs()[1], FRAMINGS["synthfaces"])
+    config = replace(CONFIG, template_weight=1.0, evaluate_every=1)
+    train(config, surrogate=surrogate, evaluate=cosine)
+    assert surrogate.came_by > 0 and target.network.came_by == 0
+
+
+def test_white_box_brings_pictures_to_the_target_as_the_black_box_does():
+    """Another size and another framing: the same templates, this time with a gradient."""
+    target = create_encoder("synth")
+    images = torch.rand(3, 3, 80, 80, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for framing in (None, FRAMINGS["synthfaces"], FRAMINGS["dlib"]):
+        opened = white_box_of(target, framing)
+        pixels = images.clone().requires_grad_(True)
+        templates = opened(pixels)
+        torch.testing.assert_close(
+            templates.detach(), target.embed(images, framing=framing), atol=1e-5, rtol=0
+        )
+        templates[:, 0].sum().backward()
+        assert float(pixels.grad.abs().sum()) > 0
+
+
+def test_white_box_is_refused_where_no_gradient_comes_out():
+    def function(images):
+        return images.flatten(1)[:, :16]
+
+    for closed in (
+        create_encoder(function, image_size=40, template_dim=16),
+        encoder(_Detached()),
+        encoder(_Numpy()),
+    ):
+        with pytest.raises(NbnetError, match="no gradient comes out of the encoder"):
+            white_box_of(closed, None)
+
+
+class _Detached(Target):
+    def forward(self, images):
+        return super().forward(images.detach())
+
+
+class _Numpy(Target):
+    def forward(self, images):
+        return super().forward(torch.from_numpy(images.numpy()))
+
+
+def test_tensorboard_is_asked_for_in_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(NbnetError, match="pip install tensorboard"):
+        train(tensorboard=tmp_path / "logs")
+
+
+def test_tensorboard_gets_the_history(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    _, history = train(tensorboard=tmp_path / "logs")
+    events = accumulator.EventAccumulator(str(tmp_path / "logs")).Reload()
+    logged = events.Scalars("loss")
+    assert [event.step for event in logged] == [1, 2, 3, 4]
+    assert [event.value for event in logged] == pytest.approx([e["loss"] for e in history])
+
+
+def test_the_bar_tells_speed_loss_and_time_left(capfd):
+    train(replace(CONFIG, steps=6), progress=True)
+    said = capfd.readouterr().err
+    assert "images/s" in said and "loss 0." in said and "6/6 [00:0" in said and "<00:" in said
+
+
+def test_precision_leaves_nothing_behind():
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    for name, allowed in (("no", False), ("tf32", True), ("bf16", True)):
+        with computing_in(name, torch.device("cpu")) as autocast:
+            assert (products.allow_tf32, convolutions.allow_tf32) == (allowed, allowed)
+            with autocast:
+                made = torch.ones(2, 2) @ torch.ones(2, 2)
+            assert made.dtype == (torch.bfloat16 if name == "bf16" else torch.float32)
+    assert (products.allow_tf32, convolutions.allow_tf32) == before
+    assert best_precision("cpu", "nbnet-b") == "no"  # its own kernels
+    assert best_precision("cpu", "dcnn") in ("no", "bf16")
+    assert same(train(replace(CONFIG, precision="tf32"))[0], train()[0])  # on a CPU
+
+
+def test_recipes():
+    assert list(RECIPES) == ["quick", "laptop", "strong", "gpu", "paper"]
+    for name, recipe in RECIPES.items():
+        assert f"{name}: {recipe.what}" in describe_recipes()
+        assert len(recipe.configs("cpu", seed=5)) == len(recipe.stages)
+    pixel, perceptual = find_recipe("paper").configs()
+    paper = TrainConfig(evaluate_every=1000)  # the defaults are the paper's
+    assert pixel == paper
+    assert perceptual == replace(paper, loss="perceptual-vgg19", steps=100_000)
+    (laptop,) = find_recipe("laptop").configs("cpu", steps=7)
+    assert (laptop.steps, laptop.lr, laptop.schedule) == (7, 2e-3, "onecycle")
+    assert laptop.precision == "no"
+    (strong,) = find_recipe("strong").configs("cpu")
+    assert strong.template_weight > 0 and strong.loss == "pixel+0.5*perceptual"
+    with pytest.raises(NbnetError, match="no recipe is named 'fast'"):
+        find_recipe("fast")
+
+
+def test_whole_people_are_kept_aside():
+    identities = np.repeat(np.arange(10_000, 10_300), 3)
+    assert first_held_out(900, identities) == 900 - 45
+    assert first_held_out(900, identities, 4) == 900 - 6  # nobody is cut in two
+    assert first_held_out(9000, None) == 9000 - 128
+    assert first_held_out(8, None) == 8 and first_held_out(900, identities, 0) == 900
+    images = np.arange(20, dtype=np.uint8).reshape(5, 4)
+    stacked = Stack([images[:2], images[2:4], images[4:]])
+    for count in (1, 2, 3, 5):
+        assert np.array_equal(np.asarray(first_rows(stacked, count)), images[:count])
+        assert np.array_equal(first_rows(images, count), images[:count])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a setting of glibc")
+def test_freed_memory_is_kept():
+    """In a process of its own, as it holds to the end."""
+    import subprocess
+
+    text = """
+import numpy as np, resource
+from nbnet_lib.attack.memory import keep_freed_memory
+faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def use():
+    before = faults()
+    for _ in range(5):
+        np.ones(50_000_000, np.uint8)
+    return faults() - before
+fresh = use()
+if keep_freed_memory():
+    use()
+    print(fresh, use())
+"""
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    if done.stdout:  # empty where the C library is not glibc
+        fresh, kept = map(int, done.stdout.split())
+        assert kept < 0.1 * fresh
