@@ -4,8 +4,9 @@
 
 Read in this order: `scores` (comparisons), `verification` (FAR, TAR, EER), `uncertainty` (the
 bootstrap over identities), `attack` (type-I, type-II), `identification` (rank-k, open set),
-`protocols` (what is compared with what), `run` (all of it), `tables` and `report` (what is
-printed). `quality` and `leakage` look at pictures and at what else templates tell.
+`protocols` (what is compared with what), `judges` (other recognisers look, too), `run` (all of it),
+`tables` and `report` (what is printed). `quality` and `leakage` look at pictures and at what else
+templates tell.
 
 Names that need pandas, scikit-learn, torchmetrics or seaborn are imported when first used.
 """
@@ -17,11 +18,13 @@ from nbnet_lib.evaluate.attack import evaluate_attack
 from nbnet_lib.evaluate.attack_result import AttackResult, Rate
 from nbnet_lib.evaluate.compare import Difference, compare_attacks
 from nbnet_lib.evaluate.comparisons import Comparisons
+from nbnet_lib.evaluate.embedding import embed_reconstructions
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.identification import Identification, search
+from nbnet_lib.evaluate.judge_result import Judgement
 from nbnet_lib.evaluate.protocols import Protocol, open_protocol, synthfaces
 from nbnet_lib.evaluate.result import Measure, Result
-from nbnet_lib.evaluate.run import embed_reconstructions, run_protocol
+from nbnet_lib.evaluate.run import run_protocol
 from nbnet_lib.evaluate.scores import (
     all_pairs,
     compare_pairs,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
         cmc_plot,
         det_plot,
         interval_plot,
+        judges_plot,
         quality_plot,
         rates_plot,
         reconstruction_strip,
@@ -70,6 +74,7 @@ _LATER = {
             "cmc_plot",
             "det_plot",
             "interval_plot",
+            "judges_plot",
             "quality_plot",
             "rates_plot",
             "reconstruction_strip",
@@ -87,6 +92,7 @@ __all__ = [
     "Comparisons",
     "Difference",
     "Identification",
+    "Judgement",
     "IdentityBootstrap",
     "ImageQuality",
     "Leakage",
@@ -114,6 +120,7 @@ __all__ = [
     "genuine_impostor",
     "image_quality",
     "interval_plot",
+    "judges_plot",
     "open_protocol",
     "quality_plot",
     "rates_plot",

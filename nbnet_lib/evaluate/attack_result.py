@@ -26,10 +26,18 @@ KINDS = {"original": "genuine", "type1": "type1", "type2": "type2"}
 
 @dataclass
 class Rate:
-    """A true acceptance rate with its 95 % interval (None where none was asked for), 0 to 1."""
+    """A true acceptance rate with its 95 % interval (None where none was asked for), 0 to 1.
+
+    Attributes:
+        tar: the rate.
+        ci95: its interval.
+        drawn: float64 [resamples], the rate in each draw of identities, so that a difference of two
+            rates can be formed draw by draw; None where there is no interval.
+    """
 
     tar: float
     ci95: tuple[float, float] | None
+    drawn: np.ndarray | None = field(default=None, repr=False, compare=False)
 
     def __str__(self) -> str:
         """Return it in percent: ``95.9 % [94.6, 97.1]``."""

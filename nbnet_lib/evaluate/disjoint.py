@@ -28,8 +28,8 @@ def require_disjoint(pictures: Pictures, tested: np.ndarray, name: str, card: An
         pictures: of the protocol; drawn ones need no comparison.
         tested: the rows that are attacked.
         name: of the decoder.
-        card: of the decoder; "people" in it holds {"folder", "digests"}, where it was trained with
-            people who have names.
+        card: of the decoder; "people" in it holds {"folder", "digests"}, and "folders" where
+            there were several, where it was trained with people who have names.
 
     Raises:
         NbnetError: they share people; it names how many and one of them.
@@ -43,7 +43,8 @@ def require_disjoint(pictures: Pictures, tested: np.ndarray, name: str, card: An
     if not shared:
         return
     found = f"{len(shared)} of the {len(people)} people (for example {shared[0]!r})"
-    same_folder = trained["folder"] == pictures.where.path.name
+    folders = trained.get("folders", [trained["folder"]])
+    same_folder = pictures.where.path.name in folders
     if same_folder or not all(person.isdigit() for person in shared):
         raise NbnetError(
             f"{name} was trained with pictures of {found}: divide the people with `nbnet data "

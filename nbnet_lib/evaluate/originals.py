@@ -75,9 +75,10 @@ class Originals:
         share = tar_at(positives.scores, self.thresholds[far])
         if self.bootstrap is None or not self.shown(far):
             return Rate(share, None)
-        drawn = self.bootstrap.interval(self.bootstrap.tar_at(positives, self.drawn[far]))
+        drawn = self.bootstrap.tar_at(positives, self.drawn[far])
         accepted = positives.scores > np.float64(self.thresholds[far])
-        return Rate(share, share_interval(accepted, positives.first, drawn))
+        ends = self.bootstrap.interval(drawn)
+        return Rate(share, share_interval(accepted, positives.first, ends), drawn)
 
 
 def compare_originals(

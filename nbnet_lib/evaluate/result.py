@@ -1,9 +1,10 @@
 """One evaluation, one object: every number as a row, and from the rows pandas, JSON and CSV.
 
 A row is a `Measure`: what was measured, of whom, at which FAR or rank, the value, and how sure it
-is. The JSON of `nbnet evaluate --json` is these rows under "measures", after what they belong to;
-`result.schema.json` describes it. `nbnet_lib.evaluate.tables` lays rows out as tables for papers,
-`nbnet_lib.evaluate.report` as a page.
+is. The JSON of `nbnet evaluate --json` is these rows under "measures", after what they belong to,
+and the most read of them once more by FAR; `result.schema.json` describes it.
+`nbnet_lib.evaluate.tables` lays rows out as tables for papers, `nbnet_lib.evaluate.report` as a
+page.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -19,59 +20,34 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.judge_result import (
+    Judgement,
+    by_far,
+    judgements_from,
+    judgements_to_rows,
+)
+from nbnet_lib.evaluate.measure import ORIGINAL, Measure, find, plain, unplain
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nbnet_lib.evaluate.histogram import ScoreHistogram
 
+__all__ = [
+    "ORIGINAL",
+    "SCHEMA",
+    "Judgement",
+    "Measure",
+    "Result",
+    "Strip",
+    "judges_frame",
+    "measures_frame",
+    "over_trials",
+    "percent",
+    "schema",
+]
+
 SCHEMA = "nbnet-evaluation/1"
-ORIGINAL = "original"
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One number and what it is a number of.
-
-    Attributes:
-        attack: "original" (pictures compared as they are), or the decoder's name, or "any of
-            the 3": each target is attacked with one reconstruction of each of the decoders.
-        measure: "tar", "far" (that the threshold gave on the comparisons tested), "baseline" (a
-            zero-effort impostor with as many tries), "threshold", "eer", "auc", "d_prime",
-            "accuracy", "rank" (identification rate), "dir" (open set), "psnr", "ssim",
-            "perceptual".
-        kind: of a comparison: "original", "type1" or "type2"; of an identification: the name of
-            the probe set; "" where neither applies.
-        value: shares 0 to 1, never percent; scores, dB and d' in their own units.
-        far: the FAR that the threshold was set for.
-        rank: of "rank" and "dir".
-        n: how many comparisons, probes or pictures the value is a mean of; the sum over trials.
-        low: lower end of the 95 % interval; None where there is none.
-        high: upper end.
-        se: standard error over folds.
-        sd: standard deviation over trials that overlap, which give no standard error.
-    """
-
-    attack: str
-    measure: str
-    kind: str
-    value: float
-    far: float | None = None
-    rank: int | None = None
-    n: int | None = None
-    low: float | None = None
-    high: float | None = None
-    se: float | None = None
-    sd: float | None = None
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """What this is a number of; equal in all trials of a protocol."""
-        return (self.attack, self.measure, self.kind, self.far, self.rank)
-
-    def within(self, interval: tuple[float, float] | None) -> Measure:
-        """Return it with a 95 % interval, or as it is without one."""
-        return self if interval is None else replace(self, low=interval[0], high=interval[1])
 
 
 @dataclass
@@ -102,7 +78,9 @@ class Result:
         fars: that thresholds were set for.
         seed: of the bootstrap.
         interval: {"method", "confidence", "resamples"}.
-        measures: every number.
+        measures: every number of the attacked recogniser.
+        judges: {name: `Judgement`}, what recognisers that took no part in the training say of the
+            same reconstructions; their numbers are theirs and not among ``measures``.
         trained: {decoder: how it was trained, in a sentence}, as far as its card says.
         notes: what a reader must know to trust the numbers, such as too few impostors for a FAR.
         paired: differences of attacks on the same targets, as dicts (see `compare_attacks`).
@@ -123,6 +101,7 @@ class Result:
     seed: int
     interval: dict[str, Any]
     measures: list[Measure]
+    judges: dict[str, Judgement] = field(default_factory=dict)
     trained: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     paired: list[dict[str, Any]] = field(default_factory=list)
@@ -141,20 +120,20 @@ class Result:
         kind: str = "",
         far: float | None = None,
         rank: int | None = None,
+        judge: str = "",
     ) -> Measure:
-        """Return one row.
+        """Return one row, of the attacked recogniser or of a judge.
 
         Raises:
-            NbnetError: there is none.
+            NbnetError: there is none, or no such judge.
         """
+        if judge:
+            if judge not in self.judges:
+                known = ", ".join(self.judges) or "there was none"
+                raise NbnetError(f"no judge {judge!r} in this result: name one of it ({known})")
+            return self.judges[judge].get(measure, attack, kind, far, rank)
         key = (attack, measure, kind, far, rank)
-        for row in self.measures:
-            if row.key == key:
-                return row
-        raise NbnetError(
-            f"this result holds no {measure} of {attack!r} (kind {kind!r}, far {far}, rank {rank}):"
-            " see its to_frame() for what there is"
-        )
+        return find(self.measures, key, "this result")
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``nbnet evaluate --json`` prints: plain Python values, valid by the schema.
@@ -169,7 +148,14 @@ class Result:
             "fars": self.fars,
             "seed": self.seed,
             "interval": self.interval,
-            "measures": [_plain(row) for row in self.measures],
+            "far": by_far(self.measures, self.decoders, self.fars),
+            "judges": {
+                name: by_far(judge.measures, self.decoders, self.fars)
+                for name, judge in self.judges.items()
+            },
+            "judge_encoders": {name: judge.facts() for name, judge in self.judges.items()},
+            "measures": [plain(row) for row in self.measures],
+            "judge_measures": judgements_to_rows(self.judges),
             "trained": self.trained,
             "notes": self.notes,
             "paired": self.paired,
@@ -190,12 +176,11 @@ class Result:
                 f"this is no result of schema {SCHEMA!r} (it says {says!r}): "
                 "make it again with `nbnet evaluate --json`"
             )
-        known = {f: told[f] for f in cls.__dataclass_fields__ if f in told and f != "measures"}
-        fields = Measure.__dataclass_fields__
+        own = ("measures", "judges")  # these are made of rows
+        known = {f: told[f] for f in cls.__dataclass_fields__ if f in told and f not in own}
         try:
-            rows = [{**row, "value": _number(row["value"])} for row in told["measures"]]
-            measures = [Measure(**{f: row[f] for f in fields if f in row}) for row in rows]
-            return cls(**known, measures=measures)
+            measures = [unplain(row) for row in told["measures"]]
+            return cls(**known, measures=measures, judges=judgements_from(told))
         except (AttributeError, KeyError, TypeError) as error:
             raise NbnetError(
                 f"this result is not whole ({type(error).__name__}: {error}): "
@@ -207,8 +192,16 @@ class Result:
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
 
     def to_frame(self) -> pd.DataFrame:
-        """Return the measures, a row each; columns as the attributes of `Measure`."""
-        return measures_frame(self.to_dict())
+        """Return the measures, a row each; columns as the attributes of `Measure`, and the judge.
+
+        The column "judge" is empty in the rows of the attacked recogniser; those of the judges
+        follow.
+        """
+        import pandas as pd  # slow to import, and the JSON does without
+
+        told = self.to_dict()
+        target, judged = measures_frame(told).assign(judge=""), judges_frame(told)
+        return pd.concat([target, judged], ignore_index=True) if len(judged) else target
 
     def to_csv(self) -> str:
         """Return `to_frame` as CSV with a header."""
@@ -220,29 +213,23 @@ def percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
-def _number(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
 def measures_frame(result: dict[str, Any]) -> pd.DataFrame:
-    """Return the measures of a result's JSON object as a table, a row each."""
+    """Return the target's measures of a result's JSON object as a table, a row each."""
+    return _frame(result["measures"], list(Measure.__dataclass_fields__))
+
+
+def judges_frame(result: dict[str, Any]) -> pd.DataFrame:
+    """Return the measures of all judges as a table, a row each, with a column "judge"."""
+    return _frame(result.get("judge_measures", []), [*Measure.__dataclass_fields__, "judge"])
+
+
+def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
     import pandas as pd  # slow to import, and the JSON does without
 
-    columns = list(Measure.__dataclass_fields__)
-    frame = pd.DataFrame(result["measures"], columns=columns)
+    frame = pd.DataFrame(rows, columns=columns)
     numbers = ["value", "far", "low", "high", "se", "sd"]
     frame[numbers] = frame[numbers].astype("float64")
     return frame.astype({"rank": "Int64", "n": "Int64"})
-
-
-def _plain(row: Measure) -> dict[str, Any]:
-    """Return the row without the entries that are None, so that a reader sees what it has."""
-    values = {name: getattr(row, name) for name in Measure.__dataclass_fields__}
-    for name, value in values.items():
-        if isinstance(value, float | np.floating):
-            values[name] = float(value) if math.isfinite(value) else None
-    needed = ("attack", "measure", "kind", "value")
-    return {name: value for name, value in values.items() if name in needed or value is not None}
 
 
 @cache
@@ -300,6 +287,6 @@ def _mean(rows: list[Measure], spread: str) -> Measure:
 
     half = float(stats.t.ppf(0.975, len(values) - 1)) * error
     low, high = mean - half, mean + half
-    if measure not in ("threshold", "d_prime", "psnr", "perceptual", "ssim"):
+    if measure not in ("threshold", "gap", "d_prime", "psnr", "perceptual", "ssim"):
         low, high = max(low, 0.0), min(high, 1.0)
     return Measure(attack, measure, kind, mean, far, rank, n, low, high, se=error)

@@ -1,7 +1,8 @@
 """Run a protocol: pictures -> templates -> reconstructions -> templates -> every number.
 
->>> protocol = synthfaces(range(300), samples=6)
->>> result = run_protocol(protocol, create_encoder("synth"), [load_decoder("nbnet-b-64")])
+>>> protocol, decoders = synthfaces(range(300), samples=6), [load_decoder("nbnet-b-64")]
+>>> judges = {"independent": create_encoder("synth-mobile")}
+>>> result = run_protocol(protocol, create_encoder("synth"), decoders, judges=judges)
 >>> result.to_frame()
 """
 
@@ -10,22 +11,25 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
-from nbnet_lib.attack import reconstruct
 from nbnet_lib.attack.features import create_features
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.attack import AttackResult
 from nbnet_lib.evaluate.compare import compare_attacks
 from nbnet_lib.evaluate.disjoint import require_disjoint
+from nbnet_lib.evaluate.embedding import see_originals, see_reconstructions
 from nbnet_lib.evaluate.histogram import ScoreHistogram
+from nbnet_lib.evaluate.how_trained import how_trained
+from nbnet_lib.evaluate.independence import require_independent
+from nbnet_lib.evaluate.judges import judge_trial, summarise
 from nbnet_lib.evaluate.looks import ground_truth, picture_quality, picture_strip
 from nbnet_lib.evaluate.protocols import Protocol
 from nbnet_lib.evaluate.result import ORIGINAL, Result, over_trials
@@ -34,7 +38,7 @@ from nbnet_lib.evaluate.trial import TrialNumbers, measure_trial, noting
 if TYPE_CHECKING:
     import pandas as pd
 
-BATCH = 256
+TARGET = ""  # among the recognisers that look at the pictures; no judge can be called so
 
 
 def run_protocol(
@@ -47,6 +51,7 @@ def run_protocol(
     quality: bool = False,
     leakage: Sequence[str] = (),
     progress: bool = True,
+    judges: Mapping[str, Any] | None = None,
 ) -> Result:
     """Measure a recogniser, and attacks on it, by a protocol.
 
@@ -64,10 +69,14 @@ def run_protocol(
         quality: also compare pictures: PSNR, SSIM, perceptual distance.
         leakage: names of SynthFaces parameters that probes shall read from the templates.
         progress: show bars on stderr.
+        judges: {name: recogniser that took no part in the training}, from `create_encoder`. They
+            see the same reconstructions, made from the templates of ``encoder``, and decide at
+            thresholds of their own: `Result.judges` (see `evaluate.judges`).
 
     Raises:
         NbnetError: an encoder and a decoder whose templates differ in length, two decoders of one
-            name, no FAR, leakage without ground truth, or pictures that cannot be read.
+            name, a judge that is not independent, no FAR, leakage without ground truth, or pictures
+            that cannot be read.
     """
     fars = sorted({float(far) for far in fars}, reverse=True)
     if not fars or not all(0 < far < 1 for far in fars):
@@ -79,39 +88,38 @@ def run_protocol(
     pictures, who = protocol.pictures, protocol.pictures.identities
     # People who are there for training are nobody's targets.
     tested = np.unique(np.concatenate([trial.rows for trial in protocol.trials]))
+    cards: dict[str, Any] = {
+        name: getattr(decoder, "card", None) or {}
+        for name, decoder in zip(names, decoders, strict=True)
+    }
     notes: list[str] = []
     with noting(notes):
-        for name, decoder in zip(names, decoders, strict=True):
-            card = getattr(decoder, "card", None) or {}
+        for name, card in cards.items():
             require_disjoint(pictures, tested, name, card)
             if card.get("encoder", encoder.name) != encoder.name:
                 notes.append(
                     f"{name} was trained against the encoder {card['encoder']}: what it makes of "
                     f"templates of {encoder.name} means little, unless both are one recogniser"
                 )
+        notes += require_independent(judges or {}, encoder, cards, pictures, tested)
     clock = _Clock()
-    watch = _Detections(encoder)
-    originals = torch.cat(
-        [
-            encoder.embed(batch, framing=pictures.framing)
-            for batch in pictures.batches(encoder.image_size, BATCH, progress=progress)
-        ]
-    )
+    seen = see_originals({TARGET: encoder, **(judges or {})}, pictures, progress)
     clock.stage("embed")
-    notes += watch.told("the originals")
-    made = {}
-    for name, decoder in zip(names, decoders, strict=True):
-        made[name] = embed_reconstructions(encoder, decoder, originals, progress=progress)[None]
-        notes += watch.told(f"the reconstructions of {name}")
-    if len(made) > 1:
-        made[f"any of the {len(names)}"] = torch.cat(list(made.values()))
+    see_reconstructions(seen, TARGET, dict(zip(names, decoders, strict=True)), progress)
+    notes += [note for one in seen.values() for note in one.notes()]
     clock.stage("attack")
+    originals, attacks = seen[TARGET].templates, seen[TARGET].attacks
     templates = originals.numpy()
-    attacks = {name: tries.numpy() for name, tries in made.items()}
     one = protocol.spread == "bootstrap"
-    trials = []
+    draws = resamples if one else 0
+    trials: list[TrialNumbers] = []
+    judged: dict[str, list[TrialNumbers]] = {name: [] for name in judges or {}}
     for trial in tqdm(protocol.trials, desc="trials", disable=not progress or one):
-        found = measure_trial(trial, templates, who, attacks, fars, seed, resamples if one else 0)
+        found = measure_trial(trial, templates, who, attacks, fars, seed, draws)
+        for name, trials_of in judged.items():
+            own = seen[name].templates.numpy(), who, seen[name].attacks
+            trials_of.append(judge_trial(found, trial, *own, fars, seed, draws))
+        found.draws = None
         if not one:
             found.attacks.clear()  # ten trials of LFW would not fit into memory
         trials.append(found)
@@ -123,10 +131,17 @@ def run_protocol(
         seed=seed,
         interval=_interval(protocol.spread, resamples),
         measures=over_trials([trial.measures for trial in trials], protocol.spread),
-        trained=_trained(names, decoders),
+        trained=how_trained(cards),
         notes=notes + _notes(trials),
         **_curves(trials),
     )
+    for name, found_by in judged.items():
+        judgement = summarise(seen[name].encoder, seen[name].faces, **_curves(found_by))
+        judgement.measures = over_trials([trial.measures for trial in found_by], protocol.spread)
+        result.judges[name] = judgement
+        # What is said of the target word for word, such as how few impostors there are, is known.
+        new = [note for note in _notes(found_by) if note not in result.notes]
+        result.notes += [f"judge {name}: {note}" for note in new]
     if one:
         # Where a threshold has no interval, neither has a difference at it.
         sure = [far for far in fars if result.get("tar", kind=ORIGINAL, far=far).low is not None]
@@ -167,26 +182,6 @@ def run_protocol(
         clock.stage("leakage")
     result.seconds = clock.seconds
     return result
-
-
-def embed_reconstructions(
-    encoder: Any,
-    decoder: nn.Module,
-    templates: Tensor,
-    batch_size: int = BATCH,
-    progress: bool = False,
-) -> Tensor:
-    """Reconstruct and embed again, float32 [N, d] -> [N, d], holding one batch of pictures."""
-    parts = tqdm(
-        templates.split(batch_size),
-        desc=f"reconstructions ({getattr(decoder, 'name', type(decoder).__name__)})",
-        delay=0.3,
-        disable=not progress,
-    )
-    framing: Any = decoder.framing
-    return torch.cat(
-        [encoder.embed(reconstruct(decoder, part), framing=framing).cpu() for part in parts]
-    )
 
 
 def _names(encoder: Any, decoders: Sequence[nn.Module]) -> list[str]:
@@ -275,24 +270,6 @@ def _paired(
     return rows
 
 
-def _trained(names: Sequence[str], decoders: Sequence[nn.Module]) -> dict[str, str]:
-    """Return how each decoder was trained, from its card; those without one are left out."""
-    told = {}
-    for name, decoder in zip(names, decoders, strict=True):
-        card: Any = getattr(decoder, "card", None) or {}
-        config, made = card.get("config") or {}, card.get("architecture") or {}
-        parts = [f"{made['name']}, {made['image_size']} px"] if made else []
-        if config:
-            weight = config.get("template_weight")
-            loss = f"{config['loss']} loss" + (" and a surrogate" if weight else "")
-            parts.append(f"{loss}, {config['steps']:,} updates of {config['batch_size']} pictures")
-        parts += [f"trained on {card['data']}"] if "data" in card else []
-        parts += [f"against {card['encoder']}"] if "encoder" in card else []
-        if parts:
-            told[name] = "; ".join(parts)
-    return told
-
-
 def _per_identity(
     attacks: dict[str, AttackResult], far: float, people: Sequence[str]
 ) -> pd.DataFrame | None:
@@ -307,28 +284,6 @@ def _per_identity(
         frame.insert(2, "person", [people[code] for code in frame["identity"]])
         parts.append(frame)
     return pd.concat(parts, ignore_index=True)
-
-
-class _Detections:
-    """In how many pictures the encoder's detector found no face, since it was asked last."""
-
-    def __init__(self, encoder: Any):
-        self.encoder = encoder
-        self._before = self._counts()
-
-    def _counts(self) -> tuple[int, int]:
-        return getattr(self.encoder, "asked", 0), getattr(self.encoder, "missed", 0)
-
-    def told(self, what: str) -> list[str]:
-        """Return a note on ``what``, or nothing where there is no detector or it missed nothing."""
-        before, self._before = self._before, self._counts()
-        asked, missed = (b - a for a, b in zip(before, self._before, strict=True))
-        if not missed:
-            return []
-        return [
-            f"the detector of {self.encoder.name} found no face in {missed:,} of {asked:,} "
-            f"pictures of {what}: their templates were taken where the framing puts the face"
-        ]
 
 
 class _Clock:

@@ -13,13 +13,22 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.result import ORIGINAL, measures_frame, percent
+from nbnet_lib.evaluate.latex import latex_table
+from nbnet_lib.evaluate.result import ORIGINAL, judges_frame, measures_frame, percent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 KINDS = {"type1": "type-I", "type2": "type-II"}
 NOTHING = "-"
+GAP_NOTE = (
+    "Judges took no part in the training and decide at thresholds of their own. The gap is the "
+    "target's rate less the judge's, in percentage points: what of the attack does not carry over, "
+    "because the pictures hold a pattern that fits the target's network alone, or lack what the "
+    "judge looks at, such as detail that small pictures cannot have. With a small gap they look "
+    "like the person to a recogniser at which no training could aim. Recognisers differ on "
+    "untouched pictures, too: see the row original"
+)
 
 
 def cell(row: pd.Series | dict[str, Any], scale: float = 100, digits: int = 1) -> str:
@@ -69,6 +78,37 @@ def _find(rows: pd.DataFrame, far: float) -> str:
     return cell(found.iloc[0]) if len(found) else NOTHING
 
 
+def judge_table(result: dict[str, Any], judge: str) -> pd.DataFrame:
+    """Return what the target and one judge accept (TAR, %), and the gap in percentage points.
+
+    Rows FAR x original and each attack; columns type-I and type-II x target, judge, gap.
+    """
+    target, judged = measures_frame(result), judges_frame(result)
+    judged = judged[judged.judge == judge]
+    sides = {
+        "target": target[target.measure == "tar"],
+        judge: judged[judged.measure == "tar"],
+        "gap": judged[judged.measure == "gap"],
+    }
+    rows = {}
+    for far in sorted(result["fars"], reverse=True):
+        for attack in sides["gap"].attack.unique():
+            rows[(percent(far), attack)] = [
+                _find(
+                    side[
+                        (side.attack == attack)
+                        & (side.kind == (kind if attack != ORIGINAL else _genuine(kind)))
+                    ],
+                    far,
+                )
+                for kind in KINDS
+                for side in sides.values()
+            ]
+    columns = pd.MultiIndex.from_product([KINDS.values(), list(sides)])
+    index = pd.MultiIndex.from_tuples(list(rows), names=["FAR", "TAR (%)"]) if rows else None
+    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
+
+
 def verification_table(result: dict[str, Any]) -> pd.DataFrame:
     """Return how well the recogniser verifies originals: a row per FAR, and EER, AUC and d'."""
     frame = measures_frame(result)
@@ -94,9 +134,15 @@ def verification_table(result: dict[str, Any]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "threshold"])
 
 
-def identification_table(result: dict[str, Any]) -> pd.DataFrame:
-    """Return identification rates (%): rows attack x probe set; columns rank-k, DIR at FAR."""
+def identification_table(result: dict[str, Any], judge: str = "") -> pd.DataFrame:
+    """Return identification rates (%): rows attack x probe set; columns rank-k, DIR at FAR.
+
+    By the attacked recogniser, or by a judge in its own gallery of the same originals.
+    """
     frame = measures_frame(result)
+    if judge:
+        frame = judges_frame(result)
+        frame = frame[frame.judge == judge]
     frame = frame[frame.measure.isin(["rank", "dir"])]
     ranks = sorted(frame[frame.measure == "rank"]["rank"].unique())
     fars = sorted(frame[frame.measure == "dir"].far.unique())
@@ -181,9 +227,27 @@ TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], pd.DataFrame]]] = {
 
 
 def tables(result: dict[str, Any]) -> dict[str, tuple[str, pd.DataFrame]]:
-    """Return {key: (caption, table)} of what the result holds, empty ones left out."""
-    made = {key: (caption, make(result)) for key, (caption, make) in TABLES.items()}
+    """Return {key: (caption, table)} of what the result holds, empty ones left out.
+
+    Those of a judge follow the target's: "attack", "judge:NAME", ..., "identification",
+    "identification:NAME".
+    """
+    made: dict[str, tuple[str, pd.DataFrame]] = {}
+    for key, (caption, make) in TABLES.items():
+        made[key] = (caption, make(result))
+        for name, facts in result.get("judge_encoders", {}).items():
+            if key == "attack":
+                title = f"Accepted by the target and by the judge {name} ({facts['encoder']})"
+                made[f"judge:{name}"] = (title, judge_table(result, name))
+            elif key == "identification":
+                title = f"{caption} by the judge {name} ({facts['encoder']})"
+                made[f"identification:{name}"] = (title, identification_table(result, name))
     return {key: found for key, found in made.items() if len(found[1])}
+
+
+def last_judged(made: Iterable[str]) -> str | None:
+    """Return the key of the last table of a judge among those of `tables`: the note follows it."""
+    return next((key for key in reversed(list(made)) if key.startswith("judge:")), None)
 
 
 def to_markdown(table: pd.DataFrame) -> str:
@@ -203,8 +267,10 @@ def all_markdown(result: dict[str, Any]) -> str:
         f"{protocol['source']}: {protocol['pictures']:,} pictures of {protocol['identities']:,} "
         f"people; {spread_text(protocol['spread'])}.",
     ]
-    for caption, table in tables(result).values():
+    made = tables(result)
+    for key, (caption, table) in made.items():
         parts += [f"## {caption}", to_markdown(table)]
+        parts += [f"{GAP_NOTE}."] if key == last_judged(made) else []
     parts += [f"Note: {note}." for note in result["notes"]]
     return "\n\n".join(parts) + "\n"
 
@@ -212,28 +278,33 @@ def all_markdown(result: dict[str, Any]) -> str:
 def to_latex(result: dict[str, Any]) -> str:
     """Return the attack table as LaTeX (booktabs), laid out like the paper's.
 
+    A table of each judge follows: a row per attack, target and judge side by side.
+
     Raises:
         NbnetError: a result without an attack.
     """
     if not result["decoders"]:
         raise NbnetError("this result holds no attack: evaluate a decoder to have its table")
     protocol = result["protocol"]
-    table = attack_table(result).map(_latex)
-    table.index = pd.Index([_latex(name) for name in table.index])
-    table.columns = pd.MultiIndex.from_tuples([(_latex(a), _latex(b)) for a, b in table.columns])
-    text = table.to_latex(
-        escape=False,
-        multicolumn_format="c",
-        column_format="l" + "r" * table.shape[1],
-        caption=_latex(
-            f"TAR (%) of type-I and type-II attacks on {result['encoder']}, "
-            f"{protocol['name']} ({protocol['identities']} identities, {protocol['pictures']} "
-            f"pictures); {spread_text(protocol['spread'])}."
-        ),
-        label=f"tab:attack-{protocol['name']}",
-        position="t",
+    about = (
+        f"{protocol['name']} ({protocol['identities']} identities, {protocol['pictures']} "
+        f"pictures); {spread_text(protocol['spread'])}."
     )
-    return text.replace("[t]\n", "[t]\n\\centering\\small\n", 1)
+    parts = [
+        latex_table(
+            attack_table(result),
+            f"TAR (%) of type-I and type-II attacks on {result['encoder']}, {about}",
+            f"tab:attack-{protocol['name']}",
+        )
+    ]
+    for name, facts in result.get("judge_encoders", {}).items():
+        caption = (
+            f"TAR (%) of attacks on {result['encoder']} (target) as judged by {facts['encoder']} "
+            f"({name}) at its own thresholds, and the gap in percentage points, {about}"
+        )
+        label = f"tab:judge-{name}-{protocol['name']}"
+        parts.append(latex_table(judge_table(result, name), caption, label))
+    return "\n".join(parts)
 
 
 def spread_text(spread: str) -> str:
@@ -243,16 +314,6 @@ def spread_text(spread: str) -> str:
         "folds": "mean and standard error over folds",
         "trials": "mean and standard deviation over random trials",
     }[spread]
-
-
-def _latex(text: str) -> str:
-    for plain, escaped in (
-        ("\\", r"\textbackslash "), ("&", r"\&"), ("%", r"\%"), ("$", r"\$"), ("#", r"\#"),
-        ("_", r"\_"), ("{", r"\{"), ("}", r"\}"), ("~", r"\textasciitilde "),
-        ("^", r"\textasciicircum "), ("±", r"$\pm$"),
-    ):  # fmt: skip
-        text = text.replace(plain, escaped)
-    return text
 
 
 def cells(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:

@@ -18,10 +18,11 @@ from nbnet_lib.evaluate.attack import AttackResult, Originals, attack_originals,
 from nbnet_lib.evaluate.binomial import exact_interval
 from nbnet_lib.evaluate.comparisons import Comparisons, scores_of
 from nbnet_lib.evaluate.histogram import ScoreHistogram
+from nbnet_lib.evaluate.measure import ORIGINAL, Measure
 from nbnet_lib.evaluate.protocols import Pairs, Trial
-from nbnet_lib.evaluate.result import ORIGINAL, Measure
 from nbnet_lib.evaluate.scores import compare_pairs
 from nbnet_lib.evaluate.trial_identification import identify, warn_of_few
+from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 from nbnet_lib.evaluate.verification import (
     accuracy_threshold,
     auc,
@@ -40,6 +41,7 @@ class TrialNumbers:
         measures: every number.
         notes: what a reader must know to trust them, such as too few impostors.
         attacks: {name: `AttackResult`}.
+        draws: of the people, which the intervals come from; None without intervals.
         scores: {attack: {kind: float32 array}}, for plots.
         impostor: float32 [I] or a `ScoreHistogram`, for plots.
         cmc: {(attack, probe set): float64 [ranks]}.
@@ -48,6 +50,7 @@ class TrialNumbers:
     measures: list[Measure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     attacks: dict[str, AttackResult] = field(default_factory=dict)
+    draws: IdentityBootstrap | None = None
     scores: dict[str, dict[str, np.ndarray]] = field(default_factory=dict)
     impostor: np.ndarray | ScoreHistogram = field(default_factory=ScoreHistogram)
     cmc: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
@@ -95,6 +98,7 @@ def measure_trial(
             resamples=resamples,
             seed=seed,
         )
+        found.draws = originals.bootstrap
         impostors = len(originals.impostor if others is None else others[1])
         for far in fars:
             warn_of_few(far, impostors, "impostor comparisons")

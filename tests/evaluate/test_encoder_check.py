@@ -39,7 +39,7 @@ def blind(pictures):
 @pytest.fixture(scope="module")
 def synth():
     """The shipped network, which expects RGB in [-1, 1] and SynthFaces' framing."""
-    network = create_encoder("synth")._network
+    network = create_encoder("synth").network
     return Encoder("mine", network, 64, 128, {}, preprocess=Preprocess(64), cutter=blind)
 
 
@@ -117,7 +117,7 @@ class Grey(torch.nn.Module):
 
 
 def test_what_makes_no_difference_is_not_called_better(protocol):
-    network = Grey(create_encoder("synth")._network)
+    network = Grey(create_encoder("synth").network)
     grey = Encoder("grey", network, 64, 128, {}, preprocess=Preprocess(64), cutter=blind)
     found = diagnose(grey, protocol)
     (order,) = [row for row in found.rounds[0] if row.kind == "channels"]
@@ -155,7 +155,7 @@ class Choosy(torch.nn.Module):
 
 
 def test_an_input_that_gives_no_templates_is_a_mistake_like_others(protocol):
-    network = Choosy(create_encoder("synth")._network)
+    network = Choosy(create_encoder("synth").network)
     encoder = Encoder(
         "choosy", network, 64, 128, {}, preprocess=Preprocess(64, mean=0, std=1), cutter=blind
     )
@@ -270,7 +270,7 @@ def test_faces_missed_in_pictures_turned_on_purpose_are_no_sign(sees):
 
     encoder = Encoder(
         "theirs",
-        create_encoder("synth")._network,
+        create_encoder("synth").network,
         64,
         128,
         {},

@@ -99,7 +99,7 @@ def test_csv_and_frame_hold_every_row():
     result = make()
     frame = pd.read_csv(io.StringIO(result.to_csv()), keep_default_na=True)
     assert len(frame) == len(result.measures) == len(result.to_frame())
-    assert frame.columns.tolist() == list(Measure.__dataclass_fields__)
+    assert frame.columns.tolist() == [*Measure.__dataclass_fields__, "judge"]
     row = frame[(frame.attack == "A") & (frame.measure == "tar")].iloc[0]
     assert (row.value, row.far, row.n, row.low, row.high) == (0.9, 0.01, 50, 0.8, 0.95)
 

@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt
 from nbnet_lib.evaluate import plots, tables
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.report.blocks import Block, Figure, Note, Paragraph, Row, Section, Table
+from nbnet_lib.evaluate.report.judges import judges_blocks
 from nbnet_lib.evaluate.report.page import write_page
 from nbnet_lib.evaluate.result import ORIGINAL, Measure, Result, percent
 
@@ -41,6 +42,8 @@ def write_report(result: Result, path: str | os.PathLike[str], command: str = ""
             facts={
                 "Recogniser": result.encoder,
                 "Attacks": ", ".join(result.decoders) or "none",
+                "Judges": ", ".join(f"{name} ({j.encoder})" for name, j in result.judges.items())
+                or "none",
                 "Protocol": protocol["name"],
                 "Pictures": f"{protocol['pictures']:,} of {protocol['identities']:,} people",
                 "Spread": tables.spread_text(protocol["spread"]),
@@ -68,6 +71,8 @@ def _sections(result: Result) -> Iterator[Section]:
     found = tables.tables(result.to_dict())
     if "attack" in found and result.decoders:
         yield Section("Accepted as the person", list(_attack(result, found)))
+    if result.judges:
+        yield Section("Other recognisers judge", list(judges_blocks(result, found, _interval)))
     yield Section("Verification", list(_verification(result, found)))
     if "identification" in found:
         yield Section("Identification", list(_identification(result, found)))

@@ -54,6 +54,9 @@ GLOSSARY = {
     "very picture that the template came from.",
     "Type-II": "The same reconstruction, compared with other pictures of the same person (SAR in "
     "newer work).",
+    "Judge, gap": "A recogniser that took no part in the training and looks at the same "
+    "reconstructions, at thresholds of its own; the target's TAR less the judge's: what of the "
+    "attack does not carry over.",
     "EER": "Equal error rate: FMR and FNMR where they are equal.",
     "ROC, DET": "TAR over FAR for all thresholds; the two errors over each other, on axes where "
     "normally distributed scores give a straight line.",

@@ -1,0 +1,361 @@
+"""Judges: other recognisers look at the same reconstructions, at thresholds of their own."""
+
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+from torch.nn import functional as F
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate import Result, run_protocol, tables, threshold_at_far
+from nbnet_lib.evaluate.embedding import embed_reconstructions
+from nbnet_lib.evaluate.judges import gaps, judge_trial
+from nbnet_lib.evaluate.protocols import from_csv
+from nbnet_lib.evaluate.report import write_report
+from nbnet_lib.evaluate.result import schema
+from nbnet_lib.evaluate.trial import measure_trial
+from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
+from nbnet_lib.faces import to_tensor
+from nbnet_lib.faces.framing import FRAMINGS
+
+SIDE, SHOTS = 32, 3
+KINDS = ("type1", "type2")
+
+
+class Block:
+    """A recogniser that sees one part of the picture only: a 32 x 32 picture as 8 x 8 colours."""
+
+    image_size, template_dim = SIDE, 96
+
+    def __init__(self, name, rows, card=None):
+        self.name, self.rows, self.card = name, rows, card
+        self.asked = self.missed = 0
+
+    def embed(self, images, batch_size=256, progress=False, framing=None):
+        if isinstance(images, np.ndarray):
+            images = to_tensor(images)
+        tiles = F.adaptive_avg_pool2d(images.float(), (8, 8))[:, :, self.rows]
+        return F.normalize(tiles.flatten(1), dim=1)
+
+
+def upper(name="upper", card=None):
+    return Block(name, slice(0, 4), card)
+
+
+def lower(name="lower", card=None):
+    return Block(name, slice(4, 8), card)
+
+
+class Forger(nn.Module):
+    """Draws the part that one recogniser looks at, from its template, and noise where others look.
+
+    All that it makes is a pattern for that recogniser: a judge of the rest sees nobody.
+    """
+
+    template_dim, image_size = 96, SIDE
+    framing, card = FRAMINGS["synthfaces"], None
+
+    def __init__(self, name, share):
+        super().__init__()
+        self.name, self.share = name, share
+        self.weight = nn.Parameter(torch.zeros(1))
+        generator = torch.Generator().manual_seed(0)
+        self.noise = torch.rand(1, 3, 4, 8, generator=generator) - 0.5
+
+    def forward(self, templates):
+        seen = templates.reshape(-1, 3, 4, 8)
+        own = seen / seen.abs().amax(dim=(1, 2, 3), keepdim=True)
+        # share 1: the whole face is in the upper half's template (the lower half mirrors it).
+        rest = self.share * own.flip(2) + (1 - self.share) * self.noise
+        return F.interpolate(torch.cat([own, rest], 2).clamp(-1, 1), scale_factor=4)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """12 people x 3 pictures whose lower half mirrors the upper one, in 3 folds of 4 people."""
+    root = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(1)
+    lines, folds = ["image,identity"], ["image,identity,fold"]
+    for person in range(12):
+        face = rng.uniform(40, 215, (4, 8, 3))
+        for shot in range(SHOTS):
+            half = face + rng.normal(0, 90, face.shape)
+            small = np.concatenate([half, half[::-1]]).clip(0, 255).astype(np.uint8)
+            name = f"p{person:02d}_{shot}.png"
+            Image.fromarray(small.repeat(4, 0).repeat(4, 1)).save(root / name)
+            lines.append(f"{name},p{person}")
+            folds.append(f"{name},p{person},{person % 3}")
+    (root / "all.csv").write_text("\n".join(lines), encoding="utf-8")
+    (root / "folds.csv").write_text("\n".join(folds), encoding="utf-8")
+    return root
+
+
+@pytest.fixture(scope="module")
+def protocol(folder):
+    return from_csv(folder / "all.csv")
+
+
+def run(protocol, **changes):
+    given = {"decoders": [Forger("face", 1.0), Forger("pattern", 0.0)], "fars": (0.1, 0.02)}
+    given |= {"judges": {"independent": lower()}, "resamples": 100, "progress": False}
+    return run_protocol(protocol, upper(), **given | changes)
+
+
+@pytest.fixture(scope="module")
+def result(protocol):
+    return run(protocol)
+
+
+def by_hand(encoder, decoder, protocol, far):
+    """Type-I and type-II of ``encoder`` at its own threshold; templates leak from `upper`."""
+    pictures, who = protocol.pictures.read(np.arange(36), SIDE), protocol.pictures.identities
+    stolen = upper().embed(pictures)
+    made = decoder(stolen).detach()
+    x, y = encoder.embed(pictures).numpy(), encoder.embed(made).numpy()
+    j, k = np.triu_indices(36, 1)
+    impostor = (x @ x.T)[j, k][who[j] != who[k]]
+    # The (floor(FAR n) + 1)-th largest impostor score.
+    limit = np.sort(impostor)[::-1][int(np.floor(far * len(impostor) + 1e-9))]
+    score, same = y @ x.T, who[:, None] == who
+    return {
+        "threshold": limit,
+        "type1": (np.diag(score) > limit).mean(),
+        "type2": (score[same & ~np.eye(36, dtype=bool)] > limit).mean(),
+    }
+
+
+@pytest.mark.parametrize("far", [0.1, 0.02])
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_judges_numbers_by_hand(result, protocol, far, place):
+    decoder = [Forger("face", 1.0), Forger("pattern", 0.0)][place]
+    for judge, encoder in (("", upper()), ("independent", lower())):
+        expected = by_hand(encoder, decoder, protocol, far)
+        found = result.get("threshold", far=far, judge=judge)
+        assert found.value == pytest.approx(expected["threshold"], abs=1e-6)
+        for kind in KINDS:
+            rate = result.get("tar", decoder.name, kind, far, judge=judge)
+            assert rate.value == expected[kind]
+            assert rate.n == (36 if kind == "type1" else 72)
+    for kind in KINDS:
+        a, b = (result.get("tar", decoder.name, kind, far, judge=j) for j in ("", "independent"))
+        assert result.get("gap", decoder.name, kind, far, judge="independent").value == (
+            a.value - b.value
+        )
+
+
+def test_a_pattern_for_one_network_fools_the_target_and_not_the_judge(result):
+    for kind in KINDS:
+        fooled = result.get("tar", "pattern", kind, 0.1)
+        judged = result.get("tar", "pattern", kind, 0.1, judge="independent")
+        gap = result.get("gap", "pattern", kind, 0.1, judge="independent")
+        assert fooled.value > 0.9 and judged.value < 0.2
+        assert gap.value > 0.8 and gap.low > 0.5
+        # A face that carries over has no such gap, though the target accepts it as often.
+        face = result.get("gap", "face", kind, 0.1, judge="independent")
+        assert result.get("tar", "face", kind, 0.1).value == fooled.value
+        assert abs(face.value) < 0.1
+
+
+def test_the_judge_never_uses_the_targets_threshold(protocol):
+    """A judge whose scores all lie far above the target's thresholds still refuses impostors."""
+
+    class Shifted(Block):
+        def embed(self, images, batch_size=256, progress=False, framing=None):
+            seen = super().embed(images)
+            return F.normalize(torch.cat([seen, torch.full((len(seen), 1), 3.0)], 1), dim=1)
+
+    found = run(protocol, judges={"high": Shifted("shifted", slice(4, 8))})
+    limits = [found.get("threshold", far=0.1, judge=judge).value for judge in ("", "high")]
+    assert limits[1] > 0.9 > limits[0]
+    # At the target's threshold it would accept every stranger, and every pattern.
+    assert found.judges["high"].impostor.min() > limits[0]
+    assert found.get("tar", "pattern", "type2", 0.02, judge="high").value < 0.2
+
+
+def test_a_small_example_counted_by_hand():
+    """Two people, two pictures each, in a plane: angles in degrees, so scores are cosines."""
+
+    def at(*degrees):
+        angle = np.radians(degrees)
+        return np.stack([np.cos(angle), np.sin(angle)], 1).astype(np.float32)
+
+    from nbnet_lib.evaluate.protocols import Trial
+
+    trial, who = Trial(np.arange(4)), np.array([0, 0, 1, 1])
+    target, judge = at(0, 10, 60, 70), at(0, 40, 90, 130)
+    # The target's impostors: 60, 70, 50, 60 degrees apart; at FAR 25 % one of them passes (50),
+    # so the threshold is cos 60. The judge's: 90, 130, 50, 90 apart: threshold cos 90 = 0.
+    shown = at(0, 10, 60, 70)[None], at(0, 40, 200, 130)[None]  # the judge knows no third picture
+    one = measure_trial(trial, target, who, {"a": shown[0]}, (0.25,), resamples=0)
+    two = judge_trial(one, trial, judge, who, {"a": shown[1]}, (0.25,), resamples=0)
+    told = {row.key[:3]: row.value for row in two.measures}
+    assert told["original", "threshold", ""] == pytest.approx(0, abs=1e-6)
+    # Type-I: picture 2 is shown at 200, 110 degrees off: refused. Type-II: 0-40 both ways and
+    # 130-90 pass, 200 against 130 is 70 degrees off and passes.
+    assert told["a", "tar", "type1"] == 0.75 and told["a", "tar", "type2"] == 1
+    assert told["a", "gap", "type1"] == 0.25 and told["a", "gap", "type2"] == 0
+    assert told["original", "gap", "original"] == 0
+    assert two.attacks == {} and two.draws is None
+
+
+def test_the_gaps_interval_draws_the_same_people_for_both(protocol):
+    pictures, who = protocol.pictures.read(np.arange(36), SIDE), protocol.pictures.identities
+    decoder, fars, n = Forger("pattern", 0.2), (0.1,), 200
+    stolen = upper().embed(pictures)
+    seen = {}
+    for encoder in (upper(), lower()):
+        made = embed_reconstructions(encoder, decoder, stolen).numpy()[None]
+        seen[encoder.name] = encoder.embed(pictures).numpy(), who, {"a": made}
+    one, two = (
+        measure_trial(protocol.trials[0], *seen[name], fars, 0, n) for name in ("upper", "lower")
+    )
+    (row,) = [row for row in gaps(one, two) if row.kind == "type2"]
+    drawn = []
+    draws = IdentityBootstrap(who, n, 0)
+    for found in (one, two):
+        kept = found.attacks["a"].comparisons
+        drawn.append(draws.tar(kept["type2"], kept["impostor"], 0.1))
+    expected = np.quantile(drawn[0] - drawn[1], [0.025, 0.975])
+    assert (row.low, row.high) == pytest.approx(tuple(expected))
+    # Two independent draws of people would give a wider one.
+    apart = drawn[0] - np.roll(drawn[1], 1)
+    assert np.ptp(expected) < np.ptp(np.quantile(apart, [0.025, 0.975]))
+
+
+def test_folds_by_hand(folder):
+    protocol = from_csv(folder / "folds.csv")
+    found = run(protocol, fars=(0.1,), decoders=[Forger("pattern", 0.2)])
+    who = protocol.pictures.identities
+    pictures = protocol.pictures.read(np.arange(36), SIDE)
+    stolen = upper().embed(pictures)
+    fold = np.empty(36, int)
+    for number, trial in enumerate(protocol.trials):
+        fold[trial.rows] = number
+    rates = {}
+    for encoder in (upper(), lower()):
+        x = encoder.embed(pictures).numpy()
+        y = encoder.embed(Forger("pattern", 0.2)(stolen).detach()).numpy()
+        j, k = np.triu_indices(36, 1)
+        inside = fold[j] == fold[k]
+        j, k = j[inside], k[inside]
+        other = who[j] != who[k]
+        for number in range(3):
+            # Thresholds from the other folds, as for the target.
+            limit = threshold_at_far((x @ x.T)[j, k][other & (fold[j] != number)], 0.1)
+            here = fold == number
+            passed = (y * x).sum(1)[here] > limit
+            rates.setdefault(encoder.name, []).append(passed.mean())
+    gap = found.get("gap", "pattern", "type1", 0.1, judge="independent")
+    differences = np.subtract(rates["upper"], rates["lower"])
+    assert gap.value == pytest.approx(differences.mean())
+    assert gap.se == pytest.approx(differences.std(ddof=1) / np.sqrt(3))
+    told = found.to_dict()
+    jsonschema.validate(told, schema())
+    assert "se" in told["judges"]["independent"]["0.1"]["type1"]
+
+
+def test_the_json_has_the_layout_of_far(protocol):
+    told = json.loads(run(protocol, decoders=[Forger("face", 0.5)]).to_json())
+    jsonschema.validate(told, schema())
+    judged = told["judges"]["independent"]
+    assert list(judged) == list(told["far"]) == ["0.1", "0.02"]
+    for of in (told["far"], judged):
+        for at in of.values():
+            assert list(at) == ["threshold", "original", "type1", "type2"]
+            for kind in ("original", *KINDS):
+                low, high = at[kind]["ci95"]
+                assert 0 <= low <= at[kind]["tar"] <= high <= 1
+    assert told["judge_encoders"]["independent"]["encoder"] == "lower"
+    assert all(row["judge"] == "independent" for row in told["judge_measures"])
+    assert all("judge" not in row for row in told["measures"])
+
+
+def test_with_several_attacks_each_is_named(result):
+    told = result.to_dict()
+    at = told["judges"]["independent"]["0.02"]
+    assert "type1" not in at and list(at["attacks"]) == ["face", "pattern", "any of the 2"]
+    assert at["attacks"]["pattern"]["type2"]["tar"] < told["far"]["0.02"]["original"]["tar"]
+
+
+def test_a_result_with_judges_comes_back_from_its_json(result):
+    again = Result.from_dict(json.loads(result.to_json()))
+    assert again.to_json() == result.to_json()
+    assert again.judges["independent"].get("tar", "face", "type1", 0.1).n == 36
+    with pytest.raises(NbnetError, match="no judge 'x' in this result: name one of it"):
+        again.get("eer", judge="x")
+    with pytest.raises(NbnetError, match="what the judge lower said holds no tar of 'x'"):
+        again.get("tar", "x", "type1", 0.1, judge="independent")
+
+
+def test_the_frame_has_a_column_for_the_judge(result):
+    frame = result.to_frame()
+    assert len(frame) == len(result.measures) + len(result.judges["independent"].measures)
+    assert set(frame.judge) == {"", "independent"} and frame.columns[-1] == "judge"
+    assert set(frame[frame.measure == "gap"].judge) == {"independent"}
+
+
+def test_tables_show_target_judge_and_gap(result):
+    told = result.to_dict()
+    table = tables.judge_table(told, "independent")
+    assert list(table.columns.get_level_values(1)) == 2 * ["target", "independent", "gap"]
+    assert list(table.index) == [
+        (far, attack)
+        for far in ("10 %", "2 %")
+        for attack in ("original", "face", "pattern", "any of the 2")
+    ]
+    gap = table.loc[("2 %", "pattern"), ("type-II", "gap")]
+    row = result.get("gap", "pattern", "type2", 0.02, judge="independent")
+    assert gap == f"{100 * row.value:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
+    assert table.loc[("2 %", "original"), ("type-I", "gap")] == "-"
+    document = tables.all_markdown(told)
+    assert "judge independent (lower)" in document and document.count(tables.GAP_NOTE) == 1
+    latex = tables.to_latex(told)
+    assert latex.count(r"\begin{table}") == 2 and r"\label{tab:judge-independent-all}" in latex
+
+
+def test_the_page_shows_both(result, tmp_path):
+    page = write_report(result, tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Other recognisers judge" in page and "TAR of every attack at FAR 2 % by the" in page
+    assert "Scores by the judge" in page
+    again = Result.from_dict(result.to_dict())  # no scores to plot: the tables stay
+    page = write_report(again, tmp_path / "again.html").read_text(encoding="utf-8")
+    assert "Other recognisers judge" in page and "Scores by the judge" not in page
+
+
+def test_faces_that_a_judge_missed_are_told(protocol):
+    class Detecting(Block):
+        def embed(self, images, batch_size=256, progress=False, framing=None):
+            self.asked += len(images)
+            self.missed += 5
+            return super().embed(images)
+
+    found = run(protocol, judges={"d": Detecting("detecting", slice(4, 8))})
+    assert found.judges["d"].faces == {
+        what: {"asked": 36, "missed": 5}
+        for what in (
+            "the originals",
+            "the reconstructions of face",
+            "the reconstructions of pattern",
+        )
+    }
+    assert sum("the detector of detecting found no face in 5 of 36" in n for n in found.notes) == 3
+
+
+def test_two_judges_and_notes_that_are_said_once(protocol):
+    found = run(protocol, judges={"b": lower(), "c": Block("middle", slice(2, 6))}, fars=(0.01,))
+    told = found.to_dict()
+    jsonschema.validate(told, schema())
+    assert list(told["judges"]) == ["b", "c"]
+    few = [note for note in found.notes if "rests on" in note]
+    assert len(few) == len(set(few)) == 1  # as many impostors for each: known already
+    assert found.seconds["attack"] >= 0
+
+
+def test_without_judges_nothing_changes(protocol, result):
+    plain = run(protocol, judges={})
+    assert plain.judges == {} and plain.to_dict()["judge_measures"] == []
+    assert plain.measures == result.measures and plain.paired == result.paired
