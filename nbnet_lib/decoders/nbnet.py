@@ -6,6 +6,9 @@ few inputs makes repeated and noisy ones. NbNet lets each de-convolution make on
 refines those with a neighbourhood of cheap 3x3 convolutions, 8 channels each, whose outputs are
 concatenated to the block's input.
 
+This is the version to read. On a CPU, in float32, the same network is run by fast.py, which gives
+the same numbers in less than half the time; `NbNet.implementation` chooses.
+
 Order inside: batch norm - ReLU - convolution (as in DenseNet), no biases. The widths, the order and
 eps come from the authors' released code; the initialisation is ours (see `NbNet.reset_parameters`).
 """
@@ -17,6 +20,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from nbnet_lib.decoders.fast_where import why_not_fast
 from nbnet_lib.decoders.shapes import stem_and_ups
 from nbnet_lib.errors import NbnetError
 
@@ -99,9 +103,15 @@ class NbNet(nn.Module):
             so 32, 16, 8, 4, 2, 1 layers).
         growth: channels that each neighbour adds (paper: 8).
 
+    ``implementation`` says who does the work: "auto" (default) the fast version of fast.py where it
+    applies, the readable one elsewhere; "readable" always this file; "fast" fails with the reason
+    where the fast version does not apply.
+
     Input float32 [N, d] (unit length), output float32 [N, 3, S, S] in [-1, 1].
     Trainable values at d = 128, S = 160: 2,289,040 (A) and 3,411,472 (B).
     """
+
+    implementation = "auto"
 
     def __init__(
         self,
@@ -165,8 +175,28 @@ class NbNet(nn.Module):
         # A unit vector has entries of size 1/sqrt(d); at size 1 Adam's steps suit the stem too.
         x = templates * math.sqrt(self.template_dim)
         x = self.stem(x[:, :, None, None])
+        if self._choose_fast(x):
+            from nbnet_lib.decoders.fast import fast_trunk  # numba only where it is used
+
+            return torch.tanh(fast_trunk(self, x))
         for k, block in enumerate(self.blocks):
             x = block(x)
             if k < len(self.ups):
                 x = self.ups[k](x)
         return torch.tanh(self.head(torch.relu(self.norm(x))))
+
+    def _choose_fast(self, x: Tensor) -> bool:
+        if self.implementation == "readable" or torch.compiler.is_compiling():
+            return False
+        reason = why_not_fast(self, x)
+        if reason and self.implementation == "fast":
+            raise NbnetError(
+                f"the fast NbNet does not apply here: {reason}; "
+                'set decoder.implementation = "auto" to fall back on the readable one'
+            )
+        if self.implementation not in ("auto", "fast"):
+            raise NbnetError(
+                f"decoder.implementation is {self.implementation!r}: "
+                'give "auto", "readable" or "fast"'
+            )
+        return reason is None

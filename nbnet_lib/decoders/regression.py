@@ -50,7 +50,7 @@ def fit(
     """Choose the settings, then fit; see `PixelRegression.fit`.
 
     The ridge penalty alpha (and the kernel's gamma) are those with the smallest squared error in
-    ``FOLDS``-fold cross-validation with no person in two folds, on at most 6,000 pictures (and
+    ``FOLDS``-fold cross-validation with no person in two folds, on about 6,000 pictures (and
     1,000 centres). Without identities the folds are blocks of neighbouring rows, which keeps the
     people of an ordered list apart. The same alpha serves the whole set: it weighs the noise of a
     picture against the size of the weights, and neither grows with the number of pictures.
@@ -174,11 +174,18 @@ def _principal(
 
 
 def _choice_rows(groups: np.ndarray) -> np.ndarray:
-    """Rows of whole people, evenly chosen, until there are about ``CHOICE_PICTURES``."""
+    """Rows of whole people, evenly chosen, until there are about ``CHOICE_PICTURES``.
+
+    Of people with very many pictures (or blocks of pictures of unknown people) some of each.
+    """
     people = np.unique(groups)
     keep = max(int(len(people) * CHOICE_PICTURES / len(groups)), FOLDS)
     chosen = people[np.linspace(0, len(people) - 1, min(keep, len(people))).astype(int)]
-    return np.flatnonzero(np.isin(groups, chosen))
+    rows = np.flatnonzero(np.isin(groups, chosen))
+    step = len(rows) // CHOICE_PICTURES
+    if step > 1:
+        rows = np.sort(np.concatenate([rows[groups[rows] == one][::step] for one in chosen]))
+    return rows
 
 
 def _kernel(gamma: float | None, centres: int, seed: int) -> Any:

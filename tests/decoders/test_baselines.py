@@ -178,6 +178,14 @@ def test_memory_stays_bounded(monkeypatch):
     assert error(decoder, pairs(seed=1)) < 0.08
 
 
+@pytest.mark.parametrize("people", [3, 4, 1000])
+def test_few_people_with_many_pictures_do_not_make_the_choice_longer(people):
+    groups = np.arange(50_000) * people // 50_000
+    rows = regression._choice_rows(np.append(groups, people))  # and somebody with one picture
+    assert 3000 <= len(rows) <= 2 * regression.CHOICE_PICTURES and (np.diff(rows) > 0).all()
+    assert len(np.unique(groups[rows[rows < len(groups)]])) >= regression.FOLDS - 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_unfitted_use_is_told(name, tmp_path):
     decoder = create_decoder(name, DIM, SIZE)
