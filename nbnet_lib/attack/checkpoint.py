@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path
@@ -45,6 +46,18 @@ def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
     if not folder.is_dir():
         return []
     return sorted(p for p in folder.iterdir() if re.fullmatch(r"step-\d{8,}\.pt", p.name))
+
+
+def newest_checkpoint(source: str | os.PathLike[str]) -> Path:
+    """Return the file that a resume from ``source``, a checkpoint or a folder of them, reads."""
+    source = Path(source)
+    found = list_checkpoints(source)
+    return found[-1] if found else source
+
+
+def is_finite(network: nn.Module) -> bool:
+    """Return whether no weight is NaN or infinite: the loss tells of it one update later only."""
+    return all(bool(torch.isfinite(weight).all()) for weight in network.parameters())
 
 
 def save_checkpoint(folder: str | os.PathLike[str], state: dict[str, Any], keep: int) -> Path:

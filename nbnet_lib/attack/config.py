@@ -27,7 +27,9 @@ class TrainConfig:
         batch_size: pairs per update, over all processes together.
         accumulate: parts that a batch is worked through in, one after the other, to save memory;
             the gradient is that of the whole batch. Batch norm (NbNet) sees one part at a time, as
-            if the batch were that much smaller; a network without it (D-CNN) learns the same.
+            if the batch were that much smaller; a network without it (D-CNN) learns the same by
+            the pixel loss. "perceptual" is scaled, and the pictures of the template consistency
+            are disturbed, part by part.
         lr: the peak learning rate of Adam.
         betas: Adam's decay rates.
         schedule: "paper" (x 0.94 every 5,000 updates), "cosine" (to zero), "onecycle" (up during

@@ -29,10 +29,12 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nbnet_lib.attack.checkpoint import is_finite
 from nbnet_lib.attack.data import batch_rows
 from nbnet_lib.attack.gan_faces import sample_faces, variety
 from nbnet_lib.attack.gan_state import GeneratorConfig, GeneratorRun
 from nbnet_lib.attack.interrupt import delayed_interrupt
+from nbnet_lib.attack.processes import any_process
 from nbnet_lib.decoders import create_decoder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import require_training, to_tensor
@@ -168,13 +170,13 @@ def train_generator(
             )
             bar.update()
 
-            stopped = interrupted.is_set()
+            stopped = any_process(accelerator, interrupted.is_set())
             last = run.step == config.steps
             look = watch is not None and (last or _due(run.step, config.watch_every))
             save = folder is not None and (last or stopped or _due(run.step, config.save_every))
             if last or look or save or stopped or _due(run.step, config.log_every):
                 means = accelerator.reduce(torch.stack(told).mean(0), "mean").tolist()
-                if not (all(map(math.isfinite, means)) and _is_finite(generator)):
+                if not (all(map(math.isfinite, means)) and is_finite(generator)):
                     raise NbnetError(run.tell_nan())
                 names = ("loss_generator", "loss_discriminator", "real", "fake")
                 now = time.perf_counter()
@@ -241,11 +243,6 @@ def _check(
                 f"{len(images)} images but {len(identities)} identities: give one per image"
             )
         require_training(identities)
-
-
-def _is_finite(network: nn.Module) -> bool:
-    """Return whether no weight is NaN or infinite: the loss tells of it one update later only."""
-    return all(bool(torch.isfinite(weight).all()) for weight in network.parameters())
 
 
 def _some(n: int, count: int) -> np.ndarray:

@@ -12,7 +12,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from nbnet_lib.attack.checkpoint import list_checkpoints, load_checkpoint, save_checkpoint
+from nbnet_lib.attack.checkpoint import (
+    list_checkpoints,
+    load_checkpoint,
+    newest_checkpoint,
+    save_checkpoint,
+)
 from nbnet_lib.errors import NbnetError
 
 KEYS = {"step", "config", "data", "networks", "optimizers", "history"}
@@ -131,6 +136,7 @@ class GeneratorRun:
                 "settings of that run"
             ) from error
         self.step, self.history = state["step"], state["history"]
+        self.last_saved = newest_checkpoint(source)  # type: ignore[arg-type]
 
     def _check_same_run(self, state: dict[str, Any]) -> None:
         now, then = asdict(self.config), state["config"]

@@ -179,10 +179,9 @@ def _card(parts: Sequence[Part], size: int) -> dict[str, Any]:
         if not values:
             continue
         if name == "people":
-            told[name] = _people(values)
+            told[name] = all_people(values)
         elif name == "licence":
-            # The strictest holds for all: what is not free of conditions comes first.
-            told[name] = next((v for v in values if not v.startswith("MIT")), values[0])
+            told[name] = strictest(values)
         elif len({repr(value) for value in values}) == 1:
             told[name] = values[0]
     told["sources"] = [{"pictures": len(part.images), **part.card} for part in parts]
@@ -191,7 +190,12 @@ def _card(parts: Sequence[Part], size: int) -> dict[str, Any]:
     return told
 
 
-def _people(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def strictest(licences: Sequence[str]) -> str:
+    """Return what holds for all: a licence that is not free of conditions comes first."""
+    return next((each for each in licences if not each.startswith("MIT")), licences[0])
+
+
+def all_people(values: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return the people of several folders as one entry; one folder's stays what it is."""
     folders = list(dict.fromkeys(f for v in values for f in v.get("folders", [v["folder"]])))
     digests = sorted({digest for value in values for digest in value["digests"]})

@@ -56,21 +56,23 @@ class Objective:
             )
         if target is not None and config.template_weight == 0:
             raise NbnetError("white_box=True needs template_weight above 0: nothing would use it")
-        judge: nn.Module | None = surrogate
+        recogniser: nn.Module | None = surrogate
         if target is not None:
-            judge = white_box_of(target, framing)
-        if config.template_weight > 0 and judge is None:
+            recogniser = white_box_of(target, framing)
+        if config.template_weight > 0 and recogniser is None:
             raise NbnetError(
                 f"template_weight={config.template_weight} needs a surrogate encoder: "
                 "train one with nbnet_lib.attack.surrogate.train_surrogate"
             )
-        if judge is not None and not isinstance(judge, nn.Module):
+        if recogniser is not None and not isinstance(recogniser, nn.Module):
             raise NbnetError(
-                f"the surrogate is a {type(judge).__name__}: give a network of your own (see "
+                f"the surrogate is a {type(recogniser).__name__}: give a network of your own (see "
                 "attack.surrogate); the target itself is differentiated only with white_box=True"
             )
         self.config = config
-        self.judge = None if judge is None else judge.to(device).eval().requires_grad_(False)
+        self.recogniser = (
+            None if recogniser is None else recogniser.to(device).eval().requires_grad_(False)
+        )
         self.adversary = None if adversary is None else adversary.to(device)
         self.loss = create_loss(config.loss)
         if isinstance(self.loss, nn.Module):
@@ -83,14 +85,14 @@ class Objective:
 
         Args:
             reconstruction: float32 [N, 3, S, S] in [-1, 1], with gradient.
-            picture: float32 [N, 3, S, S] in [-1, 1], what the template was taken of.
+            picture: float32 [N, 3, S, S] in [-1, 1], what is to be drawn.
             template: float32 [N, d], unit length.
             step: of the update; random parts of a term follow from it and the seed.
         """
         total = self.loss(reconstruction, picture)
-        if self.judge is not None and self.config.template_weight > 0:
+        if self.recogniser is not None and self.config.template_weight > 0:
             consistency = template_consistency(
-                self.judge, reconstruction, template, step=step, seed=self.config.seed
+                self.recogniser, reconstruction, template, step=step, seed=self.config.seed
             )
             total = total + self.config.template_weight * consistency
         if self.adversary is not None:

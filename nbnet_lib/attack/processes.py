@@ -10,6 +10,9 @@ batch, and the result is to be that of one process (up to rounding). Four things
 - what the main process finds out (an evaluation) is told to all of them;
 - what any process notices (Ctrl-C) is known to all of them before the next update, so that none
   waits for another one that has left.
+
+Two terms follow from each share and not from the batch: the scale of the loss "perceptual", and the
+noise of the template consistency. With them several processes make another run of the same kind.
 """
 
 from __future__ import annotations

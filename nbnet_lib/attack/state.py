@@ -17,6 +17,7 @@ from nbnet_lib.attack.checkpoint import (
     checkpoint_path,
     list_checkpoints,
     load_checkpoint,
+    newest_checkpoint,
     save_best,
     save_checkpoint,
 )
@@ -188,7 +189,9 @@ class RunState:
             ) from error
         torch.set_rng_state(state["generator"])
         self.step, self.history = state["step"], state["history"]
-        self.best, self.stale = state["best"], state.get("stale", 0)
+        self.last_saved = newest_checkpoint(source)  # type: ignore[arg-type]
+        if state["config"]["best"] == self.config.best:  # a loss is not compared with a cosine
+            self.best, self.stale = state["best"], state.get("stale", 0)
 
     def _check_same_run(self, state: dict[str, Any]) -> None:
         free = set(FREE)

@@ -28,6 +28,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from nbnet_lib.attack.checkpoint import is_finite
 from nbnet_lib.attack.config import TrainConfig, learning_rate
 from nbnet_lib.attack.data import Pairs, batch_rows, noisy_templates
 from nbnet_lib.attack.interrupt import delayed_interrupt
@@ -171,7 +172,7 @@ def train_decoder(
             log = last or _due(run.step, config.log_every)
             if log or evaluation or checkpoint or stopped:
                 mean = float(accelerator.reduce(torch.stack(losses).mean(), "mean"))
-                if not math.isfinite(mean):
+                if not (math.isfinite(mean) and is_finite(decoder)):
                     raise NbnetError(run.tell_nan(lr))
                 now = time.perf_counter()
                 entry = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from nbnet_lib.cli.shared import (
     positive,
     whole,
 )
+from nbnet_lib.cli.train_parts import machine, training_seconds
 
 COLUMNS = 8  # faces in a row of a picture
 MOST_IN_A_PICTURE = 1024
@@ -102,8 +103,10 @@ def _add_sample(commands: Any) -> None:
     parser.set_defaults(run=run_sample)
 
 
-def run_train(args: argparse.Namespace) -> Report:
+def run_train(args: argparse.Namespace) -> Report | int:
     """Train, and write weights, card, history and pictures."""
+    from accelerate import PartialState
+
     from nbnet_lib.attack.checkpoint import list_checkpoints
     from nbnet_lib.attack.gan import GeneratorConfig, sample_faces, train_generator
     from nbnet_lib.decoders import load_decoder, save_decoder
@@ -121,10 +124,7 @@ def run_train(args: argparse.Namespace) -> Report:
             f"{args.out} holds the checkpoints of another run: add --resume to go on with it, or "
             "choose another --out"
         )
-    faces = train_data.read(args, args.image_size)
-    per_epoch = max(1, len(faces.images) // args.batch_size)
     config = GeneratorConfig(
-        steps=args.steps or per_epoch * (args.epochs or 100),
         batch_size=args.batch_size,
         lr_generator=args.lr_generator,
         lr_discriminator=args.lr_discriminator,
@@ -133,6 +133,9 @@ def run_train(args: argparse.Namespace) -> Report:
         save_every=args.checkpoint_every,
         watch_every=args.pictures_every,
     )
+    faces = train_data.read(args, args.image_size)
+    per_epoch = max(1, len(faces.images) // args.batch_size)
+    config = replace(config, steps=args.steps or per_epoch * (args.epochs or 100))
 
     def watch(generator: Any, step: int) -> None:
         if args.pictures_every:
@@ -155,6 +158,9 @@ def run_train(args: argparse.Namespace) -> Report:
             "resume=True goes on", "the same command with --resume goes on"
         )
         raise KeyboardInterrupt(told) from None
+    processes = PartialState()
+    if not processes.is_main_process:
+        return 0
     history = generator.history
     with atomic_path(args.out / "history.json") as temporary:
         temporary.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
@@ -163,8 +169,8 @@ def run_train(args: argparse.Namespace) -> Report:
         "seed": args.seed,
         **faces.card,
         "config": asdict(config),
-        "machine": _machine(generator),
-        "seconds": _seconds(history),
+        "machine": machine(str(generator.head.weight.device), processes.num_processes),
+        "training_seconds": training_seconds(history),
         "metrics": history[-1],
     }
     path = save_decoder(generator, args.out / "generator.safetensors", card)
@@ -236,23 +242,3 @@ def _save_picture(faces: Any, path: Path) -> None:
     with atomic_path(path) as temporary:
         Image.fromarray(sheet.reshape(rows * size, columns * size, 3)).save(temporary, "PNG")
     note(f"faces drawn: {path}")
-
-
-def _seconds(history: list[dict[str, float]]) -> int:
-    """Return how long the training took, over all calls: each begins to count anew."""
-    times = [entry["seconds"] for entry in history]
-    ends = [now for now, then in zip(times, [*times[1:], 0.0], strict=True) if then < now]
-    return round(sum(ends))
-
-
-def _machine(network: Any) -> str:
-    """Return on what kind of machine a network lies, without its name."""
-    import os
-    import platform
-
-    import torch
-
-    device = next(network.parameters()).device
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} CPU, {os.cpu_count()} cores, {torch.get_num_threads()} threads"

@@ -13,10 +13,11 @@ from typing import Any
 from nbnet_lib.cli import train_data, train_options
 from nbnet_lib.cli.shared import Report, command_line, note, open_encoder
 from nbnet_lib.cli.train_parts import (
-    begin_with,
+    first_weights,
     machine,
     measure_command,
     surrogate_of,
+    told_of,
     training_seconds,
 )
 
@@ -84,8 +85,7 @@ def run(args: argparse.Namespace) -> Report | int:
     fitted = decoder.training_method == "fit"
     if not fitted:
         require_gradient_training(decoder)
-    if args.init:
-        begin_with(args.init, decoder)
+    earlier = first_weights(args, decoder, bool(list_checkpoints(checkpoints[0])))
     keep_freed_memory()
     # With torchrun the others wait while the main process asks a slow recogniser, even for days.
     processes = PartialState(cpu=args.device == "cpu", timeout=timedelta(days=7))
@@ -141,6 +141,8 @@ def run(args: argparse.Namespace) -> Report | int:
         told, history = _train(
             decoder, learned, configs, checkpoints, evaluate, surrogate, encoder, args
         )
+        if surrogate is not None:
+            told["surrogate"] = load_card(args.out / "surrogate.safetensors")["config"]
     if not processes.is_main_process:
         return 0
 
@@ -150,7 +152,7 @@ def run(args: argparse.Namespace) -> Report | int:
         "command": command_line(args.argv),
         **({"recipe": args.recipe} if args.recipe else {}),
         "seed": args.seed,
-        **faces.card,
+        **told_of(earlier, faces.card),
         "kept_aside": len(faces.images) - known,
         "encoder": encoder.name,
         **({"faces_not_found": missed} if missed else {}),

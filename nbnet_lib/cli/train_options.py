@@ -134,9 +134,10 @@ def _add_extensions(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--portraits",
-        action="store_true",
+        action=argparse.BooleanOptionalAction,
         default=None,
-        help="learn to draw the person's portrait instead of the picture (SynthFaces only)",
+        help="learn to draw the person's portrait instead of the picture (SynthFaces only); or "
+        "not to, where a recipe would",
     )
     group.add_argument(
         "--white-box",

@@ -242,6 +242,13 @@ def test_weights_that_burst_are_noticed_before_they_are_saved(tmp_path, monkeypa
     assert not list_checkpoints(tmp_path)
 
 
+def test_what_was_resumed_from_is_the_last_good_checkpoint(tmp_path, monkeypatch):
+    train(replace(CONFIG, steps=2), folder=tmp_path)
+    monkeypatch.setattr(gan, "_against", lambda logits, labels: logits.mean() * float("nan"))
+    with pytest.raises(NbnetError, match=r"last good checkpoint: .*step-00000002\.pt"):
+        train(replace(CONFIG, steps=4), folder=tmp_path, resume=True)
+
+
 def test_watching_sees_evaluation_mode_and_does_not_disturb(uninterrupted):
     seen = []
 

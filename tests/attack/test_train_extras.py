@@ -114,10 +114,19 @@ def test_early_stop_and_the_best_weights(tmp_path):
         replace(config, deliver="best"), folder=tmp_path / "b", evaluate=look, resume=True
     )
     assert same(again, best) and history[-1]["step"] == 5
+    # A best of another kind is not compared with it.
+    other = replace(config, best="other", deliver="best", steps=6)
+    chosen, _ = train(
+        other,
+        folder=tmp_path / "b",
+        evaluate=lambda model, step: {"other": -9.0},
+        resume=True,
+    )
+    assert load_checkpoint(tmp_path / "b" / "best.pt")["step"] == 6 and not same(chosen, best)
     # Without patience it may go on.
     values |= {step: 0.0 for step in range(6, 10)}
     _, history = train(
-        replace(config, patience=0), folder=tmp_path / "b", evaluate=look, resume=True
+        replace(config, patience=0), folder=tmp_path / "a", evaluate=look, resume=True
     )
     assert history[-1]["step"] == 9
 

@@ -183,6 +183,25 @@ def test_nan_loss_stops_and_names_the_last_good_checkpoint(tmp_path):
         assert torch.isfinite(value.float()).all()
 
 
+def test_weights_that_burst_are_noticed_before_they_are_saved(tmp_path):
+    """A finite loss with a slope of NaN: the loss itself would tell of it one update later."""
+    model = decoder()
+    model.head.weight.register_hook(lambda slope: slope * float("nan"))
+    config = replace(CONFIG, checkpoint_every=1)
+    with pytest.raises(NbnetError, match=r"NaN or infinite at or just before step 1 .*none was"):
+        train(config, model, folder=tmp_path)
+    assert not list_checkpoints(tmp_path)
+
+
+def test_what_was_resumed_from_is_the_last_good_checkpoint(tmp_path):
+    config = replace(CONFIG, steps=2, schedule="constant")
+    train(config, folder=tmp_path)
+    model = decoder()
+    model.head.weight.register_hook(lambda slope: slope * float("nan"))
+    with pytest.raises(NbnetError, match=r"last good checkpoint: .*step-00000002\.pt"):
+        train(replace(config, steps=4), model, folder=tmp_path, resume=True)
+
+
 def test_bf16_trains_to_about_the_same_loss():
     config = replace(CONFIG, steps=20, ema_decay=None)
     _, full = train(config)

@@ -1,5 +1,6 @@
 """`nbnet train`: recipes, what is kept aside, baselines, extensions, and what its card tells."""
 
+import argparse
 import json
 import re
 import socket
@@ -12,9 +13,10 @@ import torch
 from nbnet_lib.attack.checkpoint import list_checkpoints
 from nbnet_lib.attack.precision import best_precision
 from nbnet_lib.attack.recipes import RECIPES, Recipe
-from nbnet_lib.cli import main
-from nbnet_lib.cli.train_parts import training_seconds
-from nbnet_lib.decoders import load_decoder
+from nbnet_lib.cli import main, train_options
+from nbnet_lib.cli.train_parts import first_weights, surrogate_of, told_of, training_seconds
+from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
+from nbnet_lib.errors import NbnetError
 from nbnet_lib.weights import load_card
 
 PEOPLE = ["--identities", "10000-10009", "--samples", "4"]
@@ -148,7 +150,58 @@ def test_the_strong_recipe_brings_portraits_and_a_surrogate(nbnet, tmp_path):
     nbnet("train", *small, "--surrogate-steps", "2", "--out", tmp_path)
     card = load_card(tmp_path / "decoder.safetensors")
     assert card["draws"] == "portraits" and card["config"]["template_weight"] == 0.5
-    assert (tmp_path / "surrogate.safetensors").exists()
+    assert (tmp_path / "surrogate.safetensors").exists() and card["surrogate"]["steps"] == 2
+
+
+def test_portraits_of_a_recipe_can_be_left_out():
+    parser = argparse.ArgumentParser()
+    train_options.add(parser)
+    args = parser.parse_args(["--recipe", "strong", "--no-portraits", "--out", "run"])
+    train_options.settle(args)
+    assert args.portraits is False and args.template_weight == 0.5
+
+
+def test_a_surrogate_of_other_settings_or_pictures_is_not_taken_up(tmp_path):
+    args = argparse.Namespace(
+        out=tmp_path, surrogate_steps=2, precision="no", seed=0, device="cpu", argv=["train"]
+    )
+    images = np.random.default_rng(0).integers(0, 256, (8, 40, 40, 3)).astype(np.uint8)
+    templates = torch.nn.functional.normalize(torch.eye(8, 16), dim=1)
+
+    def values(images, keep=True):
+        return surrogate_of(images, templates, None, args, keep).state_dict()
+
+    first, again = values(images, keep=False), values(images)
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    with pytest.raises(NbnetError, match=r"surrogate\.safetensors was made .*another --out"):
+        values(images[::-1])
+    args.surrogate_steps = 3
+    with pytest.raises(NbnetError, match="2 steps then, 3 now"):
+        values(images)
+
+
+def test_a_card_tells_of_the_weights_that_a_run_began_with(tmp_path):
+    torch.manual_seed(0)
+    network = create_decoder("dcnn", 16, 40, base_channels=16)
+    people = {"folder": "ours", "digests": ["a"]}
+    told = {"people": people, "data": "ours", "licence": "ask them", "encoder": "dlib"}
+    path = save_decoder(network, tmp_path / "earlier.safetensors", told)
+    args = argparse.Namespace(init=str(path), out=tmp_path)
+    fresh = create_decoder("dcnn", 16, 40, base_channels=16)
+    earlier = first_weights(args, fresh, resumed=False)
+    torch.testing.assert_close(fresh.state_dict(), load_decoder(path).state_dict())
+    data = {"data": "SynthFaces", "licence": "MIT; some"}
+    card = told_of(earlier, data)
+    # People of the earlier training are not to be evaluated on either.
+    assert card["people"] == people and card["licence"] == "ask them"
+    assert card["data"] == "SynthFaces" and card["init"]["encoder"] == "dlib"
+    other = told_of(earlier, data | {"people": {"folder": "new", "digests": ["b"]}})
+    assert other["people"]["digests"] == ["a", "b"]
+    assert first_weights(args, fresh, resumed=True) == earlier
+    args.init = None
+    with pytest.raises(NbnetError, match="began with other weights than --init says"):
+        first_weights(args, fresh, resumed=True)
+    assert first_weights(args, fresh, resumed=False) == {} and told_of({}, data) == data
 
 
 def test_white_box_and_adversary(nbnet, tmp_path):
