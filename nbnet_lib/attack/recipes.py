@@ -78,7 +78,8 @@ RECIPES: dict[str, Recipe] = {
             "loss": "pixel",
         },
     ),
-    # What made the shipped nbnet-b-64, but for the pictures that the command keeps aside.
+    # What made the shipped nbnet-b-64, but for the pictures that the command keeps aside and for
+    # the precision (bf16 then: the fast NbNet was not there yet).
     "strong": Recipe(
         "the strongest black-box attack here, beyond the paper: portraits, a perceptual loss, and "
         "a surrogate of the target",

@@ -83,7 +83,9 @@ def run(args: argparse.Namespace) -> Report | int:
         torch.manual_seed(args.seed)
         decoder: Any = create_decoder(args.decoder, encoder.template_dim, args.image_size)
     fitted = decoder.training_method == "fit"
-    if not fitted:
+    if fitted:
+        train_options.require_none_for_fits(args)
+    else:
         require_gradient_training(decoder)
     earlier = first_weights(args, decoder, bool(list_checkpoints(checkpoints[0])))
     keep_freed_memory()

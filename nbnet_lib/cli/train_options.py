@@ -15,6 +15,7 @@ from nbnet_lib.cli.shared import (
     positive,
     whole,
 )
+from nbnet_lib.errors import NbnetError
 
 # Where neither the command line nor a recipe says anything. The parser itself has None everywhere,
 # so that what was given can be told from what was not.
@@ -213,3 +214,23 @@ def settle(args: argparse.Namespace) -> list[dict[str, Any]]:
         args.identities = args.identities or identity_range(told["identities"])
         args.samples = args.samples or told["samples"]
     return [{k: v for k, v in stage.items() if k not in given} for stage in stages]
+
+
+def require_none_for_fits(args: argparse.Namespace) -> None:
+    """Refuse what a decoder that is fitted in one go cannot follow.
+
+    Raises:
+        NbnetError: one of the extensions or first weights is asked for.
+    """
+    wrong = {
+        "--init": args.init,
+        "--template-weight": args.template_weight,
+        "--adversarial-weight": args.adversarial_weight,
+        "--template-noise": args.template_noise,
+        "--white-box": args.white_box,
+    }
+    given = [option for option, value in wrong.items() if value]
+    if given:
+        raise NbnetError(
+            f"{args.decoder} is fitted in one go, without updates: leave {', '.join(given)} away"
+        )

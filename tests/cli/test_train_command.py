@@ -224,6 +224,10 @@ def test_white_box_and_adversary(nbnet, tmp_path):
         (["--white-box"], "give --template-weight too"),
         (["--accumulate", "9"], "accumulate=9"),
         (["--decoder", "dcgan-generator"], "part of the face generator"),
+        (
+            ["--decoder", "linear", "--template-weight", "1", "--white-box"],
+            "linear is fitted in one go, without updates: leave --template-weight, --white-box",
+        ),
     ],
 )
 def test_wrong_options_are_one_sentence(fails, tmp_path, wrong, said):
