@@ -372,7 +372,7 @@ images = everybody.images[::n_samples][:60]  # one picture of each person
 templates = create_encoder("synth", device=course.device).embed(images)  # [N, 128]
 decoders = {
     "D-CNN": load_decoder("dcnn-64", device=course.device),
-    "NbNet-B": load_decoder("nbnet-b-64", device=course.device),
+    "NbNet-B": load_decoder("nbnet-b-64-pixel", device=course.device),
 }
 
 

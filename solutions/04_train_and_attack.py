@@ -20,7 +20,8 @@
 #
 # - the threat model: what the attacker knows, and the little that is needed;
 # - the algorithm of Mai et al.: make pairs, train a decoder, decode the leak;
-# - how success is measured, *type-I* and *type-II*, at a fixed FAR, with intervals;
+# - how success is measured, *type-I* and *type-II*, at a fixed FAR, with intervals, and by a judge
+#   that the attack was not made for;
 # - what helps a defender and what does not; and how to read numbers that others quote.
 #
 # | | |
@@ -166,12 +167,17 @@ print(
 # decoder draws. Beside our minute of training stand two decoders that the course ships:
 #
 # - **pixel**: the pixel loss, as you did it, on 20,000 pairs (the paper's first loss);
-# - **surrogate**: *our extension beyond the paper.* The attacker first trains a network of its own to
-#   imitate the closed box, from the very same pairs and without another query, and then also asks
-#   that the imitation read the right template from the reconstruction:
+# - **strong**: *our extension beyond the paper*, with three changes. (1) The decoder learns to draw the
+#   *portrait* of the person, frontal and evenly lit, whatever the picture was like: the attacker drew
+#   the training people and knows what they look like. Pose and light need not be guessed any more, and
+#   what has to be guessed comes out as blur. (2) Beside the pixels, the *features* of a public network are
+#   compared (the perceptual loss). (3) The attacker first trains a network of its own, the
+#   *surrogate*, to imitate the closed box, from the very same pairs and without another query, and then
+#   asks that the imitation read the right template from the reconstruction, moved and blurred at
+#   random so that no fine pattern can fool it:
 #
 # ```text
-# loss = pixel loss + w (1 - cos(surrogate(decoder(t)), t))
+# loss = pixel + 0.5 perceptual + w (1 - cos(surrogate(disturbed(decoder(t))), t))
 # ```
 #
 # The box itself stays closed: gradients flow through the imitation only. The cards say what went in:
@@ -183,8 +189,8 @@ victims = render_set(range(n_victims), samples=n_samples)
 leaked = encoder.embed(victims.images)  # this is what leaks: [N, 128]
 
 shipped = {
-    "pixel": load_decoder("nbnet-b-64", device=course.device),
-    "surrogate": load_decoder("nbnet-b-64-surrogate", device=course.device),
+    "pixel": load_decoder("nbnet-b-64-pixel", device=course.device),
+    "strong": load_decoder("nbnet-b-64", device=course.device),
 }
 for name, decoder in shipped.items():
     config = decoder.card["config"]
@@ -223,7 +229,7 @@ show(
     figure,
     "Left: the pixel loss falls during the live training. Right: six victims in the first row, "
     "what the decoder trained just now draws of them in the second, the shipped decoders trained with "
-    "the pixel loss and with the surrogate in the third and fourth.",
+    "the pixel loss and with the strong recipe in the third and fourth.",
 )
 
 # %% [markdown]
@@ -271,7 +277,7 @@ for name, pictures in drawn.items():
     results[name] = evaluate.evaluate_attack(
         leaked, victims.identities, rebuilt[name], fars=(0.01, 0.001), decoder=name
     )
-result = results["surrogate"]
+result = results["strong"]
 print(
     f"{n_victims} victims x {n_samples} pictures"
     + ("" if n_victims >= 300 else " (the benchmark has 300 victims)")
@@ -286,20 +292,42 @@ for name, attack in results.items():
 # hardly beat it. Type-I can: the reconstruction is compared with the very template that it was made
 # from, an honest user never is.
 #
-# Look at the pictures above once more, then at the two shipped rows of the table. **Score and likeness
-# are two things.** The surrogate teaches the decoder what the *encoder* looks for, and part of that is
-# texture that no eye would miss. For the gate only the score counts, for the person's privacy the
-# likeness counts as well; report both.
+# The figures below are about the stronger decoder, *strong*. First a doubt about it.
 #
-# The figures below are about the stronger decoder, *surrogate*.
+# ## Is it a face, or a pattern?
+#
+# The strong decoder was trained to please an imitation of the box. Networks can be pleased by textures
+# that no eye would notice: then the gate opens, and the picture shows nobody. **Score and likeness are
+# two things.** So ask a *judge*: a recogniser of another architecture, trained on other people, that
+# took no part in any of this. It gets its own templates, and its own thresholds from its own originals.
+
+# %%
+judge = create_encoder("synth-mobile", device=course.device)
+judged = judge.embed(victims.images)  # the judge's own view of the victims: [N, 128]
+print("TAR at FAR 0.1 %     target, type-I  type-II     judge, type-I  type-II")
+for name, pictures in drawn.items():
+    verdict = evaluate.evaluate_attack(
+        judged, victims.identities, judge.embed(pictures), fars=(0.01, 0.001), decoder=name
+    )
+    ours, theirs = (e.rates[0.001] for e in (results[name], verdict))
+    print(
+        f"{name:18s} {ours['type1'].tar:13.1%} {ours['type2'].tar:10.1%}"
+        f" {theirs['type1'].tar:17.1%} {theirs['type2'].tar:8.1%}"
+    )
+
+# %% [markdown]
+# What both accept looks like the person to a recogniser for which it was not made. What only the target
+# accepts *may* be a pattern for its one network. It need not be: the judge is stricter with honest users
+# as well (`nbnet encoder test --encoder synth-mobile`), so some gap is to be expected. `nbnet evaluate`
+# prints the gap with its interval, and beside it the gap of the original pictures.
 
 # %%
 axis = evaluate.score_histogram(result.scores, result.thresholds)
 show(
     axis.figure,
     "Score histograms of impostors, genuine comparisons, and type-I and type-II attacks with "
-    "the decoder trained with a surrogate, with the thresholds at FAR 1 % and 0.1 %: type-I lies right of "
-    "the genuine comparisons, type-II among them.",
+    "the strong decoder, with the thresholds at FAR 1 % and 0.1 %: type-I lies right of the genuine "
+    "comparisons, type-II among them.",
 )
 
 # %%
@@ -320,7 +348,7 @@ show(
 # %%
 figure = evaluate.reconstruction_strip(
     victims.images,
-    drawn["surrogate"],
+    drawn["strong"],
     result.scores["type1"],
     each=course.pick(quick=3, laptop=4),
     threshold=result.thresholds[0.001],
@@ -343,11 +371,11 @@ show(
 def victim(person=0, sample=0, other_sample=1):
     """A victim's picture, the reconstruction from its template, and another picture of the victim."""
     i, j = person * n_samples + sample, person * n_samples + other_sample
-    vectors = {"reconstruction": rebuilt["surrogate"][i], "another picture": leaked[j]}
+    vectors = {"reconstruction": rebuilt["strong"][i], "another picture": leaked[j]}
     figure, axes = plt.subplots(1, 3, figsize=(7, 2.9))
     axes[0].imshow(victims.images[i])
     axes[0].set_title(f"victim {person}, sample {sample}")
-    axes[1].imshow(as_picture(drawn["surrogate"][i]))
+    axes[1].imshow(as_picture(drawn["strong"][i]))
     axes[1].set_title("drawn from 128 numbers")
     axes[2].imshow(victims.images[j])
     axes[2].set_title(f"victim {person}, sample {other_sample}")
@@ -383,7 +411,7 @@ explore(
 #
 # Put our numbers beside them and resist comparing: *their* pictures are photographs of real people,
 # *their* recogniser is FaceNet, *their* decoder draws 160 pixels and was trained with other losses, and
-# the surrogate is not theirs. What can be compared is the pattern: type-I above type-II, and both far
+# portraits and surrogate are not theirs. What can be compared is the pattern: type-I above type-II, and both far
 # above the FAR that the owner of the gate believes in.
 
 # %%
@@ -427,7 +455,7 @@ check("4.4", confirmed)
 # - **Judging by eye.** Sharp pictures may score low and blurred ones high.
 # - **One decoder, one verdict.** "The attack fails" may only mean that it was trained for a minute, or
 #   with a weak loss: our three decoders are of one family. Report what was spent, and on what.
-# - **Calling it the paper's.** The *surrogate* row is an extension of this course. Whoever quotes it
+# - **Calling it the paper's.** The *strong* row is an extension of this course. Whoever quotes it
 #   quotes us, on synthetic faces.
 # - **No interval.** With few victims the intervals above are wide; look at them before the numbers.
 # - **The mean face.** A decoder that draws the same average face for everybody has a fair pixel loss
@@ -455,12 +483,14 @@ check("4.4", confirmed)
 #
 # - The attack: draw faces, ask the closed box for templates, minimise the pixel loss of the decoder.
 # - Type-I compares with the picture that leaked, type-II with another; the threshold is the system's.
-# - A minute of training gives a ghost; more training and a surrogate open the gate for most victims.
-# - A high score is not a likeness. Report both.
+# - A minute of training gives a ghost; a better target to draw and a surrogate open the gate for nearly
+#   every victim.
+# - A high score is not a likeness: let a recogniser judge that took no part.
 # - Defence starts by treating templates as what they are: faces.
 #
-# The long training as a command (see `nbnet train --help`) and the table of this chapter on the full
-# benchmark: `nbnet evaluate`.
+# The long training as a command: `nbnet train --list-recipes`. The table of this chapter on the full
+# benchmark, judge included: `nbnet evaluate`. All networks and losses at equal cost:
+# `guides/how_strong_is_the_attack.md`.
 #
 # ## References
 #
