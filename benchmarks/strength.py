@@ -40,6 +40,28 @@ SIZE, DIM = 64, 128
 FARS = (0.01, 0.001)
 
 
+def require_same_settings(args: argparse.Namespace) -> None:
+    """Keep the settings beside the rows, and refuse to mix rows of others with them."""
+    from nbnet_lib.errors import NbnetError
+    from nbnet_lib.files import atomic_path
+
+    free = ("out", "only", "no_measure", "json", "device")
+    now = {k: list(v) if isinstance(v, range | tuple) else v for k, v in vars(args).items()}
+    now = {k: v for k, v in now.items() if k not in free}
+    path = args.out / "settings.json"
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            temporary.write_text(json.dumps(now) + "\n", encoding="utf-8")
+        return
+    then = json.loads(path.read_text(encoding="utf-8"))
+    differ = [name for name in now if now[name] != then.get(name)]
+    if differ:
+        raise NbnetError(
+            f"{args.out} holds rows of other settings ({', '.join(differ)}): give the same, or "
+            "another --out"
+        )
+
+
 def prepare(args: argparse.Namespace) -> tuple[Any, Any]:
     """Return the training pictures and their templates; both are kept on disk."""
     from nbnet_lib.attack.templates import extract_templates
@@ -175,8 +197,10 @@ def tell(rows: dict[str, dict[str, Any]], far: float) -> str:
     def cells(at: dict[str, dict[str, Any]], kinds: tuple[str, ...]) -> list[str]:
         told = []
         for kind in kinds:
-            value, (low, high) = at[kind]["tar"], at[kind]["ci95"]
-            told.append(f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]")
+            rate, sure = f"{100 * at[kind]['tar']:.1f}", at[kind]["ci95"]
+            if sure is not None:  # too few people have none
+                rate += f" [{100 * sure[0]:.1f}, {100 * sure[1]:.1f}]"
+            told.append(rate)
         return told
 
     for row, result in rows.items():
@@ -214,6 +238,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
+    require_same_settings(args)
     pictures, templates = prepare(args)
     rows = {row: make_row(row, pictures, templates, args) for row in args.only}
     if args.no_measure:

@@ -89,7 +89,7 @@ print(f"{len(pairs):,} pairs (template, picture) of {n_train} people")
 # The decoder draws a picture from a template; the loss says how far it is from the picture that the
 # template came from. The simplest is the **pixel loss**, the mean absolute difference of all colour
 # values. (The paper also trains with a *perceptual* loss, which compares features of another network;
-# a later chapter is about that.)
+# the strong decoder below is trained with one as well.)
 #
 # ### Exercise 4.1 ★ pixel loss
 
@@ -129,7 +129,8 @@ check("4.2", training_step)
 #
 # The library's loop does what your step does, with the device, the learning rate and the batches taken
 # care of. It gets about a minute here, on a few hundred faces. The paper's schedule allows up to
-# 400,000 batches. Expect a ghost, not a face.
+# 400,000 batches. Expect a ghost, not a face. (On a machine that never trained NbNet before,
+# the first step waits some seconds while the network's kernels are compiled; they are kept.)
 
 # %%
 from nbnet_lib.attack import TrainConfig, reconstruct, train_decoder
@@ -475,7 +476,9 @@ check("4.4", confirmed)
 #   the decoder above has nothing to work on; with a key that does, measure again.
 # - **Check for life.** A reconstruction has to get in front of the camera. Presentation attack
 #   detection is another lock; it does not help where pictures are uploaded.
-# - **Limits of this measurement.** One encoder, one kind of synthetic face, two losses. A real audit
+# - **Limits of this measurement.** One encoder, a judge that is its near relation, one kind of synthetic
+#   face. dlib, which learned from photographs, accepts few of these pictures
+#   (`guides/how_strong_is_the_attack.md`). A real audit
 #   repeats it with the real recogniser, on pictures of consenting people or synthetic ones, and says
 #   so. The number on your system is yours to measure, not ours to claim.
 #

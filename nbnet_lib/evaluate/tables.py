@@ -25,9 +25,10 @@ GAP_NOTE = (
     "Judges took no part in the training and decide at thresholds of their own. The gap is the "
     "target's rate less the judge's, in percentage points: what of the attack does not carry over, "
     "because the pictures hold a pattern that fits the target's network alone, or lack what the "
-    "judge looks at, such as detail that small pictures cannot have. With a small gap they look "
-    "like the person to a recogniser at which no training could aim. Recognisers differ on "
-    "untouched pictures, too: see the row original"
+    "judge looks at, such as detail that small pictures cannot have. A small gap says that "
+    "this judge takes them for the person, not that every recogniser does: one that learned from "
+    "the same kind of pictures is lenient. Recognisers differ on untouched pictures, too: see the "
+    "row original"
 )
 
 
