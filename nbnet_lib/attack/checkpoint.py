@@ -55,6 +55,53 @@ def newest_checkpoint(source: str | os.PathLike[str]) -> Path:
     return found[-1] if found else source
 
 
+def where_to_resume(
+    source: bool | str | os.PathLike[str], folder: str | os.PathLike[str] | None
+) -> str | os.PathLike[str] | None:
+    """Return what a run goes on from: a file or a folder of checkpoints; None for a fresh start.
+
+    Args:
+        source: a file or folder; True for ``folder``, so that one command serves a fresh start too.
+        folder: of the run's own checkpoints, or None.
+
+    Raises:
+        NbnetError: True without a folder.
+    """
+    if source is not True:
+        return source  # type: ignore[return-value]
+    if folder is None:
+        raise NbnetError("resume=True needs the folder of the checkpoints: give folder=...")
+    return folder if list_checkpoints(folder) else None
+
+
+def require_same_settings(now: dict[str, Any], then: dict[str, Any], free: set[str]) -> None:
+    """Raise if a setting differs from the checkpoint's, but for those that are ``free`` to change.
+
+    Raises:
+        NbnetError: one does; all that do are named.
+    """
+    differ = [key for key in now if key not in free and _plain(now[key]) != _plain(then[key])]
+    if differ:
+        told = ", ".join(f"{key}: {then[key]} then, {now[key]} now" for key in differ)
+        raise NbnetError(f"the checkpoint was made with other settings ({told}): use the same")
+
+
+def tell_stopped(step: int, folder: str | os.PathLike[str] | None, saved: Path | None) -> str:
+    """Say where a run stopped and how it goes on."""
+    if folder is None:
+        return f"stopped after step {step}; no folder was given, so nothing is saved"
+    return f"stopped after step {step}, saved {saved}; resume=True goes on"
+
+
+def due(step: int, every: int) -> bool:
+    """Return whether what is done every so many updates is due; 0 is never."""
+    return every > 0 and step % every == 0
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def is_finite(network: nn.Module) -> bool:
     """Return whether no weight is NaN or infinite: the loss tells of it one update later only."""
     return all(bool(torch.isfinite(weight).all()) for weight in network.parameters())

@@ -17,6 +17,28 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import require_training, to_tensor
 
 
+def require_pictures(images: np.ndarray, identities: Sequence[int] | np.ndarray | None) -> None:
+    """Raise unless the pictures can be trained on.
+
+    Args:
+        images: uint8 [N, S, S, 3].
+        identities: the SynthFaces identity of each, or None for other pictures.
+
+    Raises:
+        NbnetError: wrong shape or type, or an identity that is missing or reserved for evaluation.
+    """
+    if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2]:
+        raise NbnetError(f"training images have shape {images.shape}: give [N, S, S, 3]")
+    if images.dtype != np.uint8:
+        raise NbnetError(f"training images are {images.dtype}: give uint8 (0 to 255)")
+    if identities is not None:
+        if len(identities) != len(images):
+            raise NbnetError(
+                f"{len(images)} images but {len(identities)} identities: give one per image"
+            )
+        require_training(identities)
+
+
 class Pairs:
     """Pictures uint8 [N, S, S, 3] (a memory map is fine) with templates float32 [N, d].
 
@@ -37,10 +59,7 @@ class Pairs:
         templates: np.ndarray | Tensor,
         identities: Sequence[int] | np.ndarray | None,
     ):
-        if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2]:
-            raise NbnetError(f"training images have shape {images.shape}: give [N, S, S, 3]")
-        if images.dtype != np.uint8:
-            raise NbnetError(f"training images are {images.dtype}: give uint8 (0 to 255)")
+        require_pictures(images, identities)
         templates = torch.as_tensor(templates).detach().to("cpu", torch.float32)
         if templates.ndim != 2 or len(templates) != len(images) or len(images) == 0:
             raise NbnetError(
@@ -53,12 +72,6 @@ class Pairs:
                 f"the template in row {int(bad[0])} holds NaN or infinity: "
                 "extract the templates again or drop that picture"
             )
-        if identities is not None:
-            if len(identities) != len(images):
-                raise NbnetError(
-                    f"{len(images)} images but {len(identities)} identities: give one per image"
-                )
-            require_training(identities)
         self.images, self.templates = images, templates
 
     def __len__(self) -> int:

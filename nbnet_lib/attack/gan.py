@@ -29,15 +29,15 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nbnet_lib.attack.checkpoint import is_finite
-from nbnet_lib.attack.data import batch_rows
+from nbnet_lib.attack.checkpoint import due, is_finite
+from nbnet_lib.attack.data import batch_rows, require_pictures
 from nbnet_lib.attack.gan_faces import sample_faces, variety
 from nbnet_lib.attack.gan_state import GeneratorConfig, GeneratorRun
 from nbnet_lib.attack.interrupt import delayed_interrupt
 from nbnet_lib.attack.processes import any_process
 from nbnet_lib.decoders import create_decoder
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces import require_training, to_tensor
+from nbnet_lib.faces import to_tensor
 from nbnet_lib.faces.framing import FRAMINGS, Framing
 from nbnet_lib.files import require_writable_folder
 
@@ -91,7 +91,9 @@ def train_generator(
         KeyboardInterrupt: Ctrl-C, after the checkpoint is written; its message says how to resume.
     """
     config = config or GeneratorConfig()
-    _check(images, identities, config)
+    require_pictures(images, identities)
+    if len(images) < 2:
+        raise NbnetError(f"{len(images)} training images: a generator needs at least 2, or copies")
     if folder is not None:
         require_writable_folder(folder)
     generator, discriminator = _networks(images.shape[1], config)
@@ -172,9 +174,9 @@ def train_generator(
 
             stopped = any_process(accelerator, interrupted.is_set())
             last = run.step == config.steps
-            look = watch is not None and (last or _due(run.step, config.watch_every))
-            save = folder is not None and (last or stopped or _due(run.step, config.save_every))
-            if last or look or save or stopped or _due(run.step, config.log_every):
+            look = watch is not None and (last or due(run.step, config.watch_every))
+            save = folder is not None and (last or stopped or due(run.step, config.save_every))
+            if last or look or save or stopped or due(run.step, config.log_every):
                 means = accelerator.reduce(torch.stack(told).mean(0), "mean").tolist()
                 if not (all(map(math.isfinite, means)) and is_finite(generator)):
                     raise NbnetError(run.tell_nan())
@@ -228,27 +230,6 @@ def _against(logits: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(logits.float(), labels)
 
 
-def _check(
-    images: np.ndarray, identities: Sequence[int] | np.ndarray | None, config: GeneratorConfig
-) -> None:
-    if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2]:
-        raise NbnetError(f"training images have shape {images.shape}: give [N, S, S, 3]")
-    if images.dtype != np.uint8:
-        raise NbnetError(f"training images are {images.dtype}: give uint8 (0 to 255)")
-    if len(images) < 2:
-        raise NbnetError(f"{len(images)} training images: a generator needs at least 2, or copies")
-    if identities is not None:
-        if len(identities) != len(images):
-            raise NbnetError(
-                f"{len(images)} images but {len(identities)} identities: give one per image"
-            )
-        require_training(identities)
-
-
 def _some(n: int, count: int) -> np.ndarray:
     """Return ``count`` rows (or all) spread over ``n``."""
     return np.unique(np.linspace(0, n - 1, min(n, count)).astype(int))
-
-
-def _due(step: int, every: int) -> bool:
-    return every > 0 and step % every == 0

@@ -13,10 +13,12 @@ import torch
 from torch import nn
 
 from nbnet_lib.attack.checkpoint import (
-    list_checkpoints,
     load_checkpoint,
     newest_checkpoint,
+    require_same_settings,
     save_checkpoint,
+    tell_stopped,
+    where_to_resume,
 )
 from nbnet_lib.errors import NbnetError
 
@@ -117,13 +119,10 @@ class GeneratorRun:
         Raises:
             NbnetError: no such checkpoint, or one of other settings, pictures or networks.
         """
-        if source is True:
-            if self.folder is None:
-                raise NbnetError("resume=True needs the folder of the checkpoints: give folder=...")
-            if not list_checkpoints(self.folder):
-                return  # nothing yet: a fresh start, so that one command serves both
-            source = self.folder
-        state = load_checkpoint(source, keys=KEYS, of="train_generator")  # type: ignore[arg-type]
+        found = where_to_resume(source, self.folder)
+        if found is None:
+            return  # nothing yet
+        state = load_checkpoint(found, keys=KEYS, of="train_generator")
         self._check_same_run(state)
         try:
             for name, network in self.networks.items():
@@ -136,18 +135,10 @@ class GeneratorRun:
                 "settings of that run"
             ) from error
         self.step, self.history = state["step"], state["history"]
-        self.last_saved = newest_checkpoint(source)  # type: ignore[arg-type]
+        self.last_saved = newest_checkpoint(found)
 
     def _check_same_run(self, state: dict[str, Any]) -> None:
-        now, then = asdict(self.config), state["config"]
-        differ = [
-            key
-            for key in now
-            if key not in FREE and list(np.atleast_1d(now[key])) != list(np.atleast_1d(then[key]))
-        ]
-        if differ:
-            told = ", ".join(f"{key}: {then[key]} then, {now[key]} now" for key in differ)
-            raise NbnetError(f"the checkpoint was made with other settings ({told}): use the same")
+        require_same_settings(asdict(self.config), state["config"], FREE)
         if state["data"] != self.data:
             raise NbnetError(
                 "the checkpoint was made with other pictures: give the same in the same order"
@@ -164,9 +155,7 @@ class GeneratorRun:
 
     def tell_interrupted(self) -> str:
         """Say where the run stopped and how it goes on."""
-        if self.folder is None:
-            return f"stopped after step {self.step}; no folder was given, so nothing is saved"
-        return f"stopped after step {self.step}, saved {self.last_saved}; resume=True goes on"
+        return tell_stopped(self.step, self.folder, self.last_saved)
 
 
 def _fingerprint(images: np.ndarray) -> str:

@@ -15,11 +15,13 @@ from torch import nn
 from nbnet_lib.attack.checkpoint import (
     BEST,
     checkpoint_path,
-    list_checkpoints,
     load_checkpoint,
     newest_checkpoint,
+    require_same_settings,
     save_best,
     save_checkpoint,
+    tell_stopped,
+    where_to_resume,
 )
 from nbnet_lib.attack.config import TrainConfig
 from nbnet_lib.errors import NbnetError
@@ -167,13 +169,10 @@ class RunState:
         Raises:
             NbnetError: no such checkpoint, or one of another decoder, setting or data set.
         """
-        if source is True:
-            if self.folder is None:
-                raise NbnetError("resume=True needs the folder of the checkpoints: give folder=...")
-            if not list_checkpoints(self.folder):
-                return  # nothing yet: a fresh start, so that one command serves both
-            source = self.folder
-        state = load_checkpoint(source)  # type: ignore[arg-type]
+        found = where_to_resume(source, self.folder)
+        if found is None:
+            return  # nothing yet
+        state = load_checkpoint(found)
         self._check_same_run(state)
         try:
             self.decoder.load_state_dict(state["decoder"])
@@ -189,7 +188,7 @@ class RunState:
             ) from error
         torch.set_rng_state(state["generator"])
         self.step, self.history = state["step"], state["history"]
-        self.last_saved = newest_checkpoint(source)  # type: ignore[arg-type]
+        self.last_saved = newest_checkpoint(found)
         if state["config"]["best"] == self.config.best:  # a loss is not compared with a cosine
             self.best, self.stale = state["best"], state.get("stale", 0)
 
@@ -201,10 +200,7 @@ class RunState:
         # A setting that an older checkpoint does not know was at its default then.
         then = {**asdict(TrainConfig()), "white_box": False, **state["config"]}
         then["white_box"] = state.get("white_box", False)
-        differ = [k for k in now if k not in free and _plain(now[k]) != _plain(then[k])]
-        if differ:
-            told = ", ".join(f"{k}: {then[k]} then, {now[k]} now" for k in differ)
-            raise NbnetError(f"the checkpoint was made with other settings ({told}): use the same")
+        require_same_settings(now, then, free)
         if state["data"] != self.data:
             raise NbnetError(
                 "the checkpoint was made with other training pairs: give the same images and "
@@ -221,10 +217,4 @@ class RunState:
 
     def tell_interrupted(self) -> str:
         """Say where the run stopped and how it goes on."""
-        if self.folder is None:
-            return f"stopped after step {self.step}; no folder was given, so nothing is saved"
-        return f"stopped after step {self.step}, saved {self.last_saved}; resume=True goes on"
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+        return tell_stopped(self.step, self.folder, self.last_saved)

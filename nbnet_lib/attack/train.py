@@ -28,7 +28,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nbnet_lib.attack.checkpoint import is_finite
+from nbnet_lib.attack.checkpoint import due, is_finite
 from nbnet_lib.attack.config import TrainConfig, learning_rate
 from nbnet_lib.attack.data import Pairs, batch_rows, noisy_templates
 from nbnet_lib.attack.interrupt import delayed_interrupt
@@ -167,9 +167,9 @@ def train_decoder(
 
             stopped = any_process(accelerator, interrupted.is_set())
             last = run.step == config.steps
-            evaluation = evaluate is not None and (last or _due(run.step, config.evaluate_every))
-            checkpoint = folder is not None and (last or _due(run.step, config.checkpoint_every))
-            log = last or _due(run.step, config.log_every)
+            evaluation = evaluate is not None and (last or due(run.step, config.evaluate_every))
+            checkpoint = folder is not None and (last or due(run.step, config.checkpoint_every))
+            log = last or due(run.step, config.log_every)
             if log or evaluation or checkpoint or stopped:
                 mean = float(accelerator.reduce(torch.stack(losses).mean(), "mean"))
                 if not (math.isfinite(mean) and is_finite(decoder)):
@@ -278,10 +278,6 @@ def _check(
         )
     if folder is not None:
         require_writable_folder(folder)
-
-
-def _due(step: int, every: int) -> bool:
-    return every > 0 and step % every == 0
 
 
 def _text(entry: dict[str, float]) -> str:

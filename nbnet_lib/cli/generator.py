@@ -18,7 +18,12 @@ from nbnet_lib.cli.shared import (
     positive,
     whole,
 )
-from nbnet_lib.cli.train_parts import machine, training_seconds
+from nbnet_lib.cli.train_parts import (
+    machine,
+    require_fresh,
+    stopped_command,
+    training_seconds,
+)
 
 COLUMNS = 8  # faces in a row of a picture
 MOST_IN_A_PICTURE = 1024
@@ -107,11 +112,9 @@ def run_train(args: argparse.Namespace) -> Report | int:
     """Train, and write weights, card, history and pictures."""
     from accelerate import PartialState
 
-    from nbnet_lib.attack.checkpoint import list_checkpoints
     from nbnet_lib.attack.gan import GeneratorConfig, sample_faces, train_generator
     from nbnet_lib.decoders import load_decoder, save_decoder
     from nbnet_lib.decoders.shapes import require_halvings, stem_and_ups
-    from nbnet_lib.errors import NbnetError
     from nbnet_lib.files import atomic_path, require_writable_folder
     from nbnet_lib.weights import load_card
 
@@ -119,11 +122,7 @@ def run_train(args: argparse.Namespace) -> Report | int:
     train_data.check(args)
     require_halvings(args.base_channels, stem_and_ups(args.image_size)[1])
     checkpoints = require_writable_folder(args.out) / "checkpoints"
-    if list_checkpoints(checkpoints) and not args.resume:
-        raise NbnetError(
-            f"{args.out} holds the checkpoints of another run: add --resume to go on with it, or "
-            "choose another --out"
-        )
+    require_fresh(args.out, checkpoints, args.resume)
     config = GeneratorConfig(
         batch_size=args.batch_size,
         lr_generator=args.lr_generator,
@@ -142,7 +141,7 @@ def run_train(args: argparse.Namespace) -> Report | int:
             drawn = sample_faces(generator, COLUMNS**2, args.seed)
             _save_picture(drawn, args.out / f"samples-{step:06d}.png")
 
-    try:
+    with stopped_command():
         generator: Any = train_generator(
             faces.images,
             config,
@@ -153,11 +152,6 @@ def run_train(args: argparse.Namespace) -> Report | int:
             watch=watch,
             device=args.device,
         )
-    except KeyboardInterrupt as interrupt:
-        told = str(interrupt).replace(
-            "resume=True goes on", "the same command with --resume goes on"
-        )
-        raise KeyboardInterrupt(told) from None
     processes = PartialState()
     if not processes.is_main_process:
         return 0

@@ -16,6 +16,8 @@ from nbnet_lib.cli.train_parts import (
     first_weights,
     machine,
     measure_command,
+    require_fresh,
+    stopped_command,
     surrogate_of,
     told_of,
     training_seconds,
@@ -67,11 +69,7 @@ def run(args: argparse.Namespace) -> Report | int:
         require_writable_folder(args.out) / ("checkpoints" if i == 0 else f"checkpoints-{i + 1}")
         for i in range(len(stages))
     ]
-    if list_checkpoints(checkpoints[0]) and not args.resume:
-        raise NbnetError(
-            f"{args.out} holds the checkpoints of another run: add --resume to go on with it, or "
-            "choose another --out"
-        )
+    require_fresh(args.out, checkpoints[0], args.resume)
     if args.tensorboard:
         require_tensorboard()
     encoder = open_encoder(args)
@@ -207,7 +205,7 @@ def _train(
     for number, config in enumerate(configs, 1):
         config = config if evaluate is not None else replace(config, best="loss")
         board = args.out / ("tensorboard" if number == 1 else f"tensorboard-{number}")
-        try:
+        with stopped_command():
             history = train_decoder(
                 decoder,
                 images,
@@ -224,11 +222,6 @@ def _train(
                 tensorboard=board if args.tensorboard else None,
                 device=args.device,
             )
-        except KeyboardInterrupt as interrupt:
-            said = str(interrupt).replace(
-                "resume=True goes on", "the same command with --resume goes on"
-            )
-            raise KeyboardInterrupt(said) from None
         stage = {"stage": number} if len(configs) > 1 else {}
         whole += [{**entry, **stage} for entry in history]
     settings = [asdict(config) for config in configs]

@@ -7,12 +7,42 @@ import json
 import os
 import platform
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from nbnet_lib.cli import train_data
 from nbnet_lib.cli.shared import command_line
+
+
+def require_fresh(out: Path, checkpoints: Path, resume: bool) -> None:
+    """Raise if there are checkpoints of a run that is not to be taken up.
+
+    Raises:
+        NbnetError: so it is.
+    """
+    from nbnet_lib.attack.checkpoint import list_checkpoints
+    from nbnet_lib.errors import NbnetError
+
+    if list_checkpoints(checkpoints) and not resume:
+        raise NbnetError(
+            f"{out} holds the checkpoints of another run: add --resume to go on with it, or "
+            "choose another --out"
+        )
+
+
+@contextmanager
+def stopped_command() -> Iterator[None]:
+    """Let an interrupted training say how the command goes on, not how the function does."""
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        told = str(interrupt).replace(
+            "resume=True goes on", "the same command with --resume goes on"
+        )
+        raise KeyboardInterrupt(told) from None
 
 
 def first_weights(args: argparse.Namespace, decoder: Any, resumed: bool) -> dict[str, Any]:
