@@ -6,6 +6,7 @@ import os
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"
 os.environ["NBNET_PROFILE"] = "quick"
+os.environ["NBNET_PROGRESS"] = "off"  # what tests pass is nobody's progress
 os.environ["MPLBACKEND"] = "agg"
 os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this environment's kernel, not one in the home folder
 os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"

@@ -1,1 +1,34 @@
-"""The course around the library: checks, widgets, chapter builder, notebook runner, doctor."""
+"""The course itself: exercise checks, hints, quizzes, widgets, the builder and the runner.
+
+What a chapter needs is here: ``from nbnet_lib.course import check, explore, hint, quiz, show,
+start``. The names are imported when first used: the command line must not wait for matplotlib.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbnet_lib.course.check import check
+    from nbnet_lib.course.explore import explore, show
+    from nbnet_lib.course.hints import hint
+    from nbnet_lib.course.profile import start
+    from nbnet_lib.course.quiz import quiz
+
+_LATER = {
+    "check": "check",
+    "explore": "explore",
+    "hint": "hints",
+    "quiz": "quiz",
+    "show": "explore",
+    "start": "profile",
+}
+
+__all__ = ["check", "explore", "hint", "quiz", "show", "start"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"nbnet_lib.course.{_LATER[name]}"), name)
+    globals()[name] = value  # `check`, `explore` and `quiz` are names of modules too
+    return value

@@ -17,6 +17,7 @@ from typing import Any
 
 from nbnet_lib.course.checks import find_exercise
 from nbnet_lib.course.checks.base import NotAttempted, Wrong, one_line
+from nbnet_lib.course.progress import record
 
 MARKS = {"not attempted": "----", "failed": "FAIL", "passed": "PASS"}
 
@@ -29,11 +30,13 @@ class CheckResult:
         exercise: such as ``"3.2"``.
         status: ``"not attempted"``, ``"failed"`` or ``"passed"``.
         message: one line for the learner.
+        known: whether there is an exercise of that number.
     """
 
     exercise: str
     status: str
     message: str
+    known: bool = True
 
     def __bool__(self) -> bool:
         return self.status == "passed"
@@ -48,18 +51,26 @@ class CheckResult:
 def check(exercise: str, *candidates: Any) -> CheckResult:
     """Check an answer, print one line about it and return the result; never raises.
 
+    What is passed is kept in a file on this machine (`nbnet_lib.course.progress`).
+
     Args:
         exercise: its number, such as ``"3.2"``.
         *candidates: the functions, classes or values the exercise asks for.
     """
     result = _judge(exercise, candidates)
     print(result)
+    if result.known and result.status != "not attempted":
+        record("exercises", result.exercise, passed=bool(result))
     return result
 
 
 def _judge(number: str, candidates: tuple[Any, ...]) -> CheckResult:
     try:
         exercise = find_exercise(number)
+    except Wrong as wrong:
+        return CheckResult(str(number), "failed", str(wrong), known=False)
+    number = exercise.number  # 1.1 may have been given as a float
+    try:
         if len(candidates) != len(exercise.names):
             wanted = ", ".join(exercise.names)
             raise Wrong(

@@ -49,7 +49,14 @@ def this_interpreter_kernel() -> Iterator[None]:
         # Newer kernels warn at every start that loopback TCP is not encrypted: noise here.
         command.append("--IPKernelApp.log_level=40")
         (spec / "kernel.json").write_text(
-            json.dumps({"argv": command, "display_name": "Python 3", "language": "python"}),
+            json.dumps(
+                {
+                    "argv": command,
+                    "display_name": "Python 3",
+                    "language": "python",
+                    "env": {"NBNET_PROGRESS": "off"},  # what a machine runs is nobody's progress
+                }
+            ),
             encoding="utf-8",
         )
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, before]))

@@ -42,6 +42,7 @@ class Exercise:
     Attributes:
         number: such as ``"3.2"``.
         title: a few words.
+        stars: how hard it is, 1 to 3; the heading in the chapter shows as many.
         names: what the learner hands in, by name.
         hints: level 1 and level 2.
         test: takes the candidates; returns the praise, raises `Wrong` or `NotAttempted`.
@@ -49,6 +50,7 @@ class Exercise:
 
     number: str
     title: str
+    stars: int
     names: tuple[str, ...]
     hints: tuple[str, str]
     test: Callable[..., str]
@@ -58,12 +60,12 @@ EXERCISES: dict[str, Exercise] = {}
 
 
 def exercise(
-    number: str, title: str, names: Sequence[str], hints: tuple[str, str]
+    number: str, title: str, stars: int, names: Sequence[str], hints: tuple[str, str]
 ) -> Callable[[Callable[..., str]], Callable[..., str]]:
     """Register the decorated function as the test of an exercise."""
 
     def register(test: Callable[..., str]) -> Callable[..., str]:
-        EXERCISES[number] = Exercise(number, title, tuple(names), hints, test)
+        EXERCISES[number] = Exercise(number, title, stars, tuple(names), hints, test)
         return test
 
     return register

@@ -16,6 +16,7 @@ def _unit(x: np.ndarray) -> np.ndarray:
 @exercise(
     "1.1",
     "cosine similarity",
+    1,
     ["cosine"],
     (
         "two vectors point the same way when their dot product is large, measured against their "
@@ -54,6 +55,7 @@ def _cosine(cosine: Any) -> str:
 @exercise(
     "1.2",
     "nearest neighbour",
+    2,
     ["nearest"],
     (
         "one matrix product gives the similarity of the query with every row of the gallery",
@@ -100,6 +102,7 @@ def _nearest(nearest: Any) -> str:
 @exercise(
     "1.3",
     "split by identity",
+    2,
     ["split_by_identity"],
     (
         "draw people, not pictures: np.unique(identities) lists the people",
@@ -148,6 +151,7 @@ def _split(split_by_identity: Any) -> str:
 @exercise(
     "1.4",
     "chance level",
+    1,
     ["chance_level"],
     (
         "how often is the guesser right who always gives the most frequent answer?",

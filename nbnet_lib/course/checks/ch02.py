@@ -12,6 +12,7 @@ from nbnet_lib.course.checks.base import Wrong, call, close, exercise, number, p
 @exercise(
     "2.1",
     "counting comparisons",
+    1,
     ["count_pairs"],
     (
         "n things make n * (n - 1) / 2 unordered pairs; do it once for the samples of one person "
@@ -58,6 +59,7 @@ def _count_pairs(count_pairs: Any) -> str:
 @exercise(
     "2.2",
     "threshold at a FAR",
+    2,
     ["threshold_at_far"],
     (
         "how many false accepts k does the FAR allow among n impostor scores? Sort the scores and "
@@ -101,6 +103,7 @@ def _threshold(threshold_at_far: Any) -> str:
 @exercise(
     "2.3",
     "TAR at a threshold",
+    1,
     ["tar_at"],
     (
         "which share of the genuine scores is accepted?",
@@ -134,6 +137,7 @@ def _tar(tar_at: Any) -> str:
 @exercise(
     "2.4",
     "bootstrap over identities",
+    3,
     ["bootstrap_interval"],
     (
         "comparisons of one person stand or fall together, so draw people (rows) with replacement, "

@@ -8,7 +8,7 @@ from torch import nn
 
 def test_pixel_loss(passes):
     passes(
-        "4.1",
+        "10.1",
         lambda a, b: (a - b).abs().mean(),
         nn.L1Loss(),
         lambda a, b: torch.stack([(x - y).abs().mean() for x, y in zip(a, b, strict=True)]).mean(),
@@ -30,7 +30,7 @@ def test_pixel_loss(passes):
     ],
 )
 def test_pixel_slips(answer, part, is_told):
-    is_told("4.1", answer, part)
+    is_told("10.1", answer, part)
 
 
 def step(order):
@@ -68,7 +68,7 @@ def squared(decoder, templates, images, optimizer):
 
 
 def test_training_step(passes):
-    passes("4.2", step(["zero", "back", "step"]), step(["back", "step", "zero"]), after, by_hand)
+    passes("10.2", step(["zero", "back", "step"]), step(["back", "step", "zero"]), after, by_hand)
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ def test_training_step(passes):
     ],
 )
 def test_training_slips(answer, part, is_told):
-    is_told("4.2", answer, part)
+    is_told("10.2", answer, part)
 
 
 def test_a_missing_return_is_told(is_told):
     def no_return(decoder, templates, images, optimizer):
         step(["zero", "back", "step"])(decoder, templates, images, optimizer)
 
-    is_told("4.2", no_return, "return")
+    is_told("10.2", no_return, "return")
 
 
 def masks(identities):
@@ -115,7 +115,7 @@ def loops(originals, rebuilt, identities):
 
 
 def test_attack_scores(passes):
-    passes("4.3", scores, loops, lambda o, r, i: ((o * r).sum(1), scores(o, r, i)[1][::-1]))
+    passes("10.3", scores, loops, lambda o, r, i: ((o * r).sum(1), scores(o, r, i)[1][::-1]))
 
 
 def variant(select):
@@ -144,14 +144,14 @@ def variant(select):
     ],
 )
 def test_attack_slips(answer, part, is_told):
-    is_told("4.3", answer, part)
+    is_told("10.3", answer, part)
 
 
 RIGHT = {"A": True, "B": False, "C": True, "D": False, "E": True, "F": False}
 
 
 def test_reading_sources(passes):
-    passes("4.4", RIGHT, {k.lower(): int(v) for k, v in RIGHT.items()})
+    passes("10.4", RIGHT, {k.lower(): int(v) for k, v in RIGHT.items()})
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,10 @@ def test_reading_sources(passes):
     ],
 )
 def test_source_slips(answer, part, is_told):
-    is_told("4.4", answer, part)
+    is_told("10.4", answer, part)
 
 
 def test_open_answers_are_not_attempted():
     from nbnet_lib.course.check import check
 
-    assert check("4.4", dict.fromkeys("ABCDEF")).status == "not attempted"
+    assert check("10.4", dict.fromkeys("ABCDEF")).status == "not attempted"

@@ -14,7 +14,7 @@ def by_torch(x, kernel, stride, padding):
 
 def test_size(passes):
     passes(
-        "3.1",
+        "6.1",
         lambda s, k, stride, p: (s - 1) * stride + k - 2 * p,
         lambda s, k, stride, p: by_torch(np.ones((s, s)), np.ones((k, k)), stride, p).shape[0],
         lambda s, k, stride, p: k + sum(stride for _ in range(s - 1)) - p - p,
@@ -32,7 +32,7 @@ def test_size(passes):
     ],
 )
 def test_size_slips(answer, part, is_told):
-    is_told("3.1", answer, part)
+    is_told("6.1", answer, part)
 
 
 def stamped(x, kernel, stride, padding, add=True, crop=True):
@@ -54,7 +54,7 @@ def by_matrix(x, kernel, stride, padding):
 
 
 def test_transposed_conv(passes):
-    passes("3.2", stamped, by_torch, by_matrix)
+    passes("6.2", stamped, by_torch, by_matrix)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_transposed_conv(passes):
     ],
 )
 def test_transposed_slips(answer, part, is_told):
-    is_told("3.2", answer, part)
+    is_told("6.2", answer, part)
 
 
 def unit(channels):
@@ -150,13 +150,13 @@ def unfinished(self, x):
 
 
 def test_block(passes):
-    passes("3.3", *(block_class(f) for f in (growing, listed, newest_first)))
+    passes("6.3", *(block_class(f) for f in (growing, listed, newest_first)))
 
 
 def test_an_unfinished_block():
     from nbnet_lib.course.check import check
 
-    assert check("3.3", block_class(unfinished)).status == "not attempted"
+    assert check("6.3", block_class(unfinished)).status == "not attempted"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_an_unfinished_block():
     ],
 )
 def test_block_slips(answer, part, is_told):
-    is_told("3.3", answer, part)
+    is_told("6.3", answer, part)
 
 
 def test_count(passes):
@@ -189,7 +189,7 @@ def test_count(passes):
     def closed(channels, units, growth):
         return (2 + 9 * growth) * (units * channels + growth * units * (units - 1) // 2)
 
-    passes("3.4", by_torch_modules, closed)
+    passes("6.4", by_torch_modules, closed)
 
 
 def seen(channels, units, growth):
@@ -208,7 +208,7 @@ def seen(channels, units, growth):
     ],
 )
 def test_count_slips(answer, part, is_told):
-    is_told("3.4", answer, part)
+    is_told("6.4", answer, part)
 
 
 def test_the_checks_numbers_are_the_librarys():

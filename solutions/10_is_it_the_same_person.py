@@ -30,7 +30,7 @@
 # | You need | chapters 01 to 03 |
 # | Exercises | 4.1 ★ pixel loss, 4.2 ★★ training step, 4.3 ★★★ attack scores, 4.4 ★ reading sources |
 #
-# Stuck? `hint("4.1")`, then `hint("4.1", level=2)`.
+# Stuck? `hint("10.1")`, then `hint("10.1", level=2)`.
 
 # %% tags=["parameters"]
 profile = "auto"  # "quick", "laptop", "gpu" or "paper"; "auto" reads NBNET_PROFILE, else "laptop"
@@ -47,7 +47,7 @@ import torch
 from nbnet_lib import evaluate
 from nbnet_lib.course.check import check
 from nbnet_lib.course.explore import explore, show
-from nbnet_lib.course.hints import hint  # for you: hint("4.1")  # noqa: F401
+from nbnet_lib.course.hints import hint  # for you: hint("10.1")  # noqa: F401
 from nbnet_lib.course.profile import start
 
 course = start(profile, seed, device)
@@ -91,7 +91,7 @@ print(f"{len(pairs):,} pairs (template, picture) of {n_train} people")
 # values. (The paper also trains with a *perceptual* loss, which compares features of another network;
 # the strong decoder below is trained with one as well.)
 #
-# ### Exercise 4.1 ★ pixel loss
+# ### Exercise 10.1 ★ pixel loss
 
 
 # %%
@@ -102,10 +102,10 @@ def pixel_loss(output, target):
     ### END SOLUTION
 
 
-check("4.1", pixel_loss)
+check("10.1", pixel_loss)
 
 # %% [markdown]
-# ### Exercise 4.2 ★★ one training step
+# ### Exercise 10.2 ★★ one training step
 #
 # Decode a batch, measure, and let the optimiser improve the decoder once. Return the loss as a float.
 
@@ -122,7 +122,7 @@ def training_step(decoder, templates, images, optimizer):
     ### END SOLUTION
 
 
-check("4.2", training_step)
+check("10.2", training_step)
 
 # %% [markdown]
 # ## Step 3: train, live
@@ -246,7 +246,7 @@ show(
 # The threshold is set on comparisons of *original* pictures of different people at the stated FAR,
 # exactly as in chapter 02; the system knows nothing of the attack.
 #
-# ### Exercise 4.3 ★★★ attack scores
+# ### Exercise 10.3 ★★★ attack scores
 #
 # Rows of `originals` and `rebuilt` are templates of length 1; row i of `rebuilt` is the template of
 # the reconstruction made from row i of `originals`. Return the type-I scores and the type-II scores.
@@ -263,7 +263,7 @@ def attack_scores(originals, rebuilt, identities):
     ### END SOLUTION
 
 
-check("4.3", attack_scores)
+check("10.3", attack_scores)
 
 # %% tags=["nbval-check-output"]
 for people in [120, 300]:
@@ -423,7 +423,7 @@ for name, attack in results.items():
 print("paper, LFW, FaceNet          95.20%      58.05%   (other data, other recogniser)")
 
 # %% [markdown]
-# ### Exercise 4.4 ★ reading sources
+# ### Exercise 10.4 ★ reading sources
 #
 # Numbers travel, and lose their source on the way. All six statements below can be met in one form or
 # another. Which of them does the box above confirm, *with its condition*? (With a network connection,
@@ -440,7 +440,7 @@ print("paper, LFW, FaceNet          95.20%      58.05%   (other data, other reco
 ### BEGIN SOLUTION
 confirmed = {"A": True, "B": False, "C": True, "D": False, "E": True, "F": False}
 ### END SOLUTION
-check("4.4", confirmed)
+check("10.4", confirmed)
 
 # %% [markdown]
 # (To answer, write a dict with True or False for each letter: `{"A": True, ...}`.) B and D do

@@ -29,7 +29,7 @@
 # | You need | what a convolution is; PyTorch modules at first sight are fine |
 # | Exercises | 3.1 ★ size, 3.2 ★★ transposed convolution, 3.3 ★★★ a block of NbNet-B, 3.4 ★★ counting |
 #
-# Stuck? `hint("3.1")`, then `hint("3.1", level=2)`.
+# Stuck? `hint("6.1")`, then `hint("6.1", level=2)`.
 
 # %% tags=["parameters"]
 profile = "auto"  # "quick", "laptop", "gpu" or "paper"; "auto" reads NBNET_PROFILE, else "laptop"
@@ -44,7 +44,7 @@ from torch import nn
 
 from nbnet_lib.course.check import check
 from nbnet_lib.course.explore import explore, show
-from nbnet_lib.course.hints import hint  # for you: hint("3.1")  # noqa: F401
+from nbnet_lib.course.hints import hint  # for you: hint("6.1")  # noqa: F401
 from nbnet_lib.course.profile import start
 
 course = start(profile, seed, device)
@@ -108,7 +108,7 @@ show(
 # the *transpose* of M, and its gradient multiplies by M: deep learning libraries had the operation
 # long before anybody drew pictures with it.
 #
-# ### Exercise 3.1 ★ size
+# ### Exercise 6.1 ★ size
 #
 # How many output pixels does a row of `size` input pixels give? Count the first stamp, then the
 # moves, then what is cut off.
@@ -122,7 +122,7 @@ def deconv_size(size, kernel, stride, padding):
     ### END SOLUTION
 
 
-check("3.1", deconv_size)
+check("6.1", deconv_size)
 
 # %% [markdown]
 # The decoders of this course use two kinds only: a *stem* that makes a first small picture from a
@@ -140,7 +140,7 @@ for name, stem, doublings in [("160 px (the paper)", 5, 5), ("64 px (this course
     print(f"{name:20s}", " -> ".join(map(str, edges)))
 
 # %% [markdown]
-# ### Exercise 3.2 ★★ transposed convolution by hand
+# ### Exercise 6.2 ★★ transposed convolution by hand
 #
 # Now in two dimensions, one channel: write it with numpy. The check compares with PyTorch for several
 # kernels, strides and paddings.
@@ -161,7 +161,7 @@ def transposed_conv(x, kernel, stride, padding):
     ### END SOLUTION
 
 
-check("3.2", transposed_conv)
+check("6.2", transposed_conv)
 
 # %% [markdown]
 # ## Checkerboards
@@ -262,7 +262,7 @@ shape_trail(create_decoder("dcnn", image_size=160), (nn.ConvTranspose2d, nn.Conv
 # In **NbNet-A** a neighbour sees only the 8 channels of the one before it, and everything is
 # concatenated once, at the end.
 #
-# ### Exercise 3.3 ★★★ a block of NbNet-B
+# ### Exercise 6.3 ★★★ a block of NbNet-B
 #
 # The units are there already: unit i reads `channels + 8 * i` channels and makes 8. Write `forward`,
 # so that `x` with `channels` channels becomes `channels + 8 * units` channels.
@@ -291,7 +291,7 @@ class NbBlock(nn.Module):
         ### END SOLUTION
 
 
-check("3.3", NbBlock)
+check("6.3", NbBlock)
 
 # %% [markdown]
 # Now the whole network. Each *up* step is a de-convolution that doubles the edge; each *block*
@@ -305,7 +305,7 @@ nbnet = create_decoder("nbnet-b", image_size=160)
 shape_trail(nbnet, (BlockB, Up))
 
 # %% [markdown]
-# ### Exercise 3.4 ★★ counting the values of a block
+# ### Exercise 6.4 ★★ counting the values of a block
 #
 # A claim such as "fewer parameters" should be counted, not believed. A block starts from `channels`
 # channels and has `units` units of `growth` channels each. One unit has a batch norm (a scale and a
@@ -325,7 +325,7 @@ def block_parameters(channels, units, growth=8):
     ### END SOLUTION
 
 
-check("3.4", block_parameters)
+check("6.4", block_parameters)
 
 # %% [markdown]
 # Now add up the paper's network, 160 px and 128-D. The stem, the up steps and the head are counted by

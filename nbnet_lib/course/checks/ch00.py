@@ -1,0 +1,1 @@
+"""Checks of chapter 00, Before you start."""

@@ -1,0 +1,1 @@
+"""Checks of chapter 08, Faces without people."""

@@ -1,0 +1,1 @@
+"""Checks of chapter 09, Training NbNet in full."""

@@ -1,0 +1,132 @@
+"""What a learner has passed, kept in one small file on this machine and nowhere else.
+
+`check` and `quiz` write to it, ``nbnet progress`` reads and resets it. Nothing is written while the
+solutions run: they would pass for the learner.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.files import atomic_path
+
+OFF = "off"  # the value of NBNET_PROGRESS that keeps nothing
+KINDS = ("exercises", "quizzes")
+
+_told: set[str] = set()
+
+
+def progress_path() -> Path | None:
+    """Return the file, or None where nothing is to be kept.
+
+    ``$NBNET_PROGRESS`` names another file or says "off". A notebook in a folder ``solutions`` keeps
+    nothing (Jupyter tells a kernel the path of its notebook).
+    """
+    wanted = os.environ.get("NBNET_PROGRESS", "")
+    if wanted.lower() == OFF:
+        return None
+    session = os.environ.get("JPY_SESSION_NAME", "").replace("\\", "/")
+    if "solutions" in session.split("/")[:-1]:
+        return None
+    return Path(wanted).expanduser() if wanted else _data_folder() / "progress.json"
+
+
+def _data_folder() -> Path:
+    """Return where programs keep what cannot be made again; the cache may be deleted."""
+    home = Path.home()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "nbnet"
+    if sys.platform == "darwin":
+        return home / "Library" / "Application Support" / "nbnet"
+    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "nbnet"
+
+
+def read_progress(path: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Return {"exercises": {number: entry}, "quizzes": {chapter: entry}}.
+
+    An entry holds ``tries``, how often it was checked up to the first pass, and ``passed``, when
+    that was (ISO 8601, UTC), or None.
+
+    Raises:
+        NbnetError: the file is damaged.
+    """
+    path = path or progress_path()
+    if path is None or not path.is_file():
+        return {kind: {} for kind in KINDS}
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        for entry in (entry for kind in KINDS for entry in stored[kind].values()):
+            entry["tries"] + 0, entry["passed"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NbnetError(
+            f"{path} cannot be read as progress ({type(error).__name__}): mend it, or begin a new "
+            "one with `nbnet progress --reset`"
+        ) from error
+    return {kind: stored[kind] for kind in KINDS}
+
+
+def record(kind: str, number: str, passed: bool) -> None:
+    """Count a try; a first pass is kept with its time. Never raises: an answer comes first.
+
+    Args:
+        kind: "exercises" or "quizzes".
+        number: such as "3.2", or the chapter of a quiz, such as "03".
+        passed: whether this try did.
+    """
+    path = progress_path()
+    if path is None:
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{path}.lock", timeout=5):
+            whole = read_progress(path)
+            entry = whole[kind].setdefault(number, {"tries": 0, "passed": None})
+            if entry["passed"]:
+                return
+            entry["tries"] += 1
+            if passed:
+                entry["passed"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
+            _write(path, whole)
+    except (NbnetError, OSError, Timeout) as error:
+        if str(error) not in _told:  # once is enough
+            _told.add(str(error))
+            print(f"(progress is not kept: {error})")
+
+
+def reset_progress(chapter: int | None = None) -> int:
+    """Forget everything, or one chapter; return how many entries that were.
+
+    A damaged file is put aside as ``progress.json.damaged`` rather than thrown away.
+    """
+    path = progress_path()
+    if path is None or not path.is_file():
+        return 0
+    with FileLock(f"{path}.lock", timeout=5):
+        try:
+            whole = read_progress(path)
+        except NbnetError:
+            os.replace(path, f"{path}.damaged")
+            return 0
+        kept = {
+            kind: {
+                number: entry
+                for number, entry in whole[kind].items()
+                if chapter is not None and int(number.partition(".")[0]) != chapter
+            }
+            for kind in KINDS
+        }
+        _write(path, kept)
+    return sum(len(whole[kind]) - len(kept[kind]) for kind in KINDS)
+
+
+def _write(path: Path, whole: dict[str, dict[str, Any]]) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,203 @@
+"""A quiz at the end of each chapter: ``quiz("02")`` asks, a click answers and says why.
+
+The questions lie in ``nbnet_lib/course/quizzes/chNN.yaml``; a wrong option has its own explanation,
+because it stands for a misconception. They are shown as ordinary text, so that they can be read
+without a kernel; the buttons below need one. ``quiz("02", "bdac")`` answers without buttons.
+"""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import yaml
+from IPython.display import HTML, display
+
+from nbnet_lib.course.progress import record
+from nbnet_lib.errors import NbnetError
+
+FOLDER = Path(__file__).parent / "quizzes"
+LETTERS = "abcdef"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One answer to choose: its text, why it is right or wrong, and which of the two."""
+
+    text: str
+    why: str
+    right: bool
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question with two to six options, one of them right."""
+
+    ask: str
+    options: tuple[Option, ...]
+
+    @property
+    def right(self) -> str:
+        """The letter of the right option."""
+        return LETTERS[[option.right for option in self.options].index(True)]
+
+    def judge(self, letter: str) -> tuple[bool, str]:
+        """Return whether ``letter`` is right, and the sentence that goes with it."""
+        option = self.options[LETTERS.index(letter)]
+        return option.right, option.why
+
+
+def quiz(chapter: str | int, answers: str | None = None) -> Quiz:
+    """Show the quiz of a chapter, with buttons; or judge ``answers`` at once.
+
+    Args:
+        chapter: its number, such as ``"02"``.
+        answers: a letter for each question, such as ``"bdac"``; None shows the buttons.
+
+    Returns:
+        the quiz, true once every question was answered rightly.
+
+    Raises:
+        NbnetError: there is no such quiz.
+    """
+    asked = Quiz(chapter_name(chapter), load_quiz(chapter))
+    if answers is None:
+        asked.show()
+    else:
+        asked.answer(answers)
+    return asked
+
+
+def chapter_name(chapter: str | int) -> str:
+    """Return the two digits of a chapter's number, or the text itself where it is none."""
+    text = str(chapter).strip()
+    return text.zfill(2) if text.isdigit() else text
+
+
+@lru_cache
+def load_quiz(chapter: str | int) -> tuple[Question, ...]:
+    """Read the questions of a chapter.
+
+    Raises:
+        NbnetError: there are none, or the file breaks a rule (named).
+    """
+    path = FOLDER / f"ch{chapter_name(chapter)}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem[2:] for p in FOLDER.glob("ch[0-9][0-9].yaml")))
+        raise NbnetError(f"there is no quiz {chapter!r}: there are {known}")
+    try:
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+        questions = tuple(_question(entry) for entry in told["questions"])
+    except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        raise NbnetError(f"{path.name}: {error}") from error
+    if not questions:
+        raise NbnetError(f"{path.name} holds no question")
+    return questions
+
+
+def _question(entry: dict[str, Any]) -> Question:
+    options = tuple(
+        Option(str(o["text"]).strip(), str(o["why"]).strip(), bool(o.get("right", False)))
+        for o in entry["options"]
+    )
+    ask = str(entry["ask"]).strip()
+    if not 2 <= len(options) <= len(LETTERS) or sum(o.right for o in options) != 1:
+        raise ValueError(f"{ask!r} needs 2 to {len(LETTERS)} options, one of them right")
+    return Question(ask, options)
+
+
+class Quiz:
+    """The questions of one chapter and what has been answered so far; made by `quiz`."""
+
+    def __init__(self, chapter: str, questions: tuple[Question, ...]) -> None:
+        self.chapter = chapter
+        self.questions = questions
+        self.given: dict[int, str] = {}
+        self._score = widgets.HTML()
+        self._remarks: list[widgets.HTML] = []
+        self.buttons: list[widgets.ToggleButtons] = []
+
+    def __bool__(self) -> bool:
+        return self.right == len(self.questions)
+
+    @property
+    def right(self) -> int:
+        """How many questions are answered rightly now."""
+        return sum(self.questions[i].judge(letter)[0] for i, letter in self.given.items())
+
+    def answer(self, letters: str) -> None:
+        """Judge one letter for each question and print a line for each."""
+        letters = "".join(letters.split()).lower()
+        if len(letters) != len(self.questions):
+            print(
+                f"[FAIL] quiz {self.chapter}: expected {len(self.questions)} letters, "
+                f"got {len(letters)}"
+            )
+            return
+        for number, (question, letter) in enumerate(zip(self.questions, letters, strict=True), 1):
+            if letter not in LETTERS[: len(question.options)]:
+                last = LETTERS[len(question.options) - 1]
+                print(f"[FAIL] question {number}: expected a letter from a to {last}, got {letter}")
+                continue
+            self.given[number - 1] = letter
+            right, why = question.judge(letter)
+            print(f"[{'PASS' if right else 'FAIL'}] question {number}, {letter}: {why}")
+        self._done()
+        print(self._told())
+
+    def show(self) -> None:
+        """Show the questions as text, and a row of buttons for each."""
+        display(HTML(self._html()), metadata={})
+        rows = []
+        for i, question in enumerate(self.questions):
+            buttons = widgets.ToggleButtons(
+                options=LETTERS[: len(question.options)],
+                value=None,
+                description=f"{i + 1}.",
+                style={"button_width": "3em", "description_width": "2em"},
+                layout=widgets.Layout(width="auto"),
+            )
+            remark = widgets.HTML()
+            buttons.observe(lambda change, i=i: self._clicked(i, change["new"]), names="value")
+            self.buttons.append(buttons)
+            self._remarks.append(remark)
+            rows.append(widgets.VBox([buttons, remark]))
+        display(widgets.VBox([*rows, self._score]))
+        print(f'Click a letter for each question, or answer with quiz("{self.chapter}", "...").')
+
+    def _clicked(self, i: int, letter: str | None) -> None:
+        if letter is None:
+            return
+        self.given[i] = letter
+        right, why = self.questions[i].judge(letter)
+        mark, color = ("right", "#1b6e2d") if right else ("not quite", "#a33")
+        self._remarks[i].value = (
+            f'<div style="margin:0 0 .6em 2.3em"><b style="color:{color}">{mark}:</b> '
+            f"{html.escape(why)}</div>"
+        )
+        self._done()
+        self._score.value = f"<b>{html.escape(self._told())}</b>"
+
+    def _done(self) -> None:
+        if len(self.given) == len(self.questions):
+            record("quizzes", self.chapter, passed=bool(self))
+
+    def _told(self) -> str:
+        mark = "PASS" if self else "----"
+        return f"[{mark}] quiz {self.chapter}: {self.right} of {len(self.questions)} right"
+
+    def _html(self) -> str:
+        items = "".join(
+            f"<li><p>{html.escape(question.ask)}</p><ol type='a'>"
+            + "".join(f"<li>{html.escape(option.text)}</li>" for option in question.options)
+            + "</ol></li>"
+            for question in self.questions
+        )
+        return f"<ol>{items}</ol>"
+
+    def _ipython_display_(self) -> None:
+        """Nothing: a quiz that ends a cell has been shown already."""
