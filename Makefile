@@ -4,6 +4,8 @@
 #   make course    run the whole walk and print the attack table; writes build/course/
 #   make test      check the style, the types and run every test
 #   make lab       open the chapters in JupyterLab
+#   make html      the course as pages to read, in build/html/
+#   make slides    slides of each chapter, in build/slides/
 #   make doctor    say what is wrong with this machine and how to mend it
 #   make clean     remove what the targets made, .venv included
 #
@@ -12,7 +14,7 @@
 PYTHON := $(shell if command -v python3 >/dev/null 2>&1; then echo python3; else echo python; fi)
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
-.PHONY: course test lab doctor env clean
+.PHONY: course test lab html slides doctor env clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
@@ -38,6 +40,13 @@ test: env
 
 lab: env
 	@$(BIN)/nbnet lab
+
+html: env
+	@$(BIN)/nbnet html
+
+# Without the network: make slides REVEAL=folder (see `nbnet slides --help`).
+slides: env
+	@$(BIN)/nbnet slides $(if $(REVEAL),--reveal $(REVEAL))
 
 doctor: env
 	@$(BIN)/nbnet doctor

@@ -22,8 +22,11 @@ from nbnet_lib.cli import (
     evaluate,
     faces,
     generator,
+    html,
     lab,
+    progress,
     reconstruct,
+    slides,
     train,
 )
 from nbnet_lib.cli.shared import Report, note, to_json
@@ -33,6 +36,7 @@ COMMANDS = (
     doctor,
     course,
     lab,
+    progress,
     faces,
     data,
     encoder,
@@ -41,6 +45,8 @@ COMMANDS = (
     reconstruct,
     evaluate,
     build,
+    html,
+    slides,
 )
 
 

@@ -5,6 +5,8 @@ start``. The names are imported when first used: the command line must not wait 
 """
 
 import importlib
+import sys
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,5 +32,20 @@ def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"nbnet_lib.course.{_LATER[name]}"), name)
-    globals()[name] = value  # `check`, `explore` and `quiz` are names of modules too
+    globals()[name] = value
     return value
+
+
+class _Room(ModuleType):
+    """`check`, `explore` and `quiz` are names of modules too, and here mean the functions.
+
+    Importing a module sets it as an attribute of its package, so that without this the meaning
+    would depend on what was imported before.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in _LATER or not isinstance(value, ModuleType):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Room

@@ -1,4 +1,4 @@
-"""Running notebooks: papermill on this very interpreter, and what is removed before storing."""
+"""Running a notebook: papermill on this very interpreter, and what is removed before storing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import psutil
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 CELL_TIMEOUT = 1800  # seconds; the longest cell of the paper profile is far below it
+SAMPLED = 0.1  # seconds between two looks at the memory
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,40 @@ class Run:
         notebook: with outputs, up to the failing cell where there is one.
         seconds: wall time, the start of the kernel included.
         error: one line naming the cell and the exception, or None.
+        peak_mb: most memory that the kernel and its children held at once, in MB of 10^6 bytes.
     """
 
     notebook: nbformat.NotebookNode
     seconds: float
     error: str | None
+    peak_mb: int = 0
+
+
+class _Memory:
+    """Looks at the processes that this one starts, until the block ends."""
+
+    def __enter__(self) -> _Memory:
+        self.peak = 0  # bytes
+        self._this = psutil.Process()
+        self._before = set(self._this.children(recursive=True))
+        self._over = threading.Event()
+        self._watch = threading.Thread(target=self._look, daemon=True)
+        self._watch.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self._watch.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(SAMPLED):
+            total = 0
+            try:
+                for process in set(self._this.children(recursive=True)) - self._before:
+                    total += process.memory_info().rss
+            except psutil.Error:  # one has just ended: the next look tells
+                continue
+            self.peak = max(self.peak, total)
 
 
 @contextmanager
@@ -83,7 +115,7 @@ def execute(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> Run:
     error = None
     # Windows may hold a file of the kernel that just ended: leaving it is better than failing.
     scratch = tempfile.TemporaryDirectory(prefix="nbnet-run-", ignore_cleanup_errors=True)
-    with scratch as folder, this_interpreter_kernel():
+    with scratch as folder, this_interpreter_kernel(), _Memory() as memory:
         source, result = Path(folder) / "source.ipynb", Path(folder) / "result.ipynb"
         nbformat.write(notebook, source)
         try:
@@ -113,7 +145,7 @@ def execute(notebook: nbformat.NotebookNode, parameters: dict[str, Any]) -> Run:
         cell.metadata.pop("execution", None)
     executed.metadata.pop("papermill", None)
     executed.metadata.pop("widgets", None)
-    return Run(executed, time.perf_counter() - started, error)
+    return Run(executed, time.perf_counter() - started, error, round(memory.peak / 1e6))
 
 
 def _told(failure: Any) -> str:

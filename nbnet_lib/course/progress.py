@@ -1,19 +1,20 @@
 """What a learner has passed, kept in one small file on this machine and nowhere else.
 
-`check` and `quiz` write to it, ``nbnet progress`` reads and resets it. Nothing is written while the
-solutions run: they would pass for the learner.
+`check` and `quiz` write to it, ``nbnet progress`` reads and resets it. Nothing is written while a
+notebook of ``solutions/`` runs: it would pass for the learner.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path
@@ -27,16 +28,22 @@ _told: set[str] = set()
 def progress_path() -> Path | None:
     """Return the file, or None where nothing is to be kept.
 
-    ``$NBNET_PROGRESS`` names another file or says "off". A notebook in a folder ``solutions`` keeps
-    nothing (Jupyter tells a kernel the path of its notebook).
+    ``$NBNET_PROGRESS`` names another file or says "off".
     """
-    wanted = os.environ.get("NBNET_PROGRESS", "")
+    wanted = os.environ.get("NBNET_PROGRESS", "").strip()
     if wanted.lower() == OFF:
         return None
-    session = os.environ.get("JPY_SESSION_NAME", "").replace("\\", "/")
-    if "solutions" in session.split("/")[:-1]:
-        return None
     return Path(wanted).expanduser() if wanted else _data_folder() / "progress.json"
+
+
+def _in_solutions() -> bool:
+    """Say whether this is the kernel of a notebook in a folder ``solutions``.
+
+    Jupyter tells a kernel the path of its notebook; other editors start it in its folder.
+    """
+    session = os.environ.get("JPY_SESSION_NAME", "").replace("\\", "/")
+    folder = session.rpartition("/")[0] or os.getcwd().replace("\\", "/")
+    return folder.rpartition("/")[2] == "solutions"
 
 
 def _data_folder() -> Path:
@@ -63,7 +70,9 @@ def read_progress(path: Path | None = None) -> dict[str, dict[str, Any]]:
         return {kind: {} for kind in KINDS}
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        for entry in (entry for kind in KINDS for entry in stored[kind].values()):
+        for kind, number, entry in ((k, n, e) for k in KINDS for n, e in stored[k].items()):
+            if not re.fullmatch(r"\d+\.\d+" if kind == "exercises" else r"\d+", number):
+                raise ValueError(number)
             entry["tries"] + 0, entry["passed"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NbnetError(
@@ -81,10 +90,10 @@ def record(kind: str, number: str, passed: bool) -> None:
         number: such as "3.2", or the chapter of a quiz, such as "03".
         passed: whether this try did.
     """
-    path = progress_path()
-    if path is None:
-        return
     try:
+        path = progress_path()
+        if path is None or _in_solutions():
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=5):
             whole = read_progress(path)
@@ -95,7 +104,8 @@ def record(kind: str, number: str, passed: bool) -> None:
             if passed:
                 entry["passed"] = datetime.now(timezone.utc).isoformat(timespec="seconds")
             _write(path, whole)
-    except (NbnetError, OSError, Timeout) as error:
+    # RuntimeError: no home folder, or a disk that knows no locks.
+    except (NbnetError, OSError, RuntimeError) as error:
         if str(error) not in _told:  # once is enough
             _told.add(str(error))
             print(f"(progress is not kept: {error})")
@@ -104,7 +114,8 @@ def record(kind: str, number: str, passed: bool) -> None:
 def reset_progress(chapter: int | None = None) -> int:
     """Forget everything, or one chapter; return how many entries that were.
 
-    A damaged file is put aside as ``progress.json.damaged`` rather than thrown away.
+    A damaged file is put aside whole, as ``progress.json.damaged``, rather than thrown away; that
+    counts as no entry.
     """
     path = progress_path()
     if path is None or not path.is_file():

@@ -2,12 +2,13 @@
 
 The questions lie in ``nbnet_lib/course/quizzes/chNN.yaml``; a wrong option has its own explanation,
 because it stands for a misconception. They are shown as ordinary text, so that they can be read
-without a kernel; the buttons below need one. ``quiz("02", "bdac")`` answers without buttons.
+without a kernel; the buttons below each need one. ``quiz("02", "bdac")`` answers without buttons.
 """
 
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -131,7 +132,7 @@ class Quiz:
 
     def answer(self, letters: str) -> None:
         """Judge one letter for each question and print a line for each."""
-        letters = "".join(letters.split()).lower()
+        letters = re.sub(r"[^a-z]", "", "".join(letters).lower())  # "B, d a c" is forgiven
         if len(letters) != len(self.questions):
             print(
                 f"[FAIL] quiz {self.chapter}: expected {len(self.questions)} letters, "
@@ -142,6 +143,7 @@ class Quiz:
             if letter not in LETTERS[: len(question.options)]:
                 last = LETTERS[len(question.options) - 1]
                 print(f"[FAIL] question {number}: expected a letter from a to {last}, got {letter}")
+                self.given.pop(number - 1, None)
                 continue
             self.given[number - 1] = letter
             right, why = question.judge(letter)
@@ -150,23 +152,24 @@ class Quiz:
         print(self._told())
 
     def show(self) -> None:
-        """Show the questions as text, and a row of buttons for each."""
-        display(HTML(self._html()), metadata={})
-        rows = []
+        """Show each question as text and, below it, a row of buttons."""
         for i, question in enumerate(self.questions):
             buttons = widgets.ToggleButtons(
                 options=LETTERS[: len(question.options)],
                 value=None,
-                description=f"{i + 1}.",
-                style={"button_width": "3em", "description_width": "2em"},
+                description="answer",
+                tooltips=[option.text for option in question.options],
+                style={"button_width": "3em", "description_width": "5em"},
                 layout=widgets.Layout(width="auto"),
             )
             remark = widgets.HTML()
             buttons.observe(lambda change, i=i: self._clicked(i, change["new"]), names="value")
             self.buttons.append(buttons)
             self._remarks.append(remark)
-            rows.append(widgets.VBox([buttons, remark]))
-        display(widgets.VBox([*rows, self._score]))
+            # Plain text: a widget would be gone where there is no kernel.
+            display(HTML(question_html(i + 1, question)))
+            display(widgets.VBox([buttons, remark]))
+        display(self._score)
         print(f'Click a letter for each question, or answer with quiz("{self.chapter}", "...").')
 
     def _clicked(self, i: int, letter: str | None) -> None:
@@ -174,10 +177,11 @@ class Quiz:
             return
         self.given[i] = letter
         right, why = self.questions[i].judge(letter)
-        mark, color = ("right", "#1b6e2d") if right else ("not quite", "#a33")
-        self._remarks[i].value = (
-            f'<div style="margin:0 0 .6em 2.3em"><b style="color:{color}">{mark}:</b> '
-            f"{html.escape(why)}</div>"
+        mark = "Right" if right else "Not quite"
+        self._remarks[
+            i
+        ].value = (
+            f'<div style="margin:0 0 .6em 2.3em;max-width:44em"><b>{mark}.</b> {as_html(why)}</div>'
         )
         self._done()
         self._score.value = f"<b>{html.escape(self._told())}</b>"
@@ -190,14 +194,19 @@ class Quiz:
         mark = "PASS" if self else "----"
         return f"[{mark}] quiz {self.chapter}: {self.right} of {len(self.questions)} right"
 
-    def _html(self) -> str:
-        items = "".join(
-            f"<li><p>{html.escape(question.ask)}</p><ol type='a'>"
-            + "".join(f"<li>{html.escape(option.text)}</li>" for option in question.options)
-            + "</ol></li>"
-            for question in self.questions
-        )
-        return f"<ol>{items}</ol>"
-
     def _ipython_display_(self) -> None:
         """Nothing: a quiz that ends a cell has been shown already."""
+
+
+def question_html(number: int, question: Question) -> str:
+    """Return a question and its options as an ordered list."""
+    options = "".join(f"<li>{as_html(option.text)}</li>" for option in question.options)
+    return (
+        f'<ol start="{number}"><li><p>{as_html(question.ask)}</p>'
+        f'<ol type="a">{options}</ol></li></ol>'
+    )
+
+
+def as_html(plain: str) -> str:
+    """Return a plain text as HTML; what stands between backticks is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(plain, quote=False))

@@ -1,7 +1,8 @@
 """The whole walk in one call: every solution notebook, then the attack's benchmark.
 
-This is what ``make course`` and ``nbnet course`` do. Each notebook goes through papermill with one
-line of progress; the executed notebook and a page of HTML are written beside a ``summary.json``.
+This is what ``make course`` and ``nbnet course`` do. Each notebook goes through papermill, several
+at a time where asked for; the executed notebook and a page of HTML are written beside a
+``summary.json``, which also tells the seconds and the memory each one took.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from typing import Any
 import nbformat
 
 import nbnet_lib
-from nbnet_lib.course.notebooks import Run, drop_widgets, execute, first_heading
+from nbnet_lib.course.notebooks import Run, drop_widgets, first_heading
 from nbnet_lib.course.profile import resolve_device, resolve_profile
 from nbnet_lib.course.source import chapter_sources, course_root
+from nbnet_lib.course.workers import run_all
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path, require_writable_folder
 
@@ -38,6 +40,7 @@ def run_course(
     device: str = "auto",
     benchmark: bool = True,
     root: str | Path | None = None,
+    jobs: int = 1,
 ) -> dict[str, Any]:
     """Run the solution notebooks and the attack benchmark; write everything to ``output``.
 
@@ -45,15 +48,17 @@ def run_course(
         profile: "quick", "laptop", "gpu", "paper", or "auto".
         only: numbers or names of chapters; None for all. The benchmark runs with all of them.
         output: folder for NN_title.ipynb, NN_title.html and summary.json.
-        progress: print one line for each notebook.
+        progress: print a line for each notebook, and at the end a table where one failed.
         seed: handed to every notebook.
         device: handed to every notebook and to the benchmark.
         benchmark: False leaves the benchmark out.
         root: folder that holds ``solutions/``; found where it is None.
+        jobs: how many notebooks run at the same time; their kernels share the cores.
 
     Returns:
-        what ``summary.json`` holds: profile, seed, device, versions, notebooks (a list of title,
-        file, status, seconds, error), seconds, and attack (the benchmark's JSON, or None).
+        what ``summary.json`` holds: profile, seed, device, jobs, versions, notebooks (a list of
+        title, file, status, seconds, peak_mb, error), seconds, and attack (the benchmark's JSON, or
+        None).
 
     Raises:
         NbnetError: no sources, a folder that cannot be written, and, at the end, when the summary
@@ -64,26 +69,15 @@ def run_course(
     sources = chapter_sources(base, only)
     folder = require_writable_folder(output)
     started = time.perf_counter()
-    reports = []
-    for position, source in enumerate(sources, 1):
-        notebook = _read_solution(source.with_suffix(".ipynb"))
-        title = first_heading(notebook) or source.stem
-        if progress:
-            _say(f"[{position}/{len(sources)}] {title} ... ", end="")
-        parameters = {"profile": profile, "seed": seed, "device": device}
-        run = execute(notebook, parameters)
-        _write_pages(folder, source.stem, title, run)
-        reports.append(
-            {
-                "title": title,
-                "file": f"{source.stem}.ipynb",
-                "status": "ok" if run.error is None else "failed",
-                "seconds": round(run.seconds, 1),
-                "error": run.error,
-            }
-        )
-        if progress:
-            _say(f"{run.seconds:.1f} s" if run.error is None else f"FAILED: {run.error}")
+    notebooks = [_read_solution(source.with_suffix(".ipynb")) for source in sources]
+    reports = _run_notebooks(
+        notebooks,
+        [source.stem for source in sources],
+        {"profile": profile, "seed": seed, "device": device},
+        folder,
+        jobs,
+        progress,
+    )
     attack = None
     if benchmark and not only:
         attack = _benchmark(profile, device, progress)
@@ -91,6 +85,7 @@ def run_course(
         "profile": profile,
         "seed": seed,
         "device": device,
+        "jobs": jobs,
         "versions": _versions(),
         "notebooks": reports,
         "attack": attack,
@@ -100,11 +95,62 @@ def run_course(
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     failed = [f"{r['file']}: {r['error']}" for r in reports if r["error"]]
     if failed:
+        if progress:
+            _say(times_table(summary))
         raise NbnetError(
             f"{len(failed)} of {len(reports)} notebooks failed ({'; '.join(failed)}); "
             f"see {folder / 'summary.json'}"
         )
     return summary
+
+
+def _run_notebooks(
+    notebooks: list[nbformat.NotebookNode],
+    stems: list[str],
+    parameters: dict[str, Any],
+    folder: Path,
+    jobs: int,
+    progress: bool,
+) -> list[dict[str, Any]]:
+    """Run them and write their pages; return what the summary says of each, in order."""
+    titles = [first_heading(n) or stem for n, stem in zip(notebooks, stems, strict=True)]
+    names = [f"[{i}/{len(titles)}] {title}" for i, title in enumerate(titles, 1)]
+    single = jobs == 1  # one line for each, begun when it begins; else whole lines only
+
+    def started(index: int) -> None:
+        if progress:
+            _say(f"{names[index]} ... " if single else f"{names[index]}: begun\n", end="")
+
+    reports: dict[int, dict[str, Any]] = {}
+    for index, run in run_all(notebooks, parameters, jobs, started):
+        _write_pages(folder, stems[index], titles[index], run)
+        reports[index] = {
+            "title": titles[index],
+            "file": f"{stems[index]}.ipynb",
+            "status": "ok" if run.error is None else "failed",
+            "seconds": round(run.seconds, 1),
+            "peak_mb": run.peak_mb,
+            "error": run.error,
+        }
+        if progress:
+            took = f"{run.seconds:.1f} s, {run.peak_mb:,} MB"
+            told = took if run.error is None else f"FAILED: {run.error}"
+            _say(told if single else f"{names[index]}: {told}")
+    return [reports[index] for index in sorted(reports)]
+
+
+def times_table(summary: dict[str, Any]) -> str:
+    """Return the seconds and the peak memory of each notebook as text."""
+    rows = summary["notebooks"]
+    width = max((len(r["title"]) for r in rows), default=0)
+    lines = [f"{'chapter':{width}}  seconds  peak MB  status"]
+    lines.append("-" * len(lines[0]))
+    lines += [
+        f"{r['title']:{width}}  {r['seconds']:7.1f}  {r['peak_mb']:7,}  {r['status']}" for r in rows
+    ]
+    most = max((r["peak_mb"] for r in rows), default=0)
+    lines.append(f"{'together':{width}}  {sum(r['seconds'] for r in rows):7.1f}  {most:7,}")
+    return "\n".join([*lines, f"wall time {summary['seconds']:.1f} s, everything included"])
 
 
 def _read_solution(path: Path) -> nbformat.NotebookNode:
@@ -117,17 +163,14 @@ def _read_solution(path: Path) -> nbformat.NotebookNode:
 
 
 def _write_pages(folder: Path, stem: str, title: str, run: Run) -> None:
-    from nbconvert import HTMLExporter
+    from nbnet_lib.course.site import single_page
 
     notebook = run.notebook
     drop_widgets(notebook)
     with atomic_path(folder / f"{stem}.ipynb") as temporary:
         temporary.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
-    # The pages load nothing from elsewhere, so that they can be read with the network cut.
-    exporter = HTMLExporter(mathjax_url="", require_js_url="", jquery_url="", mermaid_js_url="")
-    html, _ = exporter.from_notebook_node(notebook, resources={"metadata": {"name": title}})
     with atomic_path(folder / f"{stem}.html") as temporary:
-        temporary.write_text(html, encoding="utf-8")
+        temporary.write_text(single_page(notebook, title), encoding="utf-8")
 
 
 def _benchmark(profile: str, device: str, progress: bool) -> dict[str, Any]:

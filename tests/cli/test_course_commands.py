@@ -45,7 +45,12 @@ def course(monkeypatch):
         def run_course(**options):
             seen.update(options)
             print("[1/1] progress")
-            return {"profile": options["profile"], "attack": attack}
+            return {
+                "profile": options["profile"],
+                "attack": attack,
+                "notebooks": [{"title": "A", "seconds": 7.0, "peak_mb": 812, "status": "ok"}],
+                "seconds": 9.0,
+            }
 
         monkeypatch.setattr(runner, "run_course", run_course)
         return seen
@@ -61,19 +66,30 @@ def test_course_prints_the_attack_table_last(course, capsys):
         "only": None,
         "output": Path("build/x"),
         "progress": True,
+        "jobs": 1,
     }
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[1/1] progress"
-    assert "1,800 pictures of 300 people" in lines[1]
+    assert lines[3].split() == ["A", "7.0", "812", "ok"]
+    assert any("1,800 pictures of 300 people" in line for line in lines[5:8])
     row = next(line for line in lines if line.startswith("nbnet-b-64"))
     assert row.count("50.0 [25.0, 75.0]") == 2
     assert lines[-1].endswith(str(Path("build/x")))
 
 
 def test_course_json_is_the_summary(course, capsys):
-    course(None)
-    assert main(["course", "--only", "01", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"profile": "auto", "attack": None}
+    seen = course(None)
+    assert main(["course", "--only", "01", "--jobs", "2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["profile"] == "auto" and told["notebooks"][0]["peak_mb"] == 812
+    assert seen["only"] == ["01"] and seen["jobs"] == 2
+
+
+@pytest.mark.parametrize("jobs", ["0", "-1", "two"])
+def test_course_refuses_a_wrong_number_of_jobs(jobs, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["course", "--jobs", jobs])
+    assert ended.value.code == 2 and "whole number" in capsys.readouterr().err
 
 
 def test_course_names_an_unknown_chapter(capsys):
@@ -92,6 +108,18 @@ def test_build_passes_its_options_on(monkeypatch, capsys):
     assert main(["build", "--only", "01", "04", "--no-execute"]) == 0
     assert seen == {"only": ["01", "04"], "check": False, "execute": False}
     assert capsys.readouterr().out == "written: a.ipynb\nup to date: b.ipynb\n"
+
+
+def test_build_check_asks_the_rules_too(monkeypatch, capsys):
+    from nbnet_lib.course import rules
+
+    monkeypatch.setattr(builder, "build_all", lambda **options: {"written": [], "checked": []})
+    monkeypatch.setattr(rules, "read_chapter", lambda source: source)
+    monkeypatch.setattr(rules, "complaints", lambda chapter: [])
+    assert main(["build", "--check", "--only", "02"]) == 0
+    monkeypatch.setattr(rules, "complaints", lambda chapter: [f"{chapter.stem[:2]}, small: 2 MB"])
+    assert main(["build", "--check", "--only", "02"]) == 2
+    assert capsys.readouterr().err == "error: 02, small: 2 MB\n"
 
 
 def test_lab_opens_the_chapters_with_this_python(monkeypatch, tmp_path):

@@ -1,9 +1,12 @@
 """The machinery of checks: one line, no exception, whatever the learner hands in."""
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
+import torch
 
 from nbnet_lib.course.check import CheckResult, check
 from nbnet_lib.course.checks import CHAPTERS, base, load_all
@@ -26,31 +29,43 @@ def forgets_return(*args):
     total = total if args else 0  # computed, then lost
 
 
+def test_exercises_are_in_order_and_thirty_at_least():
+    pairs = [tuple(map(int, number.split("."))) for number in ALL]
+    assert pairs == sorted(pairs)
+    assert len(pairs) >= 30 and {chapter for chapter, _ in pairs} == set(CHAPTERS) == set(range(12))
+    assert {exercise.stars for exercise in ALL.values()} == {1, 2, 3}
+
+
 @pytest.mark.parametrize("number", ALL)
-def test_every_exercise_has_two_hints_and_a_chapter(number):
+def test_every_exercise_has_two_hints_a_difficulty_and_a_chapter(number):
     exercise = ALL[number]
-    assert int(number.split(".")[0]) in CHAPTERS
-    assert exercise.title and exercise.names
-    assert len(exercise.hints) == 2 and exercise.hints[0] != exercise.hints[1]
+    assert exercise.number == number and exercise.stars in (1, 2, 3)
+    assert exercise.test.__module__.endswith(f".ch{int(number.split('.')[0]):02d}")
+    assert exercise.title.strip() == exercise.title != "" and "★" not in exercise.title
+    assert exercise.names and len(set(exercise.names)) == len(exercise.names)
+    assert len(exercise.hints) == 2 and len(set(exercise.hints)) == 2
+    assert all(len(hint.strip()) > 20 and "\n" not in hint for hint in exercise.hints)
 
 
-FUNCTIONS = [n for n in ALL if ALL[n].names[0] not in ("confirmed", "NbBlock")]
-
-
-@pytest.mark.parametrize(
-    ("number", "nothing"),
-    [(n, nothing) for n in ALL for nothing in (None, ...)] + [(n, unfinished) for n in FUNCTIONS],
-)
+@pytest.mark.parametrize("number", ALL)
+@pytest.mark.parametrize("nothing", [None, ...])
 def test_an_unfinished_answer_is_not_attempted(number, nothing, capsys):
-    result = check(number, nothing)
+    result = check(number, *[nothing] * len(ALL[number].names))
     assert result.status == "not attempted" and not result
     assert capsys.readouterr().out.startswith(f"[----] {number} not attempted yet")
+
+
+@pytest.mark.parametrize("number", ALL)
+def test_an_unfinished_function_never_counts_as_a_wrong_one(number):
+    """A class or a value may be asked for instead; the starters are run elsewhere."""
+    result = check(number, *[unfinished] * len(ALL[number].names))
+    assert result.status == "not attempted" or "expected" in result.message
 
 
 JUNK = [
     raises,
     forgets_return,
-    3,
+    -12345.678,
     "text",
     [],
     {},
@@ -71,7 +86,7 @@ JUNK = [
 @pytest.mark.parametrize("number", ALL)
 @pytest.mark.parametrize("junk", JUNK)
 def test_junk_fails_in_one_line_and_never_raises(number, junk, capsys):
-    result = check(number, junk)
+    result = check(number, *[junk] * len(ALL[number].names))
     out = capsys.readouterr().out
     assert result.status == "failed" or (junk in ({}, print) and result.status == "not attempted")
     assert str(result) in out
@@ -89,7 +104,7 @@ def test_a_missing_return_is_told_from_an_unfinished_answer():
     assert result.status == "failed" and "return" in result.message
 
 
-@pytest.mark.parametrize("number", ["9.9", "1.99", "one", "", "0.1", None, 1.1])
+@pytest.mark.parametrize("number", ["9.99", "1.99", "12.1", "one", "", "0.99", None, 1.1])
 def test_an_unknown_number_is_told(number, capsys):
     result = check(number, unfinished)
     if number == 1.1:  # forgiven: it reads the same
@@ -130,3 +145,59 @@ def test_a_learner_cannot_change_the_checks_data():
 
     base.call("spoil", spoil, given)
     assert given.sum() == 3
+    tensor = torch.ones(3)
+    base.call("spoil", spoil, tensor)
+    assert tensor.sum() == 3
+
+    def grow(values):
+        values.append(1)
+        return values
+
+    numbers = [1]
+    base.call("grow", grow, numbers)
+    assert numbers == [1]
+
+
+def test_a_tensor_in_a_graph_is_handed_over_itself():
+    leaf = torch.ones(2, requires_grad=True)
+    base.call("square", lambda x: (x**2).sum(), leaf).backward()
+    assert leaf.grad is not None and leaf.grad.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [1.0, 2.0],
+        (1, 2),
+        np.array([1, 2], dtype=np.float32),
+        torch.tensor([1.0, 2.0], requires_grad=True),
+        torch.tensor([1, 2], dtype=torch.bfloat16),
+        [torch.tensor(1.0), np.float64(2)],
+        [torch.tensor(1.0, requires_grad=True), 2],
+    ],
+)
+def test_answers_may_be_lists_arrays_or_tensors(value):
+    assert base.array("x", value, (2,)).tolist() == [1, 2]
+    assert base.number("x", value[0]) == base.number("x", [value[0]]) == 1
+
+
+def test_doubles_keep_their_digits():
+    third = torch.tensor(1 / 3, dtype=torch.float64)
+    assert base.number("x", third) == 1 / 3
+
+
+def test_a_name_means_the_function_whatever_was_imported_before():
+    code = (
+        "import nbnet_lib.course.check, nbnet_lib.course.quiz, nbnet_lib.course.explore\n"
+        "from nbnet_lib.course import check, explore, hint, quiz, show, start\n"
+        "import nbnet_lib.course as room\n"
+        "import nbnet_lib.course.progress, nbnet_lib.course.check\n"
+        "assert room.check is check and room.progress.record\n"
+        "assert all(type(f).__name__ == 'function' "
+        "for f in (check, explore, hint, quiz, show, start))\n"
+        "check('1.1', None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("[----] 1.1"), done.stderr
+    with pytest.raises(ImportError):
+        from nbnet_lib.course import nothing  # noqa: F401

@@ -1,13 +1,14 @@
 """The whole walk: every notebook runs, failures are reported, the summary is written."""
 
 import json
+import re
 
 import nbformat
 import pytest
 
 from nbnet_lib.course import run as module
 from nbnet_lib.course.notebooks import WIDGET_VIEW, execute
-from nbnet_lib.course.run import run_course
+from nbnet_lib.course.run import run_course, times_table
 from nbnet_lib.errors import NbnetError
 
 
@@ -35,7 +36,9 @@ def walked(tmp_path_factory):
         (root / "solutions" / f"{name}.py").write_text("# %%\n")
         nbformat.write(notebook(*cells), root / "solutions" / f"{name}.ipynb")
     with pytest.raises(NbnetError) as caught:
-        run_course("quick", output=root / "out", root=root, seed=5, device="cpu", benchmark=False)
+        run_course(
+            "quick", output=root / "out", root=root, seed=5, device="cpu", benchmark=False, jobs=2
+        )
     return root, str(caught.value), json.loads((root / "out" / "summary.json").read_text())
 
 
@@ -53,6 +56,18 @@ def test_the_summary_says_what_ran(walked):
     assert summary["versions"]["torch"] and summary["versions"]["nbnet"]
     assert summary["attack"] is None and summary["seconds"] > 0
     assert {n["title"] for n in summary["notebooks"]} == {"The title"}
+    assert [n["file"][:2] for n in summary["notebooks"]] == ["01", "02", "03"]  # in order
+    assert all(n["seconds"] > 0 and n["peak_mb"] > 10 for n in summary["notebooks"])
+    assert summary["jobs"] == 2
+
+
+def test_the_closing_table_has_seconds_and_memory(walked):
+    table = times_table(walked[2])
+    rows = [line.split() for line in table.splitlines() if line.startswith("The title")]
+    assert [row[-1] for row in rows] == ["ok", "failed", "ok"]
+    assert [float(row[2]) for row in rows] == [n["seconds"] for n in walked[2]["notebooks"]]
+    assert int(rows[0][3]) == walked[2]["notebooks"][0]["peak_mb"]
+    assert "wall time" in table.splitlines()[-1]
 
 
 def test_executed_notebooks_and_pages_are_written(walked):
@@ -67,7 +82,8 @@ def test_executed_notebooks_and_pages_are_written(walked):
     for name in ("01_good", "02_bad", "03_last"):
         page = (root / "out" / f"{name}.html").read_text()
         assert "<title>The title</title>" in page
-        assert 'src="http' not in page and "src='http" not in page
+        assert 'src="http' not in page and "src='http" not in page and "<nav" in page
+    assert "No description" not in page
 
 
 def test_a_killed_kernel_is_an_error_and_no_hang():
@@ -96,11 +112,26 @@ def test_progress_goes_to_stderr_and_the_result_is_returned(tmp_path, capsys, mo
     monkeypatch.chdir(tmp_path)
     summary = run_course("quick", output=tmp_path / "out")
     captured = capsys.readouterr()
-    assert "[1/1] The title ... " in captured.err and captured.out == ""
+    assert re.fullmatch(r"\[1/1\] The title \.\.\. \d+\.\d s, \d+ MB\n", captured.err)
+    assert captured.out == ""
     assert summary["attack"] == {"decoder": "x"}
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
     assert run_course("quick", only="01", output=tmp_path / "out", progress=False)["attack"] is None
     assert capsys.readouterr().err == ""
+
+
+def test_lines_of_several_at_once_are_whole_and_a_failure_ends_with_the_table(tmp_path, capsys):
+    (tmp_path / "solutions").mkdir()
+    for name, cell in {"01_a": "1", "02_b": "1 / 0"}.items():
+        (tmp_path / "solutions" / f"{name}.py").write_text("# %%\n")
+        nbformat.write(notebook(cell), tmp_path / "solutions" / f"{name}.ipynb")
+    with pytest.raises(NbnetError, match="1 of 2 notebooks failed"):
+        run_course("quick", output=tmp_path / "out", root=tmp_path, jobs=2, benchmark=False)
+    lines = capsys.readouterr().err.splitlines()
+    assert {"[1/2] The title: begun", "[2/2] The title: begun"} <= set(lines[:3])
+    assert any(re.fullmatch(r"\[1/2\] The title: \d+\.\d s, \d+ MB", line) for line in lines)
+    assert any(line.startswith("[2/2] The title: FAILED: cell 3") for line in lines)
+    assert lines[4].split() == ["chapter", "seconds", "peak", "MB", "status"]
 
 
 def test_what_is_missing_is_told(tmp_path):

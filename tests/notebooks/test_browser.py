@@ -1,16 +1,18 @@
-"""As a reader would: JupyterLab in a real browser, a chapter opened, "Run All Cells", look.
+"""As a reader would: JupyterLab in a real browser, "Run All Cells", a slider, an exercise solved.
 
 Drives a Chromium that is on the machine (fixture ``chromium``: skipped without one, failed in CI).
-The screenshot is kept in pytest's temporary folder; ``NBNET_SCREENSHOTS`` names another.
+The screenshots are kept in pytest's temporary folder; ``NBNET_SCREENSHOTS`` names another.
 """
 
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.error
 import urllib.request
@@ -18,9 +20,12 @@ from pathlib import Path
 
 import pytest
 
+from nbnet_lib.course.progress import read_progress
+from nbnet_lib.course.source import BEGIN, END, UNFINISHED
+
 ROOT = Path(__file__).resolve().parents[2]
-CHAPTER = "01_what_is_a_template"
 SECONDS = 240  # for the whole chapter, quick profile, on a busy machine
+EXERCISES = {"02": "tar_at", "06": "block_parameters"}  # the function that is typed in
 
 SETTINGS = {  # no news dialogue, no request to other machines, and every cell in the page
     "@jupyterlab/apputils-extension/notification": {
@@ -38,6 +43,20 @@ IDLE = """() => {
   const waiting = cells.filter(c => c.model.executionCount === null);
   return cells.length > 5 && waiting.length === 0 && kernel?.status === 'idle';
 }"""
+
+# Marks the cell that defines a function, so that it can be found in the page.
+MARK = """name => {
+  const cells = window.jupyterapp.shell.currentWidget.content.widgets;
+  const cell = cells.find(c => c.model.sharedModel.getSource().includes(`def ${name}(`));
+  cell.node.id = 'exercise';
+}"""
+SOURCE = """name => window.jupyterapp.shell.currentWidget.content.widgets
+  .map(c => c.model.sharedModel.getSource()).find(text => text.includes(`def ${name}(`))"""
+OUTPUTS = """() => window.jupyterapp.shell.currentWidget.content.widgets
+  .filter(c => c.model.type === 'code').flatMap(c => c.model.sharedModel.getOutputs())"""
+PICTURES = '.jp-OutputArea-output[data-mime-type="image/png"] img'
+CHANGED = f"""before => [...document.querySelectorAll('{PICTURES}')]
+  .some(image => !before.includes(image.getAttribute('src')))"""
 
 
 def free_port():
@@ -85,6 +104,7 @@ def lab(tmp_path):
         **os.environ,
         "PYTHONPATH": path,
         "NBNET_PROFILE": "quick",
+        "NBNET_PROGRESS": str(tmp_path / "progress.json"),
         "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
@@ -108,14 +128,11 @@ def lab(tmp_path):
                 server.wait()
 
 
-@pytest.mark.browser
-@pytest.mark.notebook
-def test_a_reader_opens_chapter_01_and_runs_all_cells(chromium, lab, tmp_path):
+@pytest.fixture
+def page(chromium, lab, tmp_path, request):
+    """A page of the browser; a screenshot tells what it showed when the test failed."""
     from playwright.sync_api import sync_playwright
 
-    url, token = lab
-    shots = Path(os.environ.get("NBNET_SCREENSHOTS", tmp_path))
-    shots.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium,
@@ -133,46 +150,104 @@ def test_a_reader_opens_chapter_01_and_runs_all_cells(chromium, lab, tmp_path):
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 1600})
             page.set_default_timeout(60_000)
-            page.goto(f"{url}/lab/tree/{CHAPTER}.ipynb?token={token}&reset")
-            page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext")
-            page.evaluate(
-                "() => window.jupyterapp.shell.currentWidget.sessionContext.ready.then(() => true)"
-            )
-            page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
-            page.wait_for_function(IDLE, timeout=SECONDS * 1000, polling=500)
-
-            errors = page.locator('.jp-OutputArea [data-mime-type="application/vnd.jupyter.error"]')
-            assert errors.count() == 0, errors.first.inner_text()
-            text = page.locator(".jp-Notebook").inner_text()
-            assert "profile quick" in text
-            assert text.count("not attempted yet") == 4
-            pictures = page.locator('.jp-OutputArea-output[data-mime-type="image/png"] img')
-            assert pictures.count() >= 8
-            assert page.evaluate(
-                "() => [...document.querySelectorAll('.jp-OutputArea-output img')]"
-                ".every(i => i.complete && i.naturalWidth > 100)"
-            )
-
-            sliders = page.locator(".jp-OutputArea .widget-slider")
-            sliders.first.wait_for()
-            assert sliders.count() == 17  # 13 of the face, 4 of the pair
-            sliders.first.scroll_into_view_if_needed()
-            view = pictures.filter(visible=True)
-            before = [view.nth(i).get_attribute("src") for i in range(view.count())]
-            handle = page.locator(".jp-OutputArea .widget-slider .noUi-handle").first
-            handle.focus()
-            handle.press("ArrowRight")
-            page.wait_for_function(
-                "before => [...document.querySelectorAll("
-                "'.jp-OutputArea-output[data-mime-type=\"image/png\"] img')]"
-                ".some((image, i) => image.getAttribute('src') !== before[i])",
-                arg=before,
-                timeout=30_000,
-            )
-            page.screenshot(path=shots / "chapter_01.png")
-        except Exception:
-            page.screenshot(path=shots / "chapter_01_failed.png")
-            raise
+            yield page
         finally:
             browser.close()
-    assert (shots / "chapter_01.png").stat().st_size > 20_000
+
+
+def exercise(number, name):
+    """Return the name of a chapter, the number of the exercise and the lines of its solution."""
+    source = next((ROOT / "solutions").glob(f"{number}_*.py"))
+    text = source.read_text(encoding="utf-8")
+    body = re.search(rf"def {name}\(.*?{BEGIN}\n(.*?)\n[ ]*{END}", text, re.DOTALL).group(1)
+    asked = re.search(rf'check\(\s*"([\d.]+)",\s*{name}\)', text).group(1)
+    return source.stem, asked, textwrap.dedent(body).splitlines()
+
+
+def open_and_run(page, url, token, chapter):
+    page.goto(f"{url}/lab/tree/{chapter}.ipynb?token={token}&reset")
+    page.wait_for_function("() => window.jupyterapp?.shell?.currentWidget?.sessionContext")
+    page.evaluate(
+        "() => window.jupyterapp.shell.currentWidget.sessionContext.ready.then(() => true)"
+    )
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells') }")
+    page.wait_for_function(IDLE, timeout=SECONDS * 1000, polling=500)
+
+
+def move_the_first_slider(page):
+    """Move it by keyboard, and wait until a picture in the page is another one."""
+    from playwright.sync_api import TimeoutError
+
+    handle = page.locator(".jp-OutputArea .widget-slider .noUi-handle").first
+    handle.wait_for()
+    handle.scroll_into_view_if_needed()
+    before = [image.get_attribute("src") for image in page.locator(PICTURES).all()]
+    for key in ("ArrowRight", "ArrowLeft", "ArrowLeft", "ArrowLeft"):  # it may be at its end
+        handle.focus()
+        handle.press(key)
+        try:
+            page.wait_for_function(CHANGED, arg=before, timeout=10_000)
+            return
+        except TimeoutError:
+            continue
+    raise AssertionError("the slider was moved and no picture changed")
+
+
+def type_the_solution(page, name, lines):
+    """Type a solution in place of the unfinished line, as a hand would."""
+    page.evaluate(MARK, name)
+    cell = page.locator("#exercise")
+    cell.scroll_into_view_if_needed()
+    cell.locator(".cm-line", has_text=UNFINISHED).click()
+    page.keyboard.press("End")
+    page.keyboard.press("Home")
+    page.keyboard.press("Shift+End")
+    for i, line in enumerate(lines):
+        if i:
+            page.keyboard.press("Enter")
+            page.keyboard.press("Shift+Home")  # the indentation that the editor offers
+            line = f"    {line}"
+        page.keyboard.type(line)
+    typed = page.evaluate(SOURCE, name)
+    assert "\n".join(f"    {line}" for line in lines) in typed, typed
+    return cell
+
+
+@pytest.mark.browser
+@pytest.mark.notebook
+@pytest.mark.parametrize("number", EXERCISES)
+def test_a_reader_runs_a_chapter_moves_a_slider_and_solves_an_exercise(number, page, lab, tmp_path):
+    chapter, asked, lines = exercise(number, EXERCISES[number])
+    shots = Path(os.environ.get("NBNET_SCREENSHOTS", tmp_path))
+    shots.mkdir(parents=True, exist_ok=True)
+    kept = tmp_path / "progress.json"
+    try:
+        open_and_run(page, *lab, chapter)
+        outputs = page.evaluate(OUTPUTS)
+        assert [o["evalue"] for o in outputs if o["output_type"] == "error"] == []
+        text = "".join("".join(o["text"]) for o in outputs if o["output_type"] == "stream")
+        assert "profile quick" in text and "[FAIL]" not in text
+        assert text.count("not attempted yet") >= 3 and not kept.exists()
+        # A busy browser draws a little later.
+        page.wait_for_function(
+            f"() => {{ const drawn = [...document.querySelectorAll('{PICTURES}')];"
+            " return drawn.length >= 4 && drawn.every(i => i.complete && i.naturalWidth > 100); }"
+        )
+        page.locator(".jp-OutputArea .widget-toggle-buttons").nth(3).wait_for()  # the quiz
+        assert page.locator('[data-mime-type="application/vnd.jupyter.error"]').count() == 0
+
+        move_the_first_slider(page)
+        page.screenshot(path=shots / f"chapter_{number}_slider.png")
+
+        cell = type_the_solution(page, EXERCISES[number], lines)
+        page.keyboard.press("Shift+Enter")
+        answer = cell.locator(".jp-OutputArea-output", has_text=f"[PASS] {asked}")
+        answer.wait_for()
+        cell.scroll_into_view_if_needed()
+        page.screenshot(path=shots / f"chapter_{number}_passed.png")
+    except Exception:
+        page.screenshot(path=shots / f"chapter_{number}_failed.png")
+        raise
+    assert read_progress(kept)["exercises"][asked]["passed"]
+    for name in ("slider", "passed"):
+        assert (shots / f"chapter_{number}_{name}.png").stat().st_size > 20_000

@@ -93,9 +93,8 @@ def call(name: str, fn: Any, *args: Any, returns: str = "a value") -> Any:
         raise NotAttempted(f" ({name} is {fn})")
     if not callable(fn):
         raise Wrong(name, f"expected a function, got {describe(fn)}", "use `def` to define it")
-    copies = [arg.copy() if isinstance(arg, np.ndarray) else arg for arg in args]
     try:
-        result = fn(*copies)
+        result = fn(*map(_copy, args))
     except Exception as error:
         raise Wrong(name, f"it stopped with {type(error).__name__}", one_line(error)) from error
     if result is None or result is ... or result is NotImplemented:
@@ -173,6 +172,19 @@ def describe(value: Any) -> str:
     return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
 
 
+def _copy(value: Any) -> Any:
+    """Copy what a learner's function could change in place; a tensor in a graph stays itself."""
+    if isinstance(value, np.ndarray):
+        return value.copy()
+    if getattr(value, "requires_grad", None) is False and hasattr(value, "clone"):
+        return value.clone()
+    return list(value) if isinstance(value, list) else value
+
+
 def _to_numpy(value: Any) -> Any:
-    detach = getattr(value, "detach", None)
-    return detach().cpu().numpy() if detach is not None else value
+    if isinstance(value, list | tuple):  # of tensors, perhaps
+        return [_to_numpy(part) for part in value]
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        return (value.float() if "bfloat16" in str(value.dtype) else value).numpy()
+    return value
