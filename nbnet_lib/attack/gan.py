@@ -160,6 +160,7 @@ def train_generator(
             of_generator.step()
             discriminator.requires_grad_(True)
             run.step += 1
+            run.average()
             told.append(
                 torch.stack(
                     [
@@ -185,13 +186,13 @@ def train_generator(
                 entry = {
                     "step": run.step,
                     **dict(zip(names, means, strict=True)),
-                    "variety": variety(sample_faces(generator, PROBES, config.seed), probes),
+                    "variety": variety(sample_faces(run.result(), PROBES, config.seed), probes),
                     "images_per_second": len(told) * batch / max(now - logged, 1e-9),
                     "seconds": now - started,
                 }
                 run.history.append(entry)
                 if look and watch is not None and main:
-                    watch(generator.eval(), run.step)
+                    watch(run.result().eval(), run.step)
                     generator.train()
                 if save and main:
                     run.save()
@@ -202,6 +203,8 @@ def train_generator(
                 )
             if stopped:
                 raise KeyboardInterrupt(run.tell_interrupted())
+    if run.averaged is not None:
+        generator.load_state_dict(run.averaged.state_dict())
     generator.history = run.history  # type: ignore[assignment]
     return generator.eval()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import os
 from dataclasses import asdict, dataclass
@@ -41,6 +42,9 @@ class GeneratorConfig:
         betas: decay rates of both.
         noise_dim: length of z.
         base_channels: channels of the widest layers of both networks.
+        ema_decay: average the generator's weights with this decay (0.999, say) and deliver the
+            average, which the swinging of the two networks blurs less; None delivers the last
+            weights, as the authors do. Our extension.
         seed: of weights, order, noise and labels.
         log_every: updates per entry in the history.
         save_every: updates between two checkpoints (0: only at the end).
@@ -55,6 +59,7 @@ class GeneratorConfig:
     betas: tuple[float, float] = (0.5, 0.999)
     noise_dim: int = 100
     base_channels: int = 512
+    ema_decay: float | None = None
     seed: int = 0
     log_every: int = 50
     save_every: int = 500
@@ -68,6 +73,8 @@ class GeneratorConfig:
         for name in ("lr_generator", "lr_discriminator"):
             if not 0 < getattr(self, name) <= 1:
                 raise NbnetError(f"{name}={getattr(self, name)} must be above 0 and at most 1")
+        if self.ema_decay is not None and not 0 <= self.ema_decay < 1:
+            raise NbnetError(f"ema_decay={self.ema_decay} must be in [0, 1)")
 
 
 class GeneratorRun:
@@ -94,6 +101,26 @@ class GeneratorRun:
         self.step = 0
         self.history: list[dict[str, float]] = []
         self.last_saved: Path | None = None
+        self.averaged: nn.Module | None = None
+        if config.ema_decay is not None:
+            self.averaged = copy.deepcopy(networks["generator"]).requires_grad_(False)
+
+    @torch.no_grad()
+    def average(self) -> None:
+        """Move the averaged generator towards the present one."""
+        if self.averaged is None or self.config.ema_decay is None:
+            return
+        # At first the average follows fast, so that it forgets the random start.
+        keep = min(self.config.ema_decay, self.step / (self.step + 10))
+        pairs = zip(
+            self.averaged.parameters(), self.networks["generator"].parameters(), strict=True
+        )
+        for old, new in pairs:
+            old.lerp_(new, 1 - keep)
+
+    def result(self) -> nn.Module:
+        """Return the generator that would be delivered now: the averaged one, if there is one."""
+        return self.networks["generator"] if self.averaged is None else self.averaged
 
     def save(self) -> None:
         """Write a checkpoint: whole or not at all.
@@ -109,6 +136,7 @@ class GeneratorRun:
             "data": self.data,
             "networks": {name: n.state_dict() for name, n in self.networks.items()},
             "optimizers": {name: o.state_dict() for name, o in self.optimizers.items()},
+            "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "history": self.history,
         }
         self.last_saved = save_checkpoint(self.folder, state, self.config.keep)
@@ -129,6 +157,8 @@ class GeneratorRun:
                 network.load_state_dict(state["networks"][name])
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
+            if self.averaged is not None:
+                self.averaged.load_state_dict(state["averaged"])
         except (RuntimeError, ValueError, KeyError) as error:
             raise NbnetError(
                 f"the checkpoint in {source} belongs to another generator: use the image size and "
@@ -138,7 +168,8 @@ class GeneratorRun:
         self.last_saved = newest_checkpoint(found)
 
     def _check_same_run(self, state: dict[str, Any]) -> None:
-        require_same_settings(asdict(self.config), state["config"], FREE)
+        then = {"ema_decay": None, **state["config"]}  # older checkpoints had no average
+        require_same_settings(asdict(self.config), then, FREE)
         if state["data"] != self.data:
             raise NbnetError(
                 "the checkpoint was made with other pictures: give the same in the same order"

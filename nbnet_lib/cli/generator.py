@@ -16,6 +16,7 @@ from nbnet_lib.cli.shared import (
     command_line,
     note,
     positive,
+    share,
     whole,
 )
 from nbnet_lib.cli.train_parts import (
@@ -71,6 +72,12 @@ def _add_train(commands: Any) -> None:
         default=512,
         metavar="N",
         help="width of both networks (default 512, the paper's; less trains faster)",
+    )
+    parser.add_argument(
+        "--ema",
+        type=share,
+        metavar="DECAY",
+        help="average the generator's weights with this decay, such as 0.999",
     )
     parser.add_argument("--checkpoint-every", type=whole(0), default=500, metavar="N")
     parser.add_argument(
@@ -128,6 +135,7 @@ def run_train(args: argparse.Namespace) -> Report | int:
         lr_generator=args.lr_generator,
         lr_discriminator=args.lr_discriminator,
         base_channels=args.base_channels,
+        ema_decay=args.ema,
         seed=args.seed,
         save_every=args.checkpoint_every,
         watch_every=args.pictures_every,

@@ -16,6 +16,7 @@ from nbnet_lib.attack.gan_faces import draw_faces
 from nbnet_lib.attack.gan_state import KEYS
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces import render_set
 from nbnet_lib.faces.framing import FRAMINGS
 
 CONFIG = GeneratorConfig(
@@ -328,3 +329,40 @@ def test_variety_tells_collapse_from_health():
     # Noise, different in every drawing of one face, is no variety.
     noise = np.random.default_rng(0).integers(-60, 60, one.shape)
     assert variety((one + noise).clip(0, 255).astype(np.uint8), faces) < 0.2
+
+
+def test_the_average_is_delivered_and_resumes(tmp_path):
+    config = replace(CONFIG, ema_decay=0.5)
+    plain, averaged = train(), train(config)
+    assert not same(plain, averaged)
+    # The average takes no part in the training: the losses are those of the run without it.
+    for key in ("loss_generator", "loss_discriminator"):
+        assert [e[key] for e in averaged.history] == [e[key] for e in plain.history]
+    train(replace(config, steps=4), folder=tmp_path)
+    assert same(train(config, folder=tmp_path, resume=True), averaged)
+    with pytest.raises(NbnetError, match="ema_decay: 0.5 then, None now"):
+        train(folder=tmp_path, resume=True)
+    with pytest.raises(NbnetError, match="ema_decay=1.5"):
+        replace(CONFIG, ema_decay=1.5)
+
+
+def test_a_checkpoint_of_before_there_was_an_average_resumes(uninterrupted, tmp_path):
+    train(replace(CONFIG, steps=4), folder=tmp_path)
+    path = list_checkpoints(tmp_path)[-1]
+    state = load_checkpoint(path, keys=KEYS, of="train_generator")
+    del state["averaged"], state["config"]["ema_decay"]
+    torch.save(state, path)
+    assert same(train(folder=tmp_path, resume=True), uninterrupted)
+
+
+def test_the_shipped_generator_draws_various_faces():
+    generator = load_decoder("dcgan-40")
+    assert generator.name == "dcgan-40" and generator.card["config"]["ema_decay"] == 0.999
+    assert "--ema 0.999 --steps 4145" in generator.card["command"]
+    drawn = sample_faces(generator, 32)
+    assert drawn.shape == (32, 40, 40, 3)
+    faces = render_set(range(10_000, 10_020), samples=1, size=40).images
+    assert variety(drawn, faces) > 0.6
+    # A face is bright in the middle, on most grounds, and alike on both sides.
+    middle, mirrored = drawn.mean(0), drawn.mean(0)[:, ::-1]
+    assert np.abs(middle - mirrored).mean() < 12 and middle[15:30, 14:26].std() > 5
