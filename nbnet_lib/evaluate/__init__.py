@@ -1,4 +1,4 @@
-"""Measure recognisers and the attacks on them (chapters 2 and 4).
+"""Measure recognisers and the attacks on them (chapters 2 and 10).
 
 >>> from nbnet_lib.evaluate import open_protocol, run_protocol
 

@@ -166,6 +166,31 @@ def shuffle_between_identities(
     return shuffled
 
 
+def matched_people(
+    labels: np.ndarray, confounder: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Choose people in whom a confounder says nothing about a label.
+
+    A probe that was trained on data where both go together may read the confounder; on matched
+    people that gains it nothing. (Chapter 03.)
+
+    Args:
+        labels: bool [P], one value per person.
+        confounder: [P], values that are to be equally frequent among both labels.
+        rng: draws who stays, where there are too many.
+
+    Returns:
+        Indices [K]: within each value of the confounder equally many True and False, as many
+        people as possible, maybe none.
+    """
+    kept = [np.zeros(0, np.int64)]
+    for value in np.unique(confounder):
+        sides = [np.flatnonzero((confounder == value) & (labels == side)) for side in (True, False)]
+        fewest = min(map(len, sides))
+        kept += [rng.permutation(side)[:fewest] for side in sides]
+    return np.concatenate(kept)
+
+
 def balanced_accuracy_draws(
     y: np.ndarray, guess: np.ndarray, who: np.ndarray, draws: IdentityBootstrap
 ) -> np.ndarray:
