@@ -1,4 +1,4 @@
-"""EXTENSION BEYOND THE PAPER: an adversary that tells reconstructions from pictures (chapter 4).
+"""EXTENSION BEYOND THE PAPER: an adversary that tells reconstructions from pictures (chapter 7).
 
 Where several sharp pictures fit a template, the least mean error is their average: a blurred face.
 An adversary is a second network in training beside the decoder. It learns to tell the decoder's

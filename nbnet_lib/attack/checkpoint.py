@@ -1,4 +1,4 @@
-"""Checkpoints that are whole or absent, from which a run goes on bit for bit (chapter 4).
+"""Checkpoints that are whole or absent, from which a run goes on bit for bit (chapter 9).
 
 One file per checkpoint, written atomically, read back with ``weights_only=True`` (so that opening
 a file that somebody sent you cannot run code). It holds the decoder, the optimiser, the averaged

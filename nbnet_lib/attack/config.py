@@ -1,4 +1,4 @@
-"""The settings of a training run and the learning rate that follows from them (chapter 4).
+"""The settings of a training run and the learning rate that follows from them (chapter 9).
 
 The defaults are the paper's (arXiv 1703.00832 and its released code): Adam 2e-4 with beta1 0.5,
 no weight decay, batch 64, x 0.94 every 5,000 updates. Only the number of steps is ours: the paper

@@ -10,7 +10,7 @@ that means the right template to this one network and nothing to anybody else. S
 disturbed at random before it is judged: moved by a pixel or two, blurred, made noisy. What survives
 all that is coarse and does not depend on its exact place, as a face does. The idea is "expectation
 over transformation" (Athalye et al., "Synthesizing robust adversarial examples", ICML 2018). Which
-share of a score is a pattern all the same is what an independent judge tells (chapter 4).
+share of a score is a pattern all the same is what an independent judge tells (chapter 10).
 """
 
 from __future__ import annotations

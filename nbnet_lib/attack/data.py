@@ -1,7 +1,7 @@
 """The attacker's training pairs: its own pictures and the templates the target made of them.
 
 The attack of Mai et al. (arXiv 1703.00832, algorithm of section 3) needs nothing else: the target
-is asked once for the template of each picture and is never differentiated through (chapter 4).
+is asked once for the template of each picture and is never differentiated through (chapter 9).
 """
 
 from __future__ import annotations

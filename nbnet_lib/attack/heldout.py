@@ -1,4 +1,4 @@
-"""How near the target's templates the reconstructions come, on pictures kept aside (chapter 4).
+"""How near the target's templates the reconstructions come, on pictures kept aside (chapter 9).
 
 The authors' code prints the distance between the templates of original and reconstruction every
 1,000 batches. Here it is the mean cosine, on training-range pictures that the decoder does not

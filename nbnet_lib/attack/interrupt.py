@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish, not as an accident: the update in progress is finished first (chapter 4)."""
+"""Ctrl-C as a wish, not as an accident: the update in progress is finished first (chapter 9)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reconstruction losses by name (chapter 4).
+"""Reconstruction losses by name (chapter 7).
 
 A loss is a function of two float32 batches [N, 3, H, W] in [-1, 1], reconstruction first, that
 returns one number to minimise. Mai et al., arXiv 1703.00832, compare two kinds:

@@ -1,4 +1,4 @@
-"""What the training minimises: the paper's loss, and what may be added to it (chapter 4).
+"""What the training minimises: the paper's loss, and what may be added to it (chapter 7).
 
     loss(reconstruction, picture)                                       the paper's algorithm
     + template_weight * template consistency(reconstruction, template)  our extension

@@ -1,4 +1,4 @@
-"""Portraits to draw instead of the pictures: an extension beyond the paper (chapter 4).
+"""Portraits to draw instead of the pictures: an extension beyond the paper (chapter 9).
 
 The paper's decoder learns to draw the very picture whose template it gets. A good recogniser's
 template holds little of pose, light and background, so these have to be guessed, and a guess that

@@ -1,4 +1,4 @@
-"""How exactly a training computes: float32, TF32 on an NVIDIA GPU, or bfloat16 (chapter 4).
+"""How exactly a training computes: float32, TF32 on an NVIDIA GPU, or bfloat16 (chapter 9).
 
 bfloat16 keeps the range of float32 with 8 bits of mantissa instead of 24: half the memory to move,
 and units of their own in newer processors and GPUs. Weights, batch norm's statistics and the

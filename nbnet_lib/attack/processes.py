@@ -1,4 +1,4 @@
-"""Several processes that train as one (chapter 4).
+"""Several processes that train as one (chapter 9).
 
 ``torchrun --nproc_per_node 2`` starts the same program twice. Each process takes its share of every
 batch, and the result is to be that of one process (up to rounding). Four things see to it:

@@ -1,4 +1,4 @@
-"""Settings for a whole training, by name: ``nbnet train --recipe laptop`` (chapter 4).
+"""Settings for a whole training, by name: ``nbnet train --recipe laptop`` (chapter 9).
 
 Each recipe is a set of options of `nbnet train`; what is given on the command line goes before it.
 The sizes follow the profiles of the chapters: quick, laptop, gpu, paper.

@@ -1,4 +1,4 @@
-"""Run the attack: templates in, pictures out (chapter 4)."""
+"""Run the attack: templates in, pictures out (chapter 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""EXTENSION BEYOND THE PAPER: structural similarity at several scales, as a loss (chapter 4).
+"""EXTENSION BEYOND THE PAPER: structural similarity at several scales, as a loss (chapter 7).
 
 A pixel difference of 0.1 is as bad on a cheek as on the edge of an eyelid. MS-SSIM (Wang,
 Simoncelli, Bovik, "Multiscale structural similarity for image quality assessment", 2003) compares

@@ -1,4 +1,4 @@
-"""What a training run has to remember to go on after an interruption (chapter 4)."""
+"""What a training run has to remember to go on after an interruption (chapter 9)."""
 
 from __future__ import annotations
 

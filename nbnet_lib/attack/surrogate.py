@@ -1,4 +1,4 @@
-"""EXTENSION BEYOND THE PAPER: a surrogate encoder for a template-consistency loss (chapter 4).
+"""EXTENSION BEYOND THE PAPER: a surrogate encoder for a template-consistency loss (chapter 7).
 
 The paper's losses compare pictures: by pixel, or by the features of a public network. What decides
 whether a reconstruction is accepted is its *template*, but the target is a black box: no gradient

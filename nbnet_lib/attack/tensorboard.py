@@ -1,4 +1,4 @@
-"""The history of a run for TensorBoard, where that is installed (chapter 4).
+"""The history of a run for TensorBoard, where that is installed (chapter 9).
 
 ``nbnet train --tensorboard`` writes into the folder ``tensorboard`` of the run; look at it with
 ``tensorboard --logdir runs``. The history of `train_decoder` holds the same numbers.

@@ -1,4 +1,4 @@
-"""The attack's training: one loop that can be read in one sitting (chapter 4).
+"""The attack's training: one loop that can be read in one sitting (chapter 9).
 
 Reference: Mai, Cao, Yuen, Jain, "On the Reconstruction of Face Images from Deep Face Templates",
 arXiv 1703.00832. The algorithm:

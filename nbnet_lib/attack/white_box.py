@@ -1,4 +1,4 @@
-"""BEYOND THE PAPER'S THREAT MODEL: the target as a network that gradients flow through (chapter 4).
+"""BEYOND THE PAPER'S THREAT MODEL: the target as a network that gradients flow through (chapter 9).
 
 The attack of Mai et al. asks the target for templates and never looks inside. An attacker who owns
 the recogniser's weights can do more: minimise 1 - cos(target(reconstruction), template) directly.

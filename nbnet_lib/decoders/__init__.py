@@ -1,4 +1,4 @@
-"""Decoders: from a template back to a picture (chapter 3).
+"""Decoders: from a template back to a picture (chapters 4 to 6).
 
 >>> from nbnet_lib.decoders import create_decoder
 >>> decoder = create_decoder("nbnet-b", template_dim=128, image_size=64)

@@ -1,4 +1,4 @@
-"""The classical baselines: linear and RBF regression from a template to pixels (chapter 3).
+"""The classical baselines: linear and RBF regression from a template to pixels (chapter 4).
 
 Before there were de-convolutions, one would have regressed the pixels on the template. Both
 baselines predict the picture's coordinates in its principal components (PCA: what a blurry

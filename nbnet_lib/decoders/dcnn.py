@@ -1,4 +1,4 @@
-"""D-CNN: the plain de-convolutional decoder, the baseline of NbNet (chapter 3).
+"""D-CNN: the plain de-convolutional decoder, the baseline of NbNet (chapter 5).
 
 Reference: Mai, Cao, Yuen, Jain, "On the Reconstruction of Face Images from Deep Face Templates",
 IEEE TPAMI 2019 (arXiv 1703.00832), the "D-CNN" row. De-convolutions only: each one has to invent

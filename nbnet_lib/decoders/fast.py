@@ -7,7 +7,7 @@ What it saves: the readable version copies all channels at every concatenation, 
 them several times for every batch norm and ReLU; autograd keeps most of those copies until the
 backward pass. Here each channel is written once, and everything else is made again when it is
 needed, a strip at a time (fast_stage.py). The layout of pictures is explained in fast_kernels.py,
-the inner loops are in fast_vector.py, the threads in fast_team.py. See chapter 3.
+the inner loops are in fast_vector.py, the threads in fast_team.py. See chapter 6.
 """
 
 from __future__ import annotations

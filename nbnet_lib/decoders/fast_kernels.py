@@ -1,4 +1,4 @@
-"""Small passes over planes that the fast NbNet is made of (chapter 3; fast_stage.py puts them
+"""Small passes over planes that the fast NbNet is made of (chapter 6; fast_stage.py puts them
 together, fast_vector.py holds the two products where most of the time goes).
 
 **Planes.** One channel of one picture, H rows of W values, lies in memory with one zero after each
@@ -20,7 +20,7 @@ import numpy as np
 
 from nbnet_lib.decoders import fast_vector as vector
 
-# Not "nnan": NaN must stay NaN, so that a training that went wrong stops (chapter 4).
+# Not "nnan": NaN must stay NaN, so that a training that went wrong stops (chapter 9).
 MATH = {"contract", "reassoc", "nsz"}
 # With types in writing ("f4[:, ::1]": float32, two axes, gapless) each is compiled once; without,
 # numba makes one version per kind of call. Addresses of memory are plain integers ("i8").

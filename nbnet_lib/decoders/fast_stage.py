@@ -3,7 +3,7 @@
 A stage owns one buffer x [N, channels, plane]. Its first channels are the block's input; each layer
 writes its 8 channels behind them, so nothing is ever concatenated. Both kernels are called by all
 threads of a team at once (fast_team.py); each thread has its share of the strips and meets the
-others after each layer. Chapter 3 has the arithmetic.
+others after each layer. Chapter 6 has the arithmetic.
 
 **Forward.** The statistics of a channel are those of the whole batch, and stay the same for every
 layer that reads it: they are measured once, when the channel is made. Layer i then needs

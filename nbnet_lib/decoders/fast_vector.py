@@ -5,7 +5,7 @@ numba turns plain loops into vector code, but it cannot be told which sums to ho
 a whole loop. So the loops in which nearly all arithmetic happens are put together
 here from single instructions of LLVM, the code generator that numba brings along: no
 compiler is needed on the user's machine, and the same text becomes AVX-512, AVX2 or NEON code.
-Everything around them is ordinary numba (fast_kernels.py). See guide: chapter 3.
+Everything around them is ordinary numba (fast_kernels.py). See guide: chapter 6.
 
 Pictures lie in memory as planes: one channel after the other, `pitch` positions per row. Reading a
 plane at `position + dy * pitch + dx` is reading the neighbour: a convolution is a sum of shifted

@@ -1,4 +1,4 @@
-"""The authors' released weights: from an MXNet ``.params`` file to a ready decoder (chapter 3).
+"""The authors' released weights: from an MXNet ``.params`` file to a ready decoder (chapter 6).
 
 The authors trained in MXNet, which nobody maintains any more; this reads their files without it.
 Which network a file holds is told by the names of its arrays, and every size by their shapes:

@@ -1,4 +1,4 @@
-"""NbNet: the neighbourly de-convolutional decoder, variants A and B (chapter 3).
+"""NbNet: the neighbourly de-convolutional decoder, variants A and B (chapter 6).
 
 Reference: Mai, Cao, Yuen, Jain, "On the Reconstruction of Face Images from Deep Face Templates",
 IEEE TPAMI 2019 (arXiv 1703.00832). The idea: a de-convolution that must make many channels from

@@ -1,4 +1,4 @@
-"""Decoders by name, and decoders to and from files (chapters 3 and 4)."""
+"""Decoders by name, and decoders to and from files (chapters 5 and 6)."""
 
 from __future__ import annotations
 

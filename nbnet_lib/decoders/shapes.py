@@ -1,4 +1,4 @@
-"""Which picture sizes a decoder can draw, and from how small a seed it grows them (chapter 3)."""
+"""Which picture sizes a decoder can draw, and from how small a seed it grows them (chapter 5)."""
 
 from __future__ import annotations
 

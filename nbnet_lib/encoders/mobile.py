@@ -5,7 +5,7 @@ than the target "synth", so that a pattern that fools one network need not fool 
 Inverted residuals and the global depthwise convolution as in Chen et al., "MobileFaceNets:
 efficient CNNs for accurate real-time face verification on mobile devices", CCBR 2018
 (arXiv 1804.07573), scaled down from 112 to 64 pixels. Trained by `train.py`; introduced in
-chapter 4.
+chapter 10.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Type-I and type-II: how often a reconstruction is accepted as the person (chapter 4).
+"""Type-I and type-II: how often a reconstruction is accepted as the person (chapter 10).
 
 Reference: Mai, Cao, Yuen, Jain, arXiv 1703.00832. The reconstruction made from the template of
 picture j is given to the system anew:

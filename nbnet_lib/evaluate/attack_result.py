@@ -1,4 +1,4 @@
-"""What `evaluate_attack` returns: rates, scores and persons of one attack (chapter 4)."""
+"""What `evaluate_attack` returns: rates, scores and persons of one attack (chapter 10)."""
 
 from __future__ import annotations
 

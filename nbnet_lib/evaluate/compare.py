@@ -1,4 +1,4 @@
-"""Which of two attacks is stronger, on the same targets (chapter 4).
+"""Which of two attacks is stronger, on the same targets (chapter 10).
 
 Two attacks on the same pictures have easy and hard persons in common. Their intervals may overlap
 widely although one beats the other on nearly every person. So the *difference* is measured, person

@@ -9,7 +9,7 @@ templates; the target's have no meaning for it.
 
 The *gap*, the target's rate less the judge's, is what of the attack does not carry over. Two
 recognisers also differ on untouched pictures: that gap stands in the row of the originals. This is
-transfer, too: templates of one recogniser, reconstructions presented to another. Chapter 4.
+transfer, too: templates of one recogniser, reconstructions presented to another. Chapter 10.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Figures of the evaluation (chapters 2 and 4, and the report).
+"""Figures of the evaluation (chapters 2 and 10, and the report).
 
 Colours are seaborn's colour-blind palette; lines also differ in dash, so a grey print is readable.
 The same kind of comparison (genuine, type-I, type-II, impostor) looks the same in every figure.
