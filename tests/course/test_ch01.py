@@ -50,7 +50,7 @@ def test_nearest(passes):
         return where
 
     passes(
-        "1.2", loop, lambda q, g: (unit(g) @ q).argmax(), lambda q, g: np.argsort(-(unit(g) @ q))[0]
+        "1.3", loop, lambda q, g: (unit(g) @ q).argmax(), lambda q, g: np.argsort(-(unit(g) @ q))[0]
     )
 
 
@@ -64,66 +64,130 @@ def test_nearest(passes):
     ],
 )
 def test_nearest_slips(answer, part, is_told):
-    is_told("1.2", answer, part)
+    is_told("1.3", answer, part)
 
 
-def test_split_by_identity(passes):
-    def by_permutation(identities, share, rng):
-        people = np.unique(identities)
-        return np.isin(identities, rng.permutation(people)[: round(share * len(people))])
+def by_lstsq(source, target):
+    x, y = np.asarray(source).T
+    one, none = np.ones_like(x), np.zeros_like(x)
+    rows = np.r_[np.c_[x, -y, one, none], np.c_[y, x, none, one]]
+    a, b, right, down = np.linalg.lstsq(rows, np.asarray(target).T.ravel(), rcond=None)[0]
+    return np.array([[a, -b, right], [b, a, down]])
 
-    def by_list(identities, share, rng):
-        people = list(dict.fromkeys(identities.tolist()))
-        rng.shuffle(people)
-        test = set(people[: int(share * len(people))])
-        return [i in test for i in identities]
 
-    def without_chance(identities, share, rng):
-        people = np.unique(identities)
-        return (identities >= people[int((1 - share) * len(people))]).astype(int)
+def umeyama(source, target):
+    a, b = source - source.mean(0), target - target.mean(0)
+    u, d, vt = np.linalg.svd(b.T @ a)
+    sign = np.diag([1, np.sign(np.linalg.det(u @ vt))])
+    linear = np.trace(np.diag(d) @ sign) / (a**2).sum() * u @ sign @ vt
+    return linear, target.mean(0) - linear @ source.mean(0)
 
-    passes("1.3", by_permutation, by_list, without_chance)
+
+def as_complex_numbers(source, target):
+    p, q = source @ [1, 1j], target @ [1, 1j]
+    z = np.vdot(p - p.mean(), q - q.mean()) / np.vdot(p - p.mean(), p - p.mean())
+    s = q.mean() - z * p.mean()
+    return [[z.real, -z.imag, s.real], [z.imag, z.real, s.imag], [0, 0, 1]]
+
+
+def test_similarity(passes):
+    passes(
+        "1.2",
+        by_lstsq,
+        umeyama,
+        as_complex_numbers,
+        lambda s, t: torch.tensor(by_lstsq(s, t), dtype=torch.float32),
+    )
+
+
+def affine(source, target):
+    return np.linalg.lstsq(np.c_[source, np.ones(len(source))], target, rcond=None)[0].T
+
+
+def no_scale(source, target):
+    matrix = by_lstsq(source, target)
+    matrix[:, :2] /= np.linalg.det(matrix[:, :2]) ** 0.5
+    matrix[:, 2] = target.mean(0) - matrix[:, :2] @ source.mean(0)
+    return matrix
+
+
+def no_turn(source, target):
+    linear = 0.7 * np.eye(2)
+    return np.c_[linear, target.mean(0) - linear @ source.mean(0)]
+
+
+def transposed(source, target):
+    matrix = by_lstsq(source, target)
+    return np.c_[matrix[:, :2].T, matrix[:, 2]]
+
+
+def without_sign(source, target):
+    x, y = source.T
+    one, none = np.ones_like(x), np.zeros_like(x)
+    rows = np.r_[np.c_[x, y, one, none], np.c_[-y, x, none, one]]
+    return np.linalg.lstsq(rows, target.T.ravel(), rcond=None)[0]
+
+
+def procrustes_scale(source, target):
+    linear = no_scale(source, target)[:, :2] * target.std() / source.std() * 1.05
+    return linear, target.mean(0) - linear @ source.mean(0)
 
 
 @pytest.mark.parametrize(
     ("answer", "part"),
     [
-        (lambda i, share, rng: rng.random(len(i)) < share, "in both halves"),
-        (lambda i, share, rng: i, "not ids"),
-        (lambda i, share, rng: np.unique(i), "one True or False for each"),
-        (
-            lambda i, share, rng: ~np.isin(i, np.unique(i)[: round(share * len(np.unique(i)))]),
-            "True marks the test half",
-        ),
-        (lambda i, share, rng: np.isin(i, np.unique(i)[:3]), "multiply the share"),
+        (lambda s, t: by_lstsq(t, s), "the other way"),
+        (lambda s, t: np.c_[by_lstsq(s, t)[:, :2], t.mean(0) - s.mean(0)], "the shift is not"),
+        (transposed, "wrong way"),
+        (lambda s, t: np.c_[np.eye(2), t.mean(0) - s.mean(0)], "only shifts"),
+        (affine, "stretches or shears"),
+        (lambda s, t: by_lstsq(s[:2], t[:2]), "all of them vote"),
+        (no_scale, "scale is missing"),
+        (no_turn, "turn is missing"),
+        (procrustes_scale, "scale is not that of least squares"),
+        (without_sign, "put them in place"),
+        (lambda s, t: by_lstsq(s, t).T, "transpose it"),
+        (lambda s, t: by_lstsq(s, t)[:, :2], "expected shape [2, 3]"),
+        (lambda s, t: by_lstsq(s, t) * np.nan, "NaN"),
     ],
 )
-def test_split_slips(answer, part, is_told):
-    is_told("1.3", answer, part)
+def test_similarity_slips(answer, part, is_told):
+    is_told("1.2", answer, part)
 
 
-def test_chance_level(passes):
-    from collections import Counter
+def test_a_mirror_is_refused(is_told):
+    def orthogonal(source, target):  # Procrustes without a look at the determinant
+        a, b = source - source.mean(0), target - target.mean(0)
+        u, d, vt = np.linalg.svd(b.T @ a)
+        linear = d.sum() / (a**2).sum() * u @ vt
+        return linear, target.mean(0) - linear @ source.mean(0)
 
+    is_told("1.2", orthogonal, "mirrors")
+
+
+def test_average(passes):
     passes(
         "1.4",
-        lambda labels: np.unique(labels, return_counts=True)[1].max() / len(labels),
-        lambda labels: Counter(labels.tolist()).most_common(1)[0][1] / labels.size,
+        lambda several: unit(several.mean(0)),
+        lambda several: several.sum(0) / np.sqrt((several.sum(0) ** 2).sum()),
+        lambda several: torch.nn.functional.normalize(torch.tensor(several).mean(0), dim=0),
+        lambda several: unit(sum(several)).tolist(),
     )
 
 
 @pytest.mark.parametrize(
     ("answer", "part"),
     [
-        (lambda labels: 1 / len(np.unique(labels)), "not equally frequent"),
-        (lambda labels: 0.5, "not equally frequent"),
-        (lambda labels: np.unique(labels, return_counts=True)[1].max(), "divide by the number"),
-        (
-            lambda labels: 100 * np.unique(labels, return_counts=True)[1].max() / len(labels),
-            "per cent",
-        ),
-        (lambda labels: np.unique(labels, return_counts=True)[1].min() / len(labels), "rarest"),
+        (lambda several: several.mean(0), "that is the mean; divide"),
+        (lambda several: several.sum(0), "that is the sum"),
+        (lambda several: several.mean(1), "axis=0"),
+        (lambda several: unit(several.mean(1)), "axis=0"),
+        (lambda several: several[0], "the first of them"),
+        (lambda several: several.mean(0) / np.abs(several.mean(0)).sum(), "length is not"),
+        (lambda several: unit(np.median(several, axis=0)), "median"),
+        (lambda several: several, "one template"),
+        (lambda several: several.mean(), "expected shape [128]"),
     ],
 )
-def test_chance_slips(answer, part, is_told):
+def test_average_slips(answer, part, is_told):
     is_told("1.4", answer, part)

@@ -153,3 +153,54 @@ def not_replaced(accepted, rng, repeats):
 )
 def test_bootstrap_slips(answer, part, is_told):
     is_told("2.4", answer, part)
+
+
+def own_scores(scores, mates):
+    return scores[np.arange(len(scores)), mates][:, None]
+
+
+def test_rank(passes):
+    def sorted_rows(scores, mates, k):
+        best = np.argsort(-scores, axis=1)[:, :k]
+        return (best == mates[:, None]).any(axis=1).mean()
+
+    def loop(scores, mates, k):
+        hits = 0
+        for row, mate in zip(scores, mates, strict=True):
+            others = np.delete(row, mate)
+            hits += 1 + sum(others >= row[mate]) <= k
+        return hits / len(scores)
+
+    def in_torch(scores, mates, k):
+        torch = pytest.importorskip("torch")
+        best = torch.as_tensor(scores).topk(k, dim=1).indices
+        return (best == torch.as_tensor(mates)[:, None]).any(dim=1).float().mean()
+
+    counted = lambda s, m, k: np.mean((s >= own_scores(s, m)).sum(axis=1) <= k)  # noqa: E731
+    passes("2.5", sorted_rows, loop, in_torch, counted)
+
+
+def ranks(scores, mates):
+    return (scores >= own_scores(scores, mates)).sum(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda s, m, k: np.mean((s > own_scores(s, m)).sum(axis=1) < k), "ties"),
+        (lambda s, m, k: np.mean((s > own_scores(s, m)).sum(axis=1) <= k), "one too lenient"),
+        (lambda s, m, k: np.mean(ranks(s, m) < k), "one too strict"),
+        (lambda s, m, k: np.mean(s.argmax(axis=1) == m), "that is rank-1"),
+        (lambda s, m, k: np.mean(ranks(s, m) == k), "exactly at rank"),
+        (lambda s, m, k: np.sum(ranks(s, m) <= k), "count"),
+        (lambda s, m, k: 100 * np.mean(ranks(s, m) <= k), "per cent"),
+        (
+            lambda s, m, k: (np.argsort(s, axis=1)[:, :k] == m[:, None]).any(axis=1).mean(),
+            "lowest scores",
+        ),
+        (lambda s, m, k: 1.0, "own person"),
+        (lambda s, m, k: ranks(s, m), "expected one number"),
+    ],
+)
+def test_rank_slips(answer, part, is_told):
+    is_told("2.5", answer, part)

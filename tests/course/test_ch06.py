@@ -1,75 +1,10 @@
-"""Exercises of chapter 03: correct variants pass, typical slips get the right hint."""
+"""Exercises of chapter 06: correct variants pass, typical slips get the right hint."""
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.nn import functional
 
-
-def by_torch(x, kernel, stride, padding):
-    x, kernel = (torch.from_numpy(np.ascontiguousarray(a))[None, None] for a in (x, kernel))
-    return functional.conv_transpose2d(x, kernel, stride=stride, padding=padding)[0, 0]
-
-
-def test_size(passes):
-    passes(
-        "6.1",
-        lambda s, k, stride, p: (s - 1) * stride + k - 2 * p,
-        lambda s, k, stride, p: by_torch(np.ones((s, s)), np.ones((k, k)), stride, p).shape[0],
-        lambda s, k, stride, p: k + sum(stride for _ in range(s - 1)) - p - p,
-    )
-
-
-@pytest.mark.parametrize(
-    ("answer", "part"),
-    [
-        (lambda s, k, stride, p: (s + 2 * p - k) // stride + 1, "after a convolution"),
-        (lambda s, k, stride, p: (s - 1) * stride + k, "smaller here"),
-        (lambda s, k, stride, p: (s - 1) * stride + k - p, "both ends"),
-        (lambda s, k, stride, p: (s - 1) * stride + k + 2 * p, "smaller here"),
-        (lambda s, k, stride, p: s * stride + k - 2 * p, "size - 1 times"),
-    ],
-)
-def test_size_slips(answer, part, is_told):
-    is_told("6.1", answer, part)
-
-
-def stamped(x, kernel, stride, padding, add=True, crop=True):
-    k = len(kernel)
-    h, w = x.shape
-    out = np.zeros(((h - 1) * stride + k, (w - 1) * stride + k))
-    for r in range(h):
-        for c in range(w):
-            patch = out[r * stride : r * stride + k, c * stride : c * stride + k]
-            patch[:] = (patch if add else 0) + x[r, c] * kernel
-    return out[padding : out.shape[0] - padding, padding : out.shape[1] - padding] if crop else out
-
-
-def by_matrix(x, kernel, stride, padding):
-    """Build the matrix column by column, multiply, reshape."""
-    columns = [stamped(e.reshape(x.shape), kernel, stride, padding) for e in np.eye(x.size)]
-    matrix = np.stack([c.ravel() for c in columns], axis=1)
-    return (matrix @ x.ravel()).reshape(columns[0].shape)
-
-
-def test_transposed_conv(passes):
-    passes("6.2", stamped, by_torch, by_matrix)
-
-
-@pytest.mark.parametrize(
-    ("answer", "part"),
-    [
-        (lambda x, k, s, p: stamped(x, k, s, p, add=False), "add up"),
-        (lambda x, k, s, p: stamped(x, k, s, p, crop=False), "cut `padding`"),
-        (lambda x, k, s, p: stamped(x, k[::-1, ::-1], s, p), "turned by 180"),
-        (lambda x, k, s, p: stamped(x, k.T, s, p), "kernel is transposed"),
-        (lambda x, k, s, p: stamped(x.T, k, s, p), "exchanged"),
-        (lambda x, k, s, p: x * k, "stopped with ValueError"),
-    ],
-)
-def test_transposed_slips(answer, part, is_told):
-    is_told("6.2", answer, part)
+from nbnet_lib.course.check import check
 
 
 def unit(channels):
@@ -101,6 +36,16 @@ def listed(self, x):
     for u in self.units:
         made.append(u(torch.cat(made, 1)))
     return torch.cat(made, 1)
+
+
+def buffered(self, x):
+    n, channels, h, w = x.shape
+    out = x.new_zeros(n, channels + 8 * len(self.units), h, w)
+    out[:, :channels] = x
+    for i, u in enumerate(self.units):
+        seen = channels + 8 * i
+        out[:, seen : seen + 8] = u(out[:, :seen])
+    return out
 
 
 def newest_first(self, x):
@@ -150,13 +95,11 @@ def unfinished(self, x):
 
 
 def test_block(passes):
-    passes("6.3", *(block_class(f) for f in (growing, listed, newest_first)))
+    passes("6.1", *(block_class(f) for f in (growing, listed, buffered)))
 
 
 def test_an_unfinished_block():
-    from nbnet_lib.course.check import check
-
-    assert check("6.3", block_class(unfinished)).status == "not attempted"
+    assert check("6.1", block_class(unfinished)).status == "not attempted"
 
 
 @pytest.mark.parametrize(
@@ -170,12 +113,13 @@ def test_an_unfinished_block():
         (block_class(stale, lambda c, i: c), "does not see everything"),
         (block_class(stale), "unit i must see"),
         (block_class(activated), "unchanged"),
+        (block_class(newest_first), "another order"),
         (block_class(lambda self, x: torch.cat([x, x], 0)), "dim=1"),
         (nn.Linear(2, 2), "expected a class"),
     ],
 )
 def test_block_slips(answer, part, is_told):
-    is_told("6.3", answer, part)
+    is_told("6.1", answer, part)
 
 
 def test_count(passes):
@@ -189,7 +133,7 @@ def test_count(passes):
     def closed(channels, units, growth):
         return (2 + 9 * growth) * (units * channels + growth * units * (units - 1) // 2)
 
-    passes("6.4", by_torch_modules, closed)
+    passes("6.3", by_torch_modules, closed)
 
 
 def seen(channels, units, growth):
@@ -208,7 +152,7 @@ def seen(channels, units, growth):
     ],
 )
 def test_count_slips(answer, part, is_told):
-    is_told("6.4", answer, part)
+    is_told("6.3", answer, part)
 
 
 def test_the_checks_numbers_are_the_librarys():
@@ -216,3 +160,157 @@ def test_the_checks_numbers_are_the_librarys():
 
     first = create_decoder("nbnet-b", image_size=160).blocks[0]
     assert count_parameters(first) == 899_840
+
+
+def chain_inputs(channels, units):
+    return [channels] + [8] * (units - 1)
+
+
+def chain_class(forward, inputs=chain_inputs):
+    class NbBlockA(nn.Module):
+        def __init__(self, channels, units):
+            super().__init__()
+            self.units = nn.ModuleList(unit(c) for c in inputs(channels, units))
+
+    NbBlockA.forward = forward
+    return NbBlockA
+
+
+def chain_listed(self, x):
+    pieces = [x]
+    for u in self.units:
+        pieces.append(u(pieces[-1]))
+    return torch.cat(pieces, dim=1)
+
+
+def chain_without_input(self, x):
+    pieces = []
+    for u in self.units:
+        x = u(x)
+        pieces.append(x)
+    return torch.cat(pieces, dim=1)
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        chain_inputs,
+        lambda c, u: torch.tensor([c if i == 0 else 8 for i in range(u)]),
+        lambda c, u: tuple(8 if i else c for i in range(u)),
+    ],
+)
+@pytest.mark.parametrize("forward", [chain, chain_listed])
+def test_chain(inputs, forward):
+    assert check("6.2", inputs, chain_class(forward)).status == "passed"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "block", "part"),
+    [
+        (lambda c, u: [c + 8 * i for i in range(u)], chain_class(chain), "that is NbNet-B"),
+        (lambda c, u: [8] * u, chain_class(chain), "nobody before it"),
+        (lambda c, u: [c] * u, chain_class(chain), "only unit 0"),
+        (lambda c, u: [c] + [8] * u, chain_class(chain), "one number for each"),
+        (lambda c, u: 8, chain_class(chain), "a list of numbers"),
+        (chain_inputs, chain_class(growing), "unit 0 reads the block's input, every other"),
+        (chain_inputs, chain_class(sequential), "last unit alone"),
+        (chain_inputs, chain_class(chain_without_input), "input belongs"),
+        (chain_inputs, nn.Linear(2, 2), "expected a class"),
+    ],
+)
+def test_chain_slips(inputs, block, part):
+    result = check("6.2", inputs, block)
+    assert result.status == "failed" and part in result.message, result
+
+
+def test_an_unfinished_chain():
+    def nothing(channels, units):
+        return None  # your code
+
+    assert check("6.2", nothing, chain_class(unfinished, nothing)).status == "not attempted"
+    assert check("6.2", chain_inputs, chain_class(unfinished)).status == "not attempted"
+
+
+def network_class(forward):
+    class MyNbNet(nn.Module):
+        def __init__(self, block, base=256):
+            super().__init__()
+            self.stem = nn.ConvTranspose2d(128, base, 4, bias=False)
+            channels, blocks, ups = base, [], []
+            for k in range(5):
+                blocks.append(block(channels, base // 8 // 2**k))
+                channels *= 2
+                if k < 4:
+                    ups.append(
+                        nn.Sequential(
+                            nn.BatchNorm2d(channels, eps=1e-4),
+                            nn.ReLU(),
+                            nn.ConvTranspose2d(channels, channels // 4, 4, 2, 1, bias=False),
+                        )
+                    )
+                    channels //= 4
+            self.blocks, self.ups = nn.ModuleList(blocks), nn.ModuleList(ups)
+            self.norm = nn.BatchNorm2d(channels, eps=1e-4)
+            self.head = nn.Conv2d(channels, 3, 1, bias=False)
+
+        def forward(self, templates):
+            return forward(self, self.stem(templates[:, :, None, None] * 128**0.5))
+
+    return MyNbNet
+
+
+def trunk(self, x):
+    for k, block in enumerate(self.blocks):
+        x = block(x)
+        if k < len(self.ups):
+            x = self.ups[k](x)
+    return x
+
+
+def trunk_in_pairs(self, x):
+    for block, up in zip(self.blocks[:-1], self.ups, strict=True):
+        x = up(block(x))
+    return self.blocks[-1](x)
+
+
+def one_up_too_many(self, x):
+    for k, block in enumerate(self.blocks):
+        x = self.ups[k](block(x))
+    return x
+
+
+def blocks_then_ups(self, x):
+    for part in [*self.blocks, *self.ups]:
+        x = part(x)
+    return x
+
+
+def test_network(passes):
+    passes(
+        "6.4",
+        network_class(lambda s, x: torch.tanh(s.head(torch.relu(s.norm(trunk(s, x)))))),
+        network_class(lambda s, x: s.head(s.norm(trunk_in_pairs(s, x)).clamp(min=0)).tanh()),
+    )
+
+
+@pytest.mark.parametrize(
+    ("forward", "part"),
+    [
+        (lambda s, x: s.head(torch.relu(s.norm(trunk(s, x)))), "tanh is missing"),
+        (lambda s, x: torch.sigmoid(s.head(torch.relu(s.norm(trunk(s, x))))), "sigmoid"),
+        (lambda s, x: torch.tanh(s.head(s.norm(trunk(s, x)))), "ReLU between"),
+        (lambda s, x: torch.tanh(s.head(torch.relu(trunk(s, x)))), "self.norm is missing"),
+        (lambda s, x: torch.tanh(s.head(trunk(s, x))), "self.norm and ReLU"),
+        (lambda s, x: torch.tanh(s.head(s.norm(torch.relu(trunk(s, x))))), "norm first"),
+        (lambda s, x: torch.tanh(s.norm(trunk(s, x))), "head is missing"),
+        (one_up_too_many, "none after the last block"),
+        (blocks_then_ups, "take turns"),
+    ],
+)
+def test_network_slips(forward, part, is_told):
+    is_told("6.4", network_class(forward), part)
+
+
+def test_an_unfinished_network():
+    assert check("6.4", network_class(lambda self, x: None)).status == "not attempted"
+    assert check("6.4", None).status == "not attempted"

@@ -1,96 +1,8 @@
-"""Exercises of chapter 04: correct variants pass, typical slips get the right hint."""
+"""Exercises of chapter 10: correct variants pass, typical slips get the right hint."""
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
-
-
-def test_pixel_loss(passes):
-    passes(
-        "10.1",
-        lambda a, b: (a - b).abs().mean(),
-        nn.L1Loss(),
-        lambda a, b: torch.stack([(x - y).abs().mean() for x, y in zip(a, b, strict=True)]).mean(),
-        lambda a, b: torch.sqrt((a - b) ** 2 + 1e-20).sum() / a.numel(),
-    )
-
-
-@pytest.mark.parametrize(
-    ("answer", "part"),
-    [
-        (lambda a, b: ((a - b) ** 2).mean(), "squared error"),
-        (lambda a, b: (a - b).abs().sum(), "that is the sum"),
-        (lambda a, b: (a - b).mean(), "cancel"),
-        (lambda a, b: (a - b).mean().abs(), "cancel"),
-        (lambda a, b: (a - b).abs().sum() / len(a), "not by the number of images"),
-        (lambda a, b: (a - b).abs().mean().item(), "gradient"),
-        (lambda a, b: (a - b).abs().detach().mean(), "gradient"),
-        (lambda a, b: (a - b).abs(), "expected one number"),
-    ],
-)
-def test_pixel_slips(answer, part, is_told):
-    is_told("10.1", answer, part)
-
-
-def step(order):
-    """Return a training step whose lines run in the given order."""
-
-    def training_step(decoder, templates, images, optimizer):
-        loss = (decoder(templates) - images).abs().mean()
-        for line in order:
-            {"zero": optimizer.zero_grad, "back": loss.backward, "step": optimizer.step}[line]()
-        return loss.item()
-
-    return training_step
-
-
-def after(decoder, templates, images, optimizer):
-    step(["zero", "back", "step"])(decoder, templates, images, optimizer)
-    return nn.functional.l1_loss(decoder(templates), images).item()
-
-
-def by_hand(decoder, templates, images, optimizer):
-    loss = nn.functional.l1_loss(decoder(templates), images)
-    gradients = torch.autograd.grad(loss, list(decoder.parameters()))
-    for p, g in zip(decoder.parameters(), gradients, strict=True):
-        p.grad = g
-    optimizer.step()
-    return loss
-
-
-def squared(decoder, templates, images, optimizer):
-    loss = ((decoder(templates) - images) ** 2).mean()
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-def test_training_step(passes):
-    passes("10.2", step(["zero", "back", "step"]), step(["back", "step", "zero"]), after, by_hand)
-
-
-@pytest.mark.parametrize(
-    ("answer", "part"),
-    [
-        (step(["back", "step"]), "zero_grad"),
-        (step(["zero", "back"]), "optimizer.step()"),
-        (step(["zero", "step"]), "backward"),
-        (step(["back", "zero", "step"]), "after zero_grad"),
-        (squared, "pixel loss of 4.1"),
-        (lambda decoder, t, i, optimizer: decoder(t), "expected one number"),
-    ],
-)
-def test_training_slips(answer, part, is_told):
-    is_told("10.2", answer, part)
-
-
-def test_a_missing_return_is_told(is_told):
-    def no_return(decoder, templates, images, optimizer):
-        step(["zero", "back", "step"])(decoder, templates, images, optimizer)
-
-    is_told("10.2", no_return, "return")
 
 
 def masks(identities):
@@ -115,7 +27,7 @@ def loops(originals, rebuilt, identities):
 
 
 def test_attack_scores(passes):
-    passes("10.3", scores, loops, lambda o, r, i: ((o * r).sum(1), scores(o, r, i)[1][::-1]))
+    passes("10.1", scores, loops, lambda o, r, i: ((o * r).sum(1), scores(o, r, i)[1][::-1]))
 
 
 def variant(select):
@@ -144,6 +56,100 @@ def variant(select):
     ],
 )
 def test_attack_slips(answer, part, is_told):
+    is_told("10.1", answer, part)
+
+
+def rank_numpy(probes, who, gallery, whose):
+    return np.mean(whose[(probes @ gallery.T).argmax(axis=1)] == who)
+
+
+def rank_loops(probes, who, gallery, whose):
+    hits = 0
+    for probe, person in zip(probes, who, strict=True):
+        scores = [float(probe @ one) for one in gallery]
+        hits += whose[scores.index(max(scores))] == person
+    return hits / len(probes)
+
+
+def rank_torch(probes, who, gallery, whose):
+    nearest = torch.cdist(torch.tensor(probes), torch.tensor(gallery)).argmin(dim=1)
+    return (torch.tensor(whose)[nearest] == torch.tensor(who)).double().mean()
+
+
+def test_rank_one(passes):
+    passes("10.2", rank_numpy, rank_loops, rank_torch)
+
+
+def by_mean(p, who, g, whose):
+    people = np.unique(whose)
+    means = np.stack([(p @ g.T)[:, whose == one].mean(axis=1) for one in people])
+    return (people[means.argmax(axis=0)] == who).mean()
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda p, who, g, whose: (p @ g.T).argmax(1) == who, "mean over the probes"),
+        (lambda p, who, g, whose: ((p @ g.T).argmax(1) == who).mean(), "not a person"),
+        (lambda p, who, g, whose: (whose[(p @ g.T).argmax(1)] == who).sum(), "how many"),
+        (lambda p, who, g, whose: 100 * rank_numpy(p, who, g, whose), "not in percent"),
+        (lambda p, who, g, whose: 1 - rank_numpy(p, who, g, whose), "misses"),
+        (lambda p, who, g, whose: (who[(p @ g.T).argmax(0)] == whose).mean(), "axis=1"),
+        (lambda p, who, g, whose: (whose[(p @ g.T).argmin(1)] == who).mean(), "not argmin"),
+        (by_mean, "not by their mean"),
+        (lambda p, who, g, whose: "all", "array of numbers"),
+    ],
+)
+def test_rank_slips(answer, part, is_told):
+    is_told("10.2", answer, part)
+
+
+def paired(a, b, draws):
+    return np.percentile((a - b)[draws].mean(axis=1), [2.5, 97.5])
+
+
+def paired_loops(a, b, draws):
+    found = sorted(sum(a[i] - b[i] for i in draw) / len(draw) for draw in draws)
+    return found[int(0.025 * len(found))], found[int(0.975 * len(found))]
+
+
+def paired_quantile(a, b, draws):
+    apart = torch.tensor(a)[draws].mean(1) - torch.tensor(b)[draws].mean(1)
+    return torch.quantile(apart, torch.tensor([0.025, 0.975], dtype=torch.float64))
+
+
+def test_difference(passes):
+    passes("10.3", paired, paired_loops, paired_quantile)
+
+
+def ends(x, cut=2.5):
+    return np.percentile(x, [cut, 100 - cut])
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda a, b, d: ends(a[d].mean(1)) - ends(b[d].mean(1)), "subtract within each draw"),
+        (
+            lambda a, b, d: (
+                ends(a[d].mean(1))[0] - ends(b[d].mean(1))[1],
+                ends(a[d].mean(1))[1] - ends(b[d].mean(1))[0],
+            ),
+            "other people",
+        ),
+        (lambda a, b, d: -paired(a, b, d)[::-1], "b less a"),
+        (lambda a, b, d: paired(a, b, d)[::-1], "low comes first"),
+        (lambda a, b, d: ends((a - b)[d].mean(1), 5), "2.5 and 97.5"),
+        (lambda a, b, d: ends((a - b)[d].mean(1), 0.025)[[0]].repeat(2), "expected about"),
+        (lambda a, b, d: np.percentile((a - b)[d].mean(1), [0.025, 0.975]), "not 0.025"),
+        (lambda a, b, d: (a - b)[d].mean(1), "percentile"),
+        (lambda a, b, d: (a - b)[d].mean(0), "mean(axis=1)"),
+        (lambda a, b, d: ends(a - b), "spread of single people"),
+        (lambda a, b, d: ends(a[d].mean(1)), "of a alone"),
+        (lambda a, b, d: 0.1, "expected two values"),
+    ],
+)
+def test_difference_slips(answer, part, is_told):
     is_told("10.3", answer, part)
 
 

@@ -1,4 +1,4 @@
-"""Checks of chapter 02, How is verification measured?"""
+"""Checks of chapter 02, Verifying and identifying."""
 
 from __future__ import annotations
 
@@ -190,3 +190,70 @@ def _bootstrap(bootstrap_interval: Any) -> str:
     if abs(got[0] - low) > 0.05 or abs(got[1] - high) > 0.05:
         raise Wrong(name, told, "the interval lies around the TAR of all people, 0.75 here")
     return "wide enough, because people were drawn and not comparisons"
+
+
+@exercise(
+    "2.5",
+    "rank-k rate",
+    2,
+    ["rank_rate"],
+    (
+        "take each probe's score with its own person, and count how many of its row score as high",
+        "own = scores[np.arange(len(scores)), mates]; rank = (scores >= own[:, None]).sum(axis=1); "
+        "the share with rank <= k",
+    ),
+)
+def _rank(rank_rate: Any) -> str:
+    name = "rank_rate"
+    rng = np.random.default_rng(25)
+    for probes, people, k in ((200, 30, 5), (200, 30, 1), (90, 12, 3)):
+        scores = rng.normal(0, 0.2, (probes, people))
+        mates = rng.integers(0, people, probes)
+        rows = np.arange(probes)
+        scores[rows, mates] += 0.4
+        own = scores[rows, mates][:, None]
+        want = float(((scores >= own).sum(axis=1) <= k).mean())
+        raw = call(name, rank_rate, scores, mates, k, returns="a share from 0 to 1")
+        got = number(name, raw)
+        if not close(got, want, 1e-6):
+            raise Wrong(
+                name,
+                f"rank-{k} of {probes} probes: expected {want:.3f}, got {short(got)}",
+                _rank_slip(got, want, scores, mates, k),
+            )
+    same = np.full((40, 10), 0.5)
+    mates = rng.integers(0, 10, 40)
+    got = number(name, call(name, rank_rate, same, mates, 1, returns="a share from 0 to 1"))
+    if got > 0.5:
+        raise Wrong(
+            name,
+            f"the same score for everybody: your rank-1 is {got:.0%}",
+            "ties must not count in favour; count the scores >= the mate's (the mate is one of "
+            "them) and compare with k",
+        )
+    return "the mate among the k best, and no prize for a constant score"
+
+
+def _rank_slip(got: float, want: float, scores: np.ndarray, mates: np.ndarray, k: int) -> str:
+    """Say what a wrong rank-k rate looks like."""
+    own = scores[np.arange(len(scores)), mates][:, None]
+    rank = (scores >= own).sum(axis=1)  # 1 is best
+    if close(got, 100 * want, 1e-6):
+        return "that is in per cent; give a share from 0 to 1"
+    if close(got, want * len(scores), 1e-6):
+        return "that is a count; divide by the number of probes"
+    if close(got, float((rank == k).mean()), 1e-6) and k > 1:
+        return f"that is the share exactly at rank {k}; rank-{k} means rank {k} or better"
+    if close(got, float((rank <= 1).mean()), 1e-6):
+        return "that is rank-1; the mate may be anywhere among the k best"
+    if close(got, float((rank <= k - 1).mean()), 1e-6):
+        return "one too strict: the mate itself is one of the scores >= its own; or use <= k"
+    if close(got, float((rank <= k + 1).mean()), 1e-6):
+        return "one too lenient: with r others above it the mate has rank r + 1"
+    if close(got, float((scores.shape[1] + 1 - rank <= k).mean()), 1e-6):
+        return "those are the lowest scores; the best come first, np.argsort(-scores)"
+    if got >= 1:
+        return "compare with the score of the probe's own person, in column mates[i] of row i"
+    if close(got, 1 - want, 1e-6):
+        return "that is the share not found"
+    return "the share of rows whose mate (column mates[i]) is among the k highest scores"

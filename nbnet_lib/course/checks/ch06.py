@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from nbnet_lib.course.checks.base import (
     NotAttempted,
     Wrong,
-    array,
     call,
     describe,
     exercise,
@@ -25,127 +22,6 @@ from nbnet_lib.course.checks.base import (
 
 @exercise(
     "6.1",
-    "size after a de-convolution",
-    1,
-    ["deconv_size"],
-    (
-        "the first input pixel stamps `kernel` output pixels; each further one moves the stamp by "
-        "`stride`; padding then cuts both ends",
-        "(size - 1) * stride + kernel - 2 * padding",
-    ),
-)
-def _size(deconv_size: Any) -> str:
-    name = "deconv_size"
-    for size, kernel, stride, padding in (
-        (1, 5, 1, 0),
-        (5, 4, 2, 1),
-        (7, 3, 2, 1),
-        (4, 4, 2, 0),
-        (6, 2, 3, 0),
-        (10, 6, 2, 2),
-    ):
-        want = (size - 1) * stride + kernel - 2 * padding
-        got = number(
-            name,
-            call(name, deconv_size, size, kernel, stride, padding, returns="a number of pixels"),
-        )
-        if got == want:
-            continue
-        told = (
-            f"size {size}, kernel {kernel}, stride {stride}, padding {padding}: "
-            f"expected {want}, got {short(got)}"
-        )
-        if got == (size + 2 * padding - kernel) // stride + 1:
-            why = "that is the size after a convolution; a de-convolution goes the other way"
-        elif got == size * stride:
-            why = "true for kernel 4, stride 2, padding 1 only; count stamps in general"
-        elif got == (size - 1) * stride + kernel - padding:
-            why = "padding cuts both ends"
-        elif got in ((size - 1) * stride + kernel, (size - 1) * stride + kernel + 2 * padding):
-            why = "padding makes the output smaller here: it cuts `padding` pixels from each end"
-        elif got == size * stride + kernel - 2 * padding:
-            why = "the stamp moves size - 1 times, not size times"
-        else:
-            why = "(number of moves) x stride + one stamp - what padding cuts"
-        raise Wrong(name, told, why)
-    return "1 -> 5 -> 10 -> 20 -> 40 -> 80 -> 160"
-
-
-@exercise(
-    "6.2",
-    "transposed convolution by hand",
-    2,
-    ["transposed_conv"],
-    (
-        "for every input pixel, add pixel * kernel to the patch of the output that starts at "
-        "(row * stride, column * stride); cut the padding off at the end",
-        "out[r*stride : r*stride + k, c*stride : c*stride + k] += x[r, c] * kernel, then "
-        "out[padding : height - padding, padding : width - padding]",
-    ),
-)
-def _transposed(transposed_conv: Any) -> str:
-    name = "transposed_conv"
-    rng = np.random.default_rng(32)
-    for shape, k, stride, padding in (
-        ((3, 4), 3, 2, 0),
-        ((2, 2), 2, 2, 0),
-        ((5, 5), 4, 2, 1),
-        ((4, 3), 3, 1, 1),
-    ):
-        x, kernel = rng.normal(size=shape), rng.normal(size=(k, k))
-        want = _reference(x, kernel, stride, padding)
-        got = array(
-            name, call(name, transposed_conv, x, kernel, stride, padding, returns="an array")
-        )
-        case = f"{list(shape)} input, {k}x{k} kernel, stride {stride}, padding {padding}"
-        if got.shape != want.shape:
-            why = "height and width each follow the rule of 3.1"
-            if got.shape == _reference(x, kernel, stride, 0).shape:
-                why = "cut `padding` rows and columns off every edge at the end"
-            elif got.shape == want.shape[::-1]:
-                why = "rows and columns are exchanged"
-            raise Wrong(
-                name, f"{case}: expected shape {list(want.shape)}, got {list(got.shape)}", why
-            )
-        if np.allclose(got, want, atol=1e-5):
-            continue
-        if np.allclose(got, _reference(x, kernel[::-1, ::-1], stride, padding), atol=1e-5):
-            why = "the kernel is turned by 180 degrees; stamp it as it is"
-        elif np.allclose(got, _reference(x, kernel.T, stride, padding), atol=1e-5):
-            why = "the kernel is transposed; rows and columns are exchanged"
-        elif np.allclose(got, _overwritten(x, kernel, stride, padding), atol=1e-5):
-            why = "where stamps overlap they add up: use += and not ="
-        else:
-            why = "start from zeros and add x[r, c] * kernel for every input pixel"
-        worst = float(np.abs(got - want).max())
-        raise Wrong(
-            name, f"{case}: right shape, but values differ from torch by up to {worst:.3f}", why
-        )
-    return "equals torch.nn.functional.conv_transpose2d"
-
-
-def _reference(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    out = functional.conv_transpose2d(
-        torch.from_numpy(x)[None, None],
-        torch.from_numpy(kernel.copy())[None, None],
-        stride=stride,
-        padding=padding,
-    )
-    return out[0, 0].numpy()
-
-
-def _overwritten(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    k = len(kernel)
-    height, width = ((n - 1) * stride + k for n in x.shape)
-    out = np.zeros((height, width))
-    for r in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            out[r * stride : r * stride + k, c * stride : c * stride + k] = x[r, c] * kernel
-    return out[padding : height - padding, padding : width - padding]
-
-
-@exercise(
-    "6.3",
     "a block of NbNet-B",
     3,
     ["NbBlock"],
@@ -155,30 +31,46 @@ def _overwritten(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int) -
     ),
 )
 def _block(NbBlock: Any) -> str:  # noqa: N803
-    name = "NbBlock"
-    if NbBlock is None or NbBlock is ...:
-        raise NotAttempted(f" ({name} is {NbBlock})")
-    if not isinstance(NbBlock, type) or not issubclass(NbBlock, nn.Module):
-        raise Wrong(name, f"expected a class made from nn.Module, got {describe(NbBlock)}")
-    if is_unfinished(NbBlock.forward):
-        raise NotAttempted(f" ({name}.forward only returns a constant)")
     for channels, units in ((40, 3), (32, 5), (8, 1)):
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(33)
-            try:
-                block = NbBlock(channels, units)
-            except Exception as error:
-                raise Wrong(
-                    name,
-                    f"NbBlock({channels}, {units}) stopped with {type(error).__name__}",
-                    one_line(error),
-                ) from error
-            x = torch.randn(2, channels, 5, 5)
-        _check_block(name, block.eval(), x, channels, units)
+        block, x = _make_block("NbBlock", NbBlock, channels, units)
+        _check_dense("NbBlock", block, x, channels, units)
     return "every unit sees all that was made before it"
 
 
-def _check_block(name: str, block: nn.Module, x: torch.Tensor, channels: int, units: int) -> None:
+def _check_dense(name: str, block: Any, x: torch.Tensor, channels: int, units: int) -> None:
+    why = f"unit i must see the input and all i outputs before it: {channels} + 8 * i channels"
+    got, inputs, outputs = _run_block(name, block, x, why)
+    _check_output(name, got, x, outputs, units)
+    for i in range(units):
+        for seen in outputs[:i]:
+            if not _holds(inputs[i], seen):
+                told = f"unit {i} does not see everything that was made before it"
+                why = "give it the concatenation of the input and all earlier outputs"
+                raise Wrong(name, told, why)
+
+
+def _make_block(name: str, block_class: Any, channels: int, units: int) -> tuple[Any, torch.Tensor]:
+    """Return a block of the learner's class with random weights, and an input for it."""
+    if block_class is None or block_class is ...:
+        raise NotAttempted(f" ({name} is {block_class})")
+    if not isinstance(block_class, type) or not issubclass(block_class, nn.Module):
+        raise Wrong(name, f"expected a class made from nn.Module, got {describe(block_class)}")
+    if is_unfinished(block_class.forward):
+        raise NotAttempted(f" ({name}.forward only returns a constant)")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(33)
+        try:
+            block = block_class(channels, units)
+        except Exception as error:
+            told = f"{name}({channels}, {units}) stopped with {type(error).__name__}"
+            raise Wrong(name, told, one_line(error)) from error
+        return block.eval(), torch.randn(2, channels, 5, 5)
+
+
+def _run_block(
+    name: str, block: Any, x: torch.Tensor, wrong_channels: str
+) -> tuple[torch.Tensor, list[torch.Tensor], list[torch.Tensor]]:
+    """Return what the block puts out, and what each unit got and made, in the order of the runs."""
     inputs: list[torch.Tensor] = []
     outputs: list[torch.Tensor] = []
 
@@ -186,29 +78,32 @@ def _check_block(name: str, block: nn.Module, x: torch.Tensor, channels: int, un
         inputs.append(args[0].detach().clone())
         outputs.append(output.detach().clone())
 
-    hooks = [unit.register_forward_hook(record) for unit in block.units]  # type: ignore[union-attr]
+    hooks = [unit.register_forward_hook(record) for unit in block.units]
     try:
         with torch.no_grad():
             got = call(f"{name}.forward", block.forward, x.clone(), returns="a tensor")
     except Wrong as wrong:
         # Which of its parts complains first (batch norm or convolution) is torch's affair.
         if "channels" in str(wrong) or "running_mean" in str(wrong):
-            raise Wrong(
-                f"{name}.forward",
-                "a unit was given the wrong number of channels",
-                "unit i must see the input and all i outputs before it: "
-                f"{channels} + 8 * i channels",
-            ) from wrong
+            told = "a unit was given the wrong number of channels"
+            raise Wrong(f"{name}.forward", told, wrong_channels) from wrong
         raise
     finally:
         for hook in hooks:
             hook.remove()
     if not isinstance(got, torch.Tensor):
         raise Wrong(name, f"expected a tensor, got {describe(got)}")
+    return got, inputs, outputs
+
+
+def _check_output(
+    name: str, got: torch.Tensor, x: torch.Tensor, outputs: list[torch.Tensor], units: int
+) -> None:
+    """Raise unless ``got`` is the input and the output of every unit, concatenated in order."""
+    channels = x.shape[1]
     want = [2, channels + 8 * units, 5, 5]
-    told = f"expected {want}, got {list(got.shape)}"
     if list(got.shape) != want:
-        if got.ndim == 4 and got.shape[1] == 8 * units:
+        if got.ndim == 4 and got.shape[1] == 8 * units and units > 1:
             why = "the block's input belongs into the output too"
         elif got.ndim == 4 and got.shape[1] == channels + 8:
             why = "are you concatenating every earlier output?"
@@ -216,13 +111,10 @@ def _check_block(name: str, block: nn.Module, x: torch.Tensor, channels: int, un
             why = "that is the last unit alone; concatenate its output to x (torch.cat)"
         else:
             why = "concatenate along the channels, dim=1"
-        raise Wrong(name, told, why)
+        raise Wrong(name, f"expected {want}, got {list(got.shape)}", why)
     if len(outputs) != units:
-        raise Wrong(
-            name,
-            f"expected each of {units} units to run once, {len(outputs)} runs seen",
-            "one pass over self.units",
-        )
+        told = f"expected each of {units} units to run once, {len(outputs)} runs seen"
+        raise Wrong(name, told, "one pass over self.units")
     if not _holds(got, x):
         raise Wrong(
             name,
@@ -232,13 +124,12 @@ def _check_block(name: str, block: nn.Module, x: torch.Tensor, channels: int, un
     for i, output in enumerate(outputs):
         if not _holds(got, output):
             raise Wrong(name, f"the output of unit {i} is missing", "concatenate every output")
-        for seen in outputs[:i]:
-            if not _holds(inputs[i], seen):
-                raise Wrong(
-                    name,
-                    f"unit {i} does not see everything that was made before it",
-                    "give it the concatenation of the input and all earlier outputs",
-                )
+    if not torch.allclose(got, torch.cat([x, *outputs], dim=1), atol=1e-5):
+        raise Wrong(
+            name,
+            "all channels are there, in another order",
+            "x first, then unit 0, unit 1, ...: the shipped weights were trained in this order",
+        )
 
 
 def _holds(big: torch.Tensor, small: torch.Tensor) -> bool:
@@ -248,7 +139,58 @@ def _holds(big: torch.Tensor, small: torch.Tensor) -> bool:
 
 
 @exercise(
-    "6.4",
+    "6.2",
+    "a block of NbNet-A",
+    2,
+    ["inputs_of_a", "NbBlockA"],
+    (
+        "unit 0 reads `channels` channels, each further one 8; in forward keep a list of all "
+        "pieces, give each unit the newest piece only, and concatenate once, at the end",
+        "[channels] + [8] * (units - 1); pieces = [x]; for unit in self.units: "
+        "pieces.append(unit(pieces[-1])); return torch.cat(pieces, dim=1)",
+    ),
+)
+def _chain(inputs_of_a: Any, NbBlockA: Any) -> str:  # noqa: N803
+    for channels, units in ((40, 3), (32, 5), (8, 1)):
+        _check_inputs(inputs_of_a, channels, units)
+    for channels, units in ((40, 3), (32, 5), (24, 1)):
+        block, x = _make_block("NbBlockA", NbBlockA, channels, units)
+        why = "unit 0 reads the block's input, every other unit the 8 channels of the one before"
+        got, inputs, outputs = _run_block("NbBlockA", block, x, why)
+        if len(outputs) == units:
+            for i, given in enumerate(inputs):
+                before = outputs[i - 1] if i else x
+                if given.shape != before.shape or not torch.allclose(given, before, atol=1e-5):
+                    raise Wrong("NbBlockA", f"unit {i} does not read the piece before it", why)
+        _check_output("NbBlockA", got, x, outputs, units)
+    return "the same shapes as B, and far fewer channels read"
+
+
+def _check_inputs(inputs_of_a: Any, channels: int, units: int) -> None:
+    name = "inputs_of_a"
+    want = [channels] + [8] * (units - 1)
+    given = call(name, inputs_of_a, channels, units, returns="a list of numbers")
+    try:
+        got = [int(c) for c in given]
+    except (TypeError, ValueError) as error:
+        raise Wrong(name, f"expected a list of numbers, got {describe(given)}") from error
+    if got == want:
+        return
+    if got == [channels + 8 * i for i in range(units)]:
+        why = "that is NbNet-B; in A a unit reads only the 8 channels of the one before"
+    elif got == [8] * units:
+        why = "unit 0 has nobody before it: it reads the block's input"
+    elif got == [channels] * units:
+        why = "only unit 0 reads the block's input; the others read 8 channels"
+    elif len(got) != units:
+        why = f"one number for each of the {units} units"
+    else:
+        why = "the input's channels once, then 8 for each further unit"
+    raise Wrong(name, f"{channels} channels, {units} units: expected {want}, got {got}", why)
+
+
+@exercise(
+    "6.3",
     "counting the values of a block",
     2,
     ["block_parameters"],
@@ -291,3 +233,97 @@ def _count(block_parameters: Any) -> str:
             name, f"{channels} channels, {units} units: expected {want:,}, got {short(got)}", why
         )
     return "899,840 in the first block of the paper's network"
+
+
+@exercise(
+    "6.4",
+    "the whole network",
+    3,
+    ["MyNbNet"],
+    (
+        "blocks and up steps take turns, and there is one up step less than blocks; then norm, "
+        "ReLU, head and tanh, in this order",
+        "for k, block in enumerate(self.blocks): x = block(x); if k < len(self.ups): "
+        "x = self.ups[k](x). Then return torch.tanh(self.head(torch.relu(self.norm(x))))",
+    ),
+)
+def _network(MyNbNet: Any) -> str:  # noqa: N803
+    from nbnet_lib.decoders.nbnet import BlockB, NbNet
+
+    name = "MyNbNet"
+    if MyNbNet is None or MyNbNet is ...:
+        raise NotAttempted(f" ({name} is {MyNbNet})")
+    if not isinstance(MyNbNet, type) or not issubclass(MyNbNet, nn.Module):
+        raise Wrong(name, f"expected a class made from nn.Module, got {describe(MyNbNet)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(64)
+        reference = NbNet("b", image_size=64, base_channels=128)
+        for name_of, tensor in reference.state_dict().items():  # as if trained: each part shows
+            if name_of.endswith("running_var") or (tensor.ndim == 1 and name_of.endswith("weight")):
+                tensor.uniform_(0.5, 1.5)
+            elif name_of.endswith(("running_mean", "bias")):
+                tensor.normal_(0, 0.3)
+        templates = nn.functional.normalize(torch.randn(2, 128), dim=1)
+        try:
+            network = MyNbNet(lambda channels, units: BlockB(channels, units, 8), base=128)
+            values = reference.state_dict().values()
+            network.load_state_dict(dict(zip(network.state_dict(), values, strict=True)))
+        except Exception as error:
+            told = f"{name}(block, base=128) stopped with {type(error).__name__}"
+            raise Wrong(name, told, "leave __init__ as it was in the chapter") from error
+    reference.implementation = "readable"
+    with torch.no_grad():
+        got = _draw(name, network.eval(), templates)
+        _compare_pictures(name, got, reference.eval(), templates)
+    return "the same pictures as the library's NbNet-B with the same weights"
+
+
+def _draw(name: str, network: nn.Module, templates: torch.Tensor) -> torch.Tensor:
+    try:
+        got = network(templates)
+    except IndexError as error:
+        told = f"forward stopped with IndexError ({one_line(error)})"
+        raise Wrong(name, told, "5 blocks, 4 up steps: none after the last block") from error
+    except Exception as error:
+        why = one_line(error)
+        if "channels" in why or "running_mean" in why or "shape" in why:
+            why = "blocks and up steps take turns: block 0, up 0, block 1, up 1, ..., block 4"
+        raise Wrong(name, f"forward stopped with {type(error).__name__}", why) from error
+    if got is None or got is ...:
+        raise NotAttempted(f" ({name}.forward returns {got}: its last line is a `return`)")
+    if not isinstance(got, torch.Tensor):
+        raise Wrong(name, f"expected a tensor, got {describe(got)}")
+    return got
+
+
+def _compare_pictures(
+    name: str, got: torch.Tensor, reference: Any, templates: torch.Tensor
+) -> None:
+    want = reference(templates)
+    if got.shape != want.shape:
+        why = "a picture has 3 channels: the head is missing" if got.shape[-1] == 64 else (
+            "all five blocks and all four up steps"
+        )  # fmt: skip
+        raise Wrong(name, f"expected {list(want.shape)}, got {list(got.shape)}", why)
+    if torch.allclose(got, want, atol=1e-4):
+        return
+    x = reference.stem(templates[:, :, None, None] * 128**0.5)
+    for k, block in enumerate(reference.blocks):
+        x = block(x)
+        x = reference.ups[k](x) if k < len(reference.ups) else x
+    norm, head = reference.norm, reference.head
+    slips = [
+        (head(torch.relu(norm(x))), "tanh is missing: pixels must lie in -1...1"),
+        (torch.sigmoid(head(torch.relu(norm(x)))), "sigmoid gives 0...1; pixels need tanh"),
+        (torch.tanh(head(norm(x))), "the ReLU between norm and head is missing"),
+        (torch.tanh(head(torch.relu(x))), "self.norm is missing before the head's ReLU"),
+        (torch.tanh(head(x)), "self.norm and ReLU are missing before the head"),
+        (torch.tanh(head(norm(torch.relu(x)))), "norm first, then ReLU, then the head"),
+        (torch.tanh(torch.relu(head(norm(x)))), "the ReLU comes before the head, not after it"),
+    ]
+    why = "stem, then block and up step in turn, then norm, ReLU, head, tanh"
+    for slip, told in slips:
+        if torch.allclose(got, slip, atol=1e-4):
+            why = told
+    worst = float((got - want).abs().max())
+    raise Wrong(name, f"right shape, but pixels differ by up to {worst:.2f}", why)

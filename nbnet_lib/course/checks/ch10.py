@@ -1,12 +1,10 @@
-"""Checks of chapter 10, Train NbNet and attack."""
+"""Exercises of chapter 10: attack scores, rank-one, the interval of a difference, sources."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import torch
-from torch import nn
 
 from nbnet_lib.course.checks.base import (
     NotAttempted,
@@ -24,140 +22,12 @@ from nbnet_lib.course.checks.base import (
 
 @exercise(
     "10.1",
-    "pixel loss",
-    1,
-    ["pixel_loss"],
-    (
-        "how far is each colour value off, on average, whatever the direction?",
-        "(output - target).abs().mean()",
-    ),
-)
-def _pixel(pixel_loss: Any) -> str:
-    name = "pixel_loss"
-    generator = torch.Generator().manual_seed(41)
-    for scale in (1.0, 0.1):
-        output = (torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1) * scale
-        target = (torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1) * scale
-        output.requires_grad_(True)
-        difference = (output - target).detach()
-        want = float(difference.abs().mean())
-        raw = call(name, pixel_loss, output, target, returns="a number in a tensor")
-        got = number(name, raw)
-        if not close(got, want, 1e-5):
-            if close(got, float((difference**2).mean()), 1e-5):
-                why = "that is the squared error; take the absolute value"
-            elif close(got, float(difference.abs().sum()), 1e-4):
-                why = "that is the sum; the mean does not depend on the size of the picture"
-            elif close(got, float(difference.mean()), 1e-5) or close(
-                got, abs(float(difference.mean())), 1e-5
-            ):
-                why = "plus and minus cancel; take the absolute value of each difference first"
-            elif close(got, float(difference.abs().sum() / len(difference)), 1e-4):
-                why = "divide by the number of colour values, not by the number of images"
-            else:
-                why = "the mean of |output - target|"
-            raise Wrong(name, f"expected {want:.4f}, got {short(got)}", why)
-        if not isinstance(raw, torch.Tensor) or not raw.requires_grad:
-            raise Wrong(
-                name,
-                "the value is right, but no gradient can flow back from it",
-                "stay with tensors: no .item(), float(), .detach() or numpy",
-            )
-    return "mean absolute error, and gradients flow"
-
-
-@exercise(
-    "10.2",
-    "one training step",
-    2,
-    ["training_step"],
-    (
-        "five lines: decode, loss, forget the old gradients, go backward, let the optimiser step",
-        "loss = (decoder(templates) - images).abs().mean(); optimizer.zero_grad(); "
-        "loss.backward(); optimizer.step(); return loss.item()",
-    ),
-)
-def _step(training_step: Any) -> str:
-    name = "training_step"
-    templates, images, learner, optimizer = _tiny()
-    twin_losses, twin = _twin_steps(zero=True)
-    _, hoarder = _twin_steps(zero=False)
-    losses = []
-    for i in range(3):
-        before = [p.detach().clone() for p in learner.parameters()]
-        raw = call(name, training_step, learner, templates, images, optimizer, returns="the loss")
-        losses.append(number(name, raw))
-        moved = any(
-            not torch.equal(a, b) for a, b in zip(before, learner.parameters(), strict=True)
-        )
-        if not moved:
-            grads = any(p.grad is not None and p.grad.abs().sum() > 0 for p in learner.parameters())
-            why = (
-                "call optimizer.step()"
-                if grads
-                else ("loss.backward() comes after zero_grad() and before optimizer.step()")
-            )
-            raise Wrong(name, "the decoder's weights did not change", why)
-        if i == 0 and not close(losses[0], twin_losses[0], 1e-4):
-            if close(losses[0], twin_losses[1], 1e-4):
-                continue  # measured after the step: another honest choice
-            raise Wrong(
-                name,
-                f"expected a loss of {twin_losses[0]:.4f}, got {short(losses[0])}",
-                "return the pixel loss of 4.1 between decoder(templates) and images",
-            )
-    got = [p.detach() for p in learner.parameters()]
-
-    def same(other: list[torch.Tensor]) -> bool:
-        return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(got, other, strict=True))
-
-    if same(twin):
-        return "the loss falls " + " -> ".join(f"{x:.3f}" for x in losses)
-    if same(hoarder):
-        raise Wrong(
-            name,
-            "gradients of earlier steps were added up",
-            "call optimizer.zero_grad() before loss.backward()",
-        )
-    raise Wrong(
-        name,
-        "the weights moved elsewhere than one step of the pixel loss moves them",
-        "one backward() and one step() for each call, with the loss of 4.1",
-    )
-
-
-def _tiny() -> tuple[torch.Tensor, torch.Tensor, nn.Module, torch.optim.Optimizer]:
-    generator = torch.Generator().manual_seed(42)
-    templates = torch.randn(8, 4, generator=generator)
-    images = torch.rand(8, 3, 2, 2, generator=generator) * 2 - 1
-    decoder = nn.Sequential(nn.Linear(4, 12), nn.Unflatten(1, (3, 2, 2)))
-    with torch.no_grad():
-        for p in decoder.parameters():
-            p.copy_(torch.randn(p.shape, generator=generator) * 0.3)
-    return templates, images, decoder, torch.optim.SGD(decoder.parameters(), lr=0.5)
-
-
-def _twin_steps(zero: bool) -> tuple[list[float], list[torch.Tensor]]:
-    templates, images, decoder, optimizer = _tiny()
-    losses = []
-    for _ in range(3):
-        if zero:
-            optimizer.zero_grad()
-        loss = (decoder(templates) - images).abs().mean()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    return losses, [p.detach() for p in decoder.parameters()]
-
-
-@exercise(
-    "10.3",
     "type-I and type-II scores",
     3,
     ["attack_scores"],
     (
-        "all cosines at once are reconstructed @ originals.T; entry (i, j) says how much "
-        "reconstruction i is like original image j",
+        "all cosines at once are rebuilt @ originals.T; entry (i, j) says how much reconstruction "
+        "i is like original image j",
         "type-I is the diagonal; type-II is where identities[:, None] == identities[None, :], "
         "without the diagonal",
     ),
@@ -213,6 +83,142 @@ def _attack(attack_scores: Any) -> str:
     return "9 images of 3 people give 9 type-I and 18 type-II scores"
 
 
+@exercise(
+    "10.2",
+    "rank-one rate",
+    2,
+    ["rank_one"],
+    (
+        "one row of probes @ gallery.T holds the scores of one probe with the whole gallery: which "
+        "column is the largest, and whose is it?",
+        "best = (probes @ gallery.T).argmax(axis=1) are row numbers of the gallery; compare "
+        "gallery_identities[best] with probe_identities and take the mean",
+    ),
+)
+def _rank_one(rank_one: Any) -> str:
+    name = "rank_one"
+    rng = np.random.default_rng(46)
+    faces = _unit(rng.normal(size=(8, 12)))
+    people = np.array([31, 4, 17, 9, 52, 8, 23, 60])
+    # Two templates of each person, shuffled; probes of six people, noisy enough to miss some.
+    whose = np.tile(np.arange(8), 2)[rng.permutation(16)]
+    gallery = _unit(faces[whose] + 0.36 * rng.normal(size=(16, 12)))
+    asked = np.tile(np.arange(6), 5)
+    probes = _unit(faces[asked] + 0.42 * rng.normal(size=(30, 12)))
+    scores = probes @ gallery.T
+    best = scores.argmax(axis=1)
+    right = people[whose][best] == people[asked]
+    want = right.mean()
+    raw = call(
+        name, rank_one, probes, people[asked], gallery, people[whose], returns="a share, 0 to 1"
+    )
+    answer = array(name, raw)
+    if answer.shape == (30,):
+        raise Wrong(
+            name, "expected one number, got one for each probe", "take the mean over the probes"
+        )
+    got = number(name, raw)
+    if close(got, want):
+        return f"{right.sum()} of {right.size} probes find their person first"
+    means = np.array([scores[:, people[whose] == p].mean(axis=1) for p in people])
+    slips = {
+        "that is how many, not which share: divide by the number of probes": right.sum(),
+        "a share lies between 0 and 1, not in percent": 100 * want,
+        "that is the share of misses": 1 - want,
+        "argmax gives a row number of the gallery, not a person: look up gallery_identities[...]": (
+            best == people[asked]
+        ).mean(),
+        "take the largest score of each probe: argmax over the gallery (axis=1)": (
+            people[asked][scores.argmax(axis=0)] == people[whose]
+        ).mean(),
+        "the highest cosine is the most alike: argmax, not argmin": (
+            people[whose][scores.argmin(axis=1)] == people[asked]
+        ).mean(),
+        "a person counts by the best of its templates, not by their mean": (
+            people[means.argmax(axis=0)] == people[asked]
+        ).mean(),
+    }
+    why = next((text for text, value in slips.items() if close(got, float(value))), "")
+    raise Wrong(name, f"expected {want:.3f}, got {short(got)}", why)
+
+
+@exercise(
+    "10.3",
+    "the interval of a difference",
+    2,
+    ["difference_interval"],
+    (
+        "first the difference of each person, then draw people: a - b belongs to one person and "
+        "stays together",
+        "differences = (a - b)[draws].mean(axis=1), one for each draw; then np.percentile(..., "
+        "[2.5, 97.5])",
+    ),
+)
+def _difference(difference_interval: Any) -> str:
+    name = "difference_interval"
+    rng = np.random.default_rng(45)
+    people = 30
+    luck = rng.uniform(0.1, 0.9, people)  # what both attacks have in common
+    gap = rng.normal(0.12, 0.12, people)
+    a, b = luck + gap / 2, luck - gap / 2
+    draws = rng.integers(0, people, (800, people))
+    of_a, of_b = a[draws].mean(axis=1), b[draws].mean(axis=1)
+    want = _ends(of_a - of_b)
+    raw = call(name, difference_interval, a, b, draws, returns="(low, high)")
+    answer = array(name, raw)
+    if answer.size == len(draws):
+        raise Wrong(name, f"got all {len(draws)} differences", "take their 2.5 and 97.5 percentile")
+    if answer.size == people:
+        raise Wrong(
+            name,
+            f"got one number for each of the {people} people",
+            "the mean of each draw comes first: [draws] has one row a draw, so mean(axis=1)",
+        )
+    if answer.size != 2:
+        raise Wrong(name, f"expected two values (low, high), got {describe(raw)}")
+    low, high = (float(end) for end in answer.ravel())
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise Wrong(name, f"expected two finite numbers, got {low} and {high}")
+    if _near((low, high), want):
+        width = (_ends(of_a)[1] - _ends(of_a)[0]) / (want[1] - want[0])
+        return f"the interval of one attack alone is {width:.1f} times as wide here"
+    la, ha = _ends(of_a)
+    lb, hb = _ends(of_b)
+    order = np.random.default_rng(1).permutation(len(draws))
+    each = np.percentile(a - b, [2.5, 97.5])
+    slips: dict[str, tuple[float, float]] = {
+        "low comes first": (want[1], want[0]),
+        "that is b less a": (-want[1], -want[0]),
+        "5 and 95 leave out 10 %; a 95 % interval is cut at 2.5 and 97.5": _ends(of_a - of_b, 5),
+        "np.percentile takes 2.5 and 97.5, not 0.025 and 0.975": _ends(of_a - of_b, 0.025, 0.975),
+        "subtracting the ends of two intervals forgets that the same people were drawn: subtract "
+        "within each draw, then take percentiles": (la - lb, ha - hb),
+        "that treats the two attacks as if they had met other people: subtract within each draw, "
+        "then take percentiles": (la - hb, ha - lb),
+        "both attacks must use the same row of draws": _ends(of_a - of_b[order]),
+        "that is the spread of single people; take the mean of each draw first": (
+            float(each[0]),
+            float(each[1]),
+        ),
+        "that is the interval of a alone": (la, ha),
+    }
+    why = next((text for text, ends in slips.items() if _near((low, high), ends)), "")
+    raise Wrong(
+        name,
+        f"expected about [{want[0]:.3f}, {want[1]:.3f}], got [{low:.3f}, {high:.3f}]",
+        why,
+    )
+
+
+def _ends(samples: np.ndarray, cut: float = 2.5, other: float | None = None) -> tuple[float, float]:
+    low, high = np.percentile(samples, [cut, 100 - cut if other is None else other])
+    return float(low), float(high)
+
+
+def _near(got: tuple[float, float], want: tuple[float, float]) -> bool:
+    return max(abs(got[0] - want[0]), abs(got[1] - want[1])) < 0.004
+
+
 def _unit(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
@@ -244,8 +250,8 @@ _SOURCE_HINTS = {
     1,
     ["confirmed"],
     (
-        "compare each statement with the box of confirmed results, number by number, and with its "
-        "condition (data, type, FAR)",
+        "compare each statement with the table of confirmed results, number by number, and with "
+        "its condition (data, type, FAR)",
         "three of the six can be found in the abstract (of one version or the other)",
     ),
 )

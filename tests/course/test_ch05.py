@@ -1,0 +1,202 @@
+"""Exercises of chapter 05: correct variants pass, typical slips get the right hint."""
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional
+
+
+def by_torch(x, kernel, stride, padding):
+    x, kernel = (torch.from_numpy(np.ascontiguousarray(a))[None, None] for a in (x, kernel))
+    return functional.conv_transpose2d(x, kernel, stride=stride, padding=padding)[0, 0]
+
+
+def test_size(passes):
+    passes(
+        "5.1",
+        lambda s, k, stride, p: (s - 1) * stride + k - 2 * p,
+        lambda s, k, stride, p: by_torch(np.ones((s, s)), np.ones((k, k)), stride, p).shape[0],
+        lambda s, k, stride, p: k + sum(stride for _ in range(s - 1)) - p - p,
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda s, k, stride, p: (s + 2 * p - k) // stride + 1, "after a convolution"),
+        (lambda s, k, stride, p: (s - 1) * stride + k, "smaller here"),
+        (lambda s, k, stride, p: (s - 1) * stride + k - p, "both ends"),
+        (lambda s, k, stride, p: (s - 1) * stride + k + 2 * p, "smaller here"),
+        (lambda s, k, stride, p: s * stride + k - 2 * p, "size - 1 times"),
+    ],
+)
+def test_size_slips(answer, part, is_told):
+    is_told("5.1", answer, part)
+
+
+def stamped(x, kernel, stride, padding, add=True, crop=True):
+    k = len(kernel)
+    h, w = x.shape
+    out = np.zeros(((h - 1) * stride + k, (w - 1) * stride + k))
+    for r in range(h):
+        for c in range(w):
+            patch = out[r * stride : r * stride + k, c * stride : c * stride + k]
+            patch[:] = (patch if add else 0) + x[r, c] * kernel
+    return out[padding : out.shape[0] - padding, padding : out.shape[1] - padding] if crop else out
+
+
+def by_matrix(x, kernel, stride, padding):
+    """Build the matrix column by column, multiply, reshape."""
+    columns = [stamped(e.reshape(x.shape), kernel, stride, padding) for e in np.eye(x.size)]
+    matrix = np.stack([c.ravel() for c in columns], axis=1)
+    return (matrix @ x.ravel()).reshape(columns[0].shape)
+
+
+def test_transposed_conv(passes):
+    passes("5.2", stamped, by_torch, by_matrix)
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda x, k, s, p: stamped(x, k, s, p, add=False), "add up"),
+        (lambda x, k, s, p: stamped(x, k, s, p, crop=False), "cut `padding`"),
+        (lambda x, k, s, p: stamped(x, k[::-1, ::-1], s, p), "turned by 180"),
+        (lambda x, k, s, p: stamped(x, k.T, s, p), "kernel is transposed"),
+        (lambda x, k, s, p: stamped(x.T, k, s, p), "exchanged"),
+        (lambda x, k, s, p: x * k, "stopped with ValueError"),
+    ],
+)
+def test_transposed_slips(answer, part, is_told):
+    is_told("5.2", answer, part)
+
+
+def layer_by_torch(x, w, stride, padding):
+    x, w = (torch.from_numpy(np.ascontiguousarray(a)) for a in (x, w))
+    return functional.conv_transpose2d(x[None], w, stride=stride, padding=padding)[0]
+
+
+def layer(x, w, stride, padding, join=sum):
+    pairs = [
+        [stamped(x[i], w[i, o], stride, padding) for i in range(len(x))] for o in range(w.shape[1])
+    ]
+    return np.stack([join(parts) for parts in pairs])
+
+
+def layer_of_stamps(x, w, stride, padding):
+    """One stamp of all output channels at once."""
+    _, h, width = x.shape
+    k = w.shape[-1]
+    out = np.zeros((w.shape[1], (h - 1) * stride + k, (width - 1) * stride + k))
+    for r, c in np.ndindex(h, width):
+        stamp = np.tensordot(x[:, r, c], w, axes=1)
+        out[:, r * stride : r * stride + k, c * stride : c * stride + k] += stamp
+    return out[:, padding : out.shape[1] - padding, padding : out.shape[2] - padding]
+
+
+def exchanged(x, w, stride, padding):
+    return layer(x, np.swapaxes(w, 0, 1), stride, padding) if w.shape[0] == w.shape[1] else layer(
+        x, w, stride, padding
+    )  # fmt: skip
+
+
+def test_layer(passes):
+    passes("5.3", layer_by_torch, layer, layer_of_stamps)
+    passes("5.3", lambda *a: [list(map(list, one)) for one in layer(*a)])
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (exchanged, "weight[i, o] goes from"),
+        (lambda *a: layer(*a, join=lambda parts: sum(parts) / len(parts)), "do not average"),
+        (lambda *a: layer(*a, join=lambda parts: parts[-1]), "only the last"),
+        (lambda *a: layer(*a, join=lambda parts: parts[0]), "only the first"),
+        (lambda *a: layer(*a, join=np.stack), "one axis goes"),
+        (lambda *a: layer(*a).sum(axis=0), "np.stack"),
+        (lambda *a: layer_by_torch(*a)[None], "no batch"),
+        (lambda x, w, s, p: layer(x, w[..., ::-1, ::-1], s, p), "turned by 180"),
+        (lambda x, w, s, p: layer(x, np.swapaxes(w, 0, 1), s, p), "as many outputs"),
+        (lambda x, w, s, p: layer(x, w[:, :2], s, p), "as many outputs"),
+    ],
+)
+def test_layer_slips(answer, part, is_told):
+    is_told("5.3", answer, part)
+
+
+def test_values(passes):
+    passes(
+        "5.4",
+        lambda i, o, k: i * o * k**2,
+        lambda i, o, k: sum(
+            p.numel() for p in torch.nn.ConvTranspose2d(i, o, k, bias=False).parameters()
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda i, o, k: i * o * k, "square"),
+        (lambda i, o, k: i * o * k * k + o, "no bias"),
+        (lambda i, o, k: (i + o) * k * k, "each pair"),
+        (lambda i, o, k: i * o, "whole kernel"),
+    ],
+)
+def test_values_slips(answer, part, is_told):
+    is_told("5.4", answer, part)
+
+
+def rows(maps):
+    maps = np.asarray(maps)
+    return np.moveaxis(maps, 1, 0).reshape(maps.shape[1], -1)
+
+
+def by_hand(maps):
+    flat = rows(maps)
+    flat = flat - flat.mean(axis=1, keepdims=True)
+    flat = flat / np.sqrt((flat**2).sum(axis=1, keepdims=True))
+    return flat @ flat.T
+
+
+def test_correlation(passes):
+    passes(
+        "5.5",
+        lambda maps: np.corrcoef(rows(maps)),
+        lambda maps: torch.corrcoef(torch.as_tensor(maps).permute(1, 0, 2, 3).flatten(1)),
+        by_hand,
+        lambda maps: np.corrcoef(np.concatenate(list(np.asarray(maps)), axis=1).reshape(4, -1)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "part"),
+    [
+        (lambda m: np.corrcoef(np.asarray(m).reshape(4, -1)), "mixes faces and channels"),
+        (lambda m: np.abs(np.corrcoef(rows(m))), "keep the sign"),
+        (lambda m: np.corrcoef(rows(m)) ** 2, "squared"),
+        (lambda m: np.cov(rows(m)), "no correlation"),
+        (lambda m: np.corrcoef(rows(m).T), "transpose"),
+        (lambda m: np.corrcoef(np.asarray(m).reshape(len(m), -1)), "faces with faces"),
+        (lambda m: np.corrcoef(np.asarray(m).mean(axis=0).reshape(4, -1)), "over the faces"),
+        (lambda m: np.corrcoef(np.asarray(m).mean(axis=(2, 3)).T), "over the pixels"),
+        (lambda m: np.corrcoef(np.asarray(m)[0].reshape(4, -1)), "first face"),
+        (lambda m: np.stack([np.corrcoef(f.reshape(4, -1)) for f in np.asarray(m)]), "one matrix"),
+        (
+            lambda m: rows(m) @ rows(m).T / np.outer(*[np.linalg.norm(rows(m), axis=1)] * 2),
+            "mean away",
+        ),
+    ],
+)
+def test_correlation_slips(answer, part, is_told):
+    is_told("5.5", answer, part)
+
+
+@pytest.mark.parametrize("number", ["5.1", "5.2", "5.3", "5.4", "5.5"])
+def test_unfinished(number):
+    from nbnet_lib.course.check import check
+
+    def unfinished(*args):
+        return None  # your code
+
+    assert check(number, unfinished).status == "not attempted"
