@@ -54,11 +54,20 @@ def test_threshold(passes):
         k = int(far * len(ordered))
         return (
             ordered[k]
-            if ordered[k] == ordered[k - 1]
+            if k == 0 or ordered[k] == ordered[k - 1]
             else (ordered[k] * 0.7 + ordered[k - 1] * 0.3)
         )
 
     passes("2.2", lambda i, far: sorted(i, reverse=True)[int(far * len(i))], by_partition, between)
+
+
+def largest_but(scores, k):  # fails only where nobody may pass: [0 - 1] is the lowest
+    ordered = np.sort(scores)[::-1]
+    return (
+        ordered[k] * 0.7 + ordered[k - 1] * 0.3
+        if ordered[k] < ordered[k - 1]
+        else ordered[k - 1 + (k > 0)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -72,6 +81,11 @@ def test_threshold(passes):
         (lambda i, far: np.sort(i)[::-1][int(far * len(i))] - 1e-9, "too lenient"),
         (lambda i, far: np.sort(i), "expected one number"),
         (lambda i, far: int(far * len(i)), "FAR"),
+        (lambda i, far: np.sort(i)[::-1][np.floor(far * len(i))], "must be an int"),
+        (lambda i, far: sorted(i)[::-1][np.floor(far * len(i))], "must be an int"),
+        (lambda i, far: np.sort(i)[-1 - int(far * len(i)) if far * len(i) >= 1 else 0], "k = 0"),
+        (lambda i, far: largest_but(i, int(far * len(i))), "k = 0"),
+        (lambda i, far: i[len(i)], "out of bounds"),
     ],
 )
 def test_threshold_slips(answer, part, is_told):
@@ -94,7 +108,7 @@ def test_tar(passes):
         (lambda g, t: 100 * np.mean(g > t), "per cent"),
         (lambda g, t: np.sum(g > t), "count"),
         (lambda g, t: np.mean(g <= t), "share refused"),
-        (lambda g, t: g > t, "expected one number"),
+        (lambda g, t: g > t, "average it"),
     ],
 )
 def test_tar_slips(answer, part, is_told):
@@ -130,6 +144,16 @@ def drawn_rows(accepted, rng, repeats):
     return [accepted[rng.integers(0, n, n)].mean() for _ in range(repeats)]
 
 
+def rows_between(accepted, rng, repeats, low, high):
+    n = len(accepted)
+    return quantiles([accepted[rng.integers(low, high, n)].mean() for _ in range(repeats)])
+
+
+def columns_drawn(accepted, rng, repeats):
+    n = accepted.shape[1]
+    return quantiles([accepted[:, rng.integers(0, n, n)].mean() for _ in range(repeats)])
+
+
 def pairs_drawn(accepted, rng, repeats):
     flat = accepted.ravel()
     return quantiles([rng.choice(flat, flat.size).mean() for _ in range(repeats)])
@@ -148,6 +172,10 @@ def not_replaced(accepted, rng, repeats):
         (lambda a, rng, n: (min(drawn_rows(a, rng, n)), max(drawn_rows(a, rng, n))), "too wide"),
         (lambda a, rng, n: quantiles(drawn_rows(a, rng, n))[::-1], "low first"),
         (lambda a, rng, n: a.mean(), "expected two values"),
+        (lambda a, rng, n: columns_drawn(a, rng, n), "draw rows"),
+        (lambda a, rng, n: rows_between(a, rng, n, 0, len(a) - 1), "is person 59 ever drawn"),
+        (lambda a, rng, n: rows_between(a, rng, n, 1, len(a)), "is person 0 ever drawn"),
+        (lambda a, rng, n: quantiles(drawn_rows(a, np.random.default_rng(), n)), "same rng"),
         (lambda a, rng, n: tuple(100 * x for x in quantiles(drawn_rows(a, rng, n))), "from 0 to 1"),
     ],
 )
@@ -199,6 +227,7 @@ def ranks(scores, mates):
             "lowest scores",
         ),
         (lambda s, m, k: 1.0, "own person"),
+        (lambda s, m, k: np.mean((s >= s[:, m]).sum(axis=1) <= k), "one score per row"),
         (lambda s, m, k: ranks(s, m), "expected one number"),
     ],
 )

@@ -111,7 +111,7 @@ def test_ci_calls_what_the_readme_says(root):
 
 @needs_make
 def test_make_knows_its_targets(root):
-    for target in ("course", "test", "lab", "doctor", "clean", "help"):
+    for target in ("course", "test", "lab", "html", "slides", "doctor", "clean", "help"):
         done = subprocess.run(["make", "-n", target], cwd=root, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
 

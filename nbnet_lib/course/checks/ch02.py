@@ -6,7 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from nbnet_lib.course.checks.base import Wrong, call, close, exercise, number, pair, short
+from nbnet_lib.course.checks.base import (
+    Wrong,
+    call,
+    close,
+    describe,
+    exercise,
+    number,
+    pair,
+    short,
+)
 
 
 @exercise(
@@ -16,8 +25,8 @@ from nbnet_lib.course.checks.base import Wrong, call, close, exercise, number, p
     ["count_pairs"],
     (
         "n things make n * (n - 1) / 2 unordered pairs; do it once for the samples of one person "
-        "and once for all images",
-        "genuine = people * samples * (samples - 1) // 2; impostor = all pairs of images - genuine",
+        "and once for all pictures",
+        "genuine = people * samples * (samples - 1) // 2; impostor = all pairs of pictures - genuine",
     ),
 )
 def _count_pairs(count_pairs: Any) -> str:
@@ -36,7 +45,7 @@ def _count_pairs(count_pairs: Any) -> str:
         elif got == (2 * genuine, 2 * impostor):
             why = "A with B and B with A are one comparison; halve both"
         elif got[0] == people * samples * (samples + 1) // 2 or got[0] == people * samples**2:
-            why = "an image is not compared with itself"
+            why = "a picture is not compared with itself"
         elif got[0] == 2 * genuine or got[1] == 2 * impostor:
             why = "A with B and B with A are one comparison"
         elif got[0] == genuine and got[1] == images * (images - 1) // 2:
@@ -46,14 +55,14 @@ def _count_pairs(count_pairs: Any) -> str:
         elif got[0] == samples * (samples - 1) // 2:
             why = "that is one person's; there are `people` of them"
         else:
-            why = "count pairs of images: same person, then the rest"
+            why = "count pairs of pictures: same person, then the rest"
         raise Wrong(
             name,
-            f"{people} people x {samples} images: expected {genuine:,} genuine and "
+            f"{people} people x {samples} pictures: expected {genuine:,} genuine and "
             f"{impostor:,} impostor pairs, got {short(got[0])} and {short(got[1])}",
             why,
         )
-    return "300 people x 6 images make 4,500 genuine and 1,614,600 impostor comparisons"
+    return "300 people x 6 pictures make 4,500 genuine and 1,614,600 impostor comparisons"
 
 
 @exercise(
@@ -73,16 +82,25 @@ def _threshold(threshold_at_far: Any) -> str:
     plain = rng.normal(0.1, 0.15, 1000)
     ties = np.round(rng.normal(0.1, 0.15, 400), 1)
     odd = rng.normal(0.0, 0.2, 150)
-    for scores, far in ((plain, 0.01), (plain, 0.1), (odd, 0.01), (ties, 0.05), (plain, 0.001)):
+    cases = (plain, 0.01), (plain, 0.1), (odd, 0.01), (ties, 0.05), (plain, 0.001), (odd, 0.001)
+    for scores, far in cases:  # the last allows none
         k = int(np.floor(far * scores.size + 1e-9))
         want = np.sort(scores)[::-1][k]
-        raw = call(name, threshold_at_far, scores, far, returns="a score")
+        try:
+            raw = call(name, threshold_at_far, scores, far, returns="a score")
+        except Wrong as wrong:
+            if "integer" in str(wrong):  # numpy's words for an index that is a float
+                told = "np.floor gives a float, and an index must be an int: int(np.floor(far * n))"
+                raise Wrong(str(wrong), told) from wrong
+            raise
         got = number(name, raw)
         accepted, fair = int((scores > got).sum()), int((scores > want).sum())
         if accepted == fair:
             continue
         told = f"FAR {far:.1%} of {scores.size} impostors allows {k}, yours accepts {accepted}"
-        if close(got, np.sort(scores)[k], 1e-9):
+        if k == 0:
+            why = "k = 0: no impostor may pass, so the threshold is the largest score"
+        elif close(got, np.sort(scores)[k], 1e-9):
             why = "you counted from the low end; the false accepts are the highest scores"
         elif close(got, np.sort(scores)[::-1][max(k - 1, 0)], 1e-9):
             why = "one too strict: exactly k scores may lie above, so take the one after those k"
@@ -117,7 +135,10 @@ def _tar(tar_at: Any) -> str:
     ties = np.array([0.2, 0.5, 0.5, 0.7, 0.9])
     for genuine, threshold in ((smooth, 0.45), (ties, 0.5), (smooth, 0.8)):
         want = float((genuine > threshold).mean())
-        got = number(name, call(name, tar_at, genuine, threshold, returns="a share from 0 to 1"))
+        raw = call(name, tar_at, genuine, threshold, returns="a share from 0 to 1")
+        if np.size(raw) > 1:
+            raise Wrong(name, f"expected one number, got {describe(raw)}", "average it")
+        got = number(name, raw)
         if close(got, want, 1e-6):
             continue
         if close(got, 100 * want, 1e-6):
@@ -137,7 +158,7 @@ def _tar(tar_at: Any) -> str:
 @exercise(
     "2.4",
     "bootstrap over identities",
-    3,
+    2,
     ["bootstrap_interval"],
     (
         "comparisons of one person stand or fall together, so draw people (rows) with replacement, "
@@ -154,13 +175,7 @@ def _bootstrap(bootstrap_interval: Any) -> str:
     accepted = np.repeat(rng.permutation(np.arange(people) < 45)[:, None], pairs, axis=1)
     draws = rng.integers(0, people, (4000, people))
     low, high = np.quantile(accepted[:, 0][draws].mean(axis=1), [0.025, 0.975])
-    raw = call(
-        name, bootstrap_interval, accepted, np.random.default_rng(1), repeats, returns="(low, high)"
-    )
-    if isinstance(raw, np.ndarray) and raw.shape == (2,):
-        raw = tuple(raw)
-    first, second = pair(name, raw, "low, high")
-    got = number(name, first), number(name, second)
+    got = _interval(bootstrap_interval, accepted, repeats)
     if got[0] > got[1]:
         raise Wrong(name, f"low {got[0]:.3f} is above high {got[1]:.3f}", "return low first")
     if got[1] > 1.0001:
@@ -171,7 +186,8 @@ def _bootstrap(bootstrap_interval: Any) -> str:
         if abs(got[0] + got[1] - 1.5) > 0.1:
             raise Wrong(name, told, "take the quantiles of the resampled TARs")
         if width == 0:
-            raise Wrong(name, told, "every repeat must draw anew, with replacement")
+            why = "your draws do not change the TAR: draw rows (people), anew and with replacement"
+            raise Wrong(name, told, why)
         raise Wrong(
             name,
             told,
@@ -189,7 +205,29 @@ def _bootstrap(bootstrap_interval: Any) -> str:
         )
     if abs(got[0] - low) > 0.05 or abs(got[1] - high) > 0.05:
         raise Wrong(name, told, "the interval lies around the TAR of all people, 0.75 here")
+    if _interval(bootstrap_interval, accepted, repeats) != got:
+        told = "two calls with the same rng gave two intervals"
+        raise Wrong(name, told, "draw with `rng`, not with np.random")
+    for end in (0, people - 1):
+        one_fails = np.ones((people, pairs), dtype=bool)
+        one_fails[end] = False
+        if _interval(bootstrap_interval, one_fails, repeats)[0] > 0.999:
+            told = f"only person {end} fails, and your low end is 100 %"
+            raise Wrong(
+                name, told, f"is person {end} ever drawn? rng.integers(0, n) gives 0 to n - 1"
+            )
     return "wide enough, because people were drawn and not comparisons"
+
+
+def _interval(bootstrap_interval: Any, accepted: np.ndarray, repeats: int) -> tuple[float, float]:
+    """Return the learner's (low, high), always from the same seed."""
+    name = "bootstrap_interval"
+    rng = np.random.default_rng(1)
+    raw = call(name, bootstrap_interval, accepted, rng, repeats, returns="(low, high)")
+    if isinstance(raw, np.ndarray) and raw.shape == (2,):
+        raw = tuple(raw)
+    first, second = pair(name, raw, "low, high")
+    return number(name, first), number(name, second)
 
 
 @exercise(
@@ -198,7 +236,8 @@ def _bootstrap(bootstrap_interval: Any) -> str:
     2,
     ["rank_rate"],
     (
-        "take each probe's score with its own person, and count how many of its row score as high",
+        "take each probe's score with its own person, and count how many of its row score at least as "
+        "high (itself included)",
         "own = scores[np.arange(len(scores)), mates]; rank = (scores >= own[:, None]).sum(axis=1); "
         "the share with rank <= k",
     ),
@@ -213,7 +252,13 @@ def _rank(rank_rate: Any) -> str:
         scores[rows, mates] += 0.4
         own = scores[rows, mates][:, None]
         want = float(((scores >= own).sum(axis=1) <= k).mean())
-        raw = call(name, rank_rate, scores, mates, k, returns="a share from 0 to 1")
+        try:
+            raw = call(name, rank_rate, scores, mates, k, returns="a share from 0 to 1")
+        except Wrong as wrong:
+            if "broadcast" in str(wrong):  # scores[:, mates] is [probes, probes]
+                told = "one score per row: scores[np.arange(len(scores)), mates][:, None]"
+                raise Wrong(str(wrong), told) from wrong
+            raise
         got = number(name, raw)
         if not close(got, want, 1e-6):
             raise Wrong(
