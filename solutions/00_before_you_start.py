@@ -95,9 +95,12 @@ show(
 # It is neither the photograph nor a blur: turn of the head, light and background are gone, and the
 # *person* is there. The two numbers say what the recogniser thinks of it.
 #
-# - **Type-I**: the reconstruction against the very picture whose template leaked.
-# - **Type-II**: against another picture of the same person. This is the harder question, and the one
-#   that matters at a door: nobody stands before a camera as they did on the day of enrolment.
+# - **Type-I**: the reconstruction against the very picture whose template leaked. This is what the door
+#   compares that lost its database, as long as the leaked templates are in use.
+# - **Type-II**: against another picture of the same person: at another door, or at the same one after a
+#   new enrolment. This is the harder question.
+#
+# (The decoder is the strongest one that the course ships. It goes beyond the paper; chapter 10 says how.)
 #
 # The recogniser's own card names a threshold that lets one stranger in a thousand pass:
 
@@ -127,7 +130,8 @@ for finding in findings:
         print(f"{finding.status}: {finding.name}: {finding.message}. {finding.mend}")
 in_order = sum(finding.status == "ok" for finding in findings)
 print(f"{in_order} of {len(findings)} things are in order")
-print("mend the lines above before you go on" if in_order < len(findings) else "ready")
+failed = any(finding.status == "fail" for finding in findings)
+print("mend what failed before you go on" if failed else "ready")
 
 # %% [markdown]
 # "warn" means that the course works, with patience or with care. "fail" means: mend it first.
@@ -199,14 +203,14 @@ for what, side, numbers in [("this course", 64, 128), ("the paper", 160, 128)]:
 # %% [markdown]
 # Now you can say what is wrong with a sentence you will hear often: "The template is only 512 bytes,
 # so the face cannot be in it." The *picture* is not in it. But an attacker does not need the wall
-# behind you or the light of that afternoon. Of all faces there could be, 128 numbers pick out one.
+# behind you or the light of that afternoon. Of all faces there could be, 128 numbers leave very few.
 
 # %% [markdown]
 # ### What is kept of your answers
 #
 # What you pass is noted in a small file on this machine, and sent nowhere. `nbnet progress` on the
 # command line shows it, `nbnet progress --reset` forgets it. At the end of each chapter is a quiz: click
-# a letter, and it says why. Without a mouse: `quiz("00", "abcdea")`, a letter for each question.
+# a letter, and it says why. Without a mouse: `quiz("00", "cabcaa")`, a letter for each question.
 #
 # Figures with sliders stand everywhere: `explore` draws a figure and redraws it when you move
 # something. It answers to a hand, so it needs a running kernel; the picture you see without one is
@@ -356,8 +360,9 @@ explore(
 # %% [markdown]
 # Three things to see.
 #
-# - **Without the template** almost everything falls. That is why templates deserve the protection of
-#   photographs. **Without queries** most of it falls too: an encoder that answers strangers is a gift.
+# - **Either of the two boxes will do.** Without the template only the first line stays; that is why templates
+#   deserve the protection of photographs. Without queries it is the same line that stays: an encoder
+#   that answers strangers is a gift.
 # - **The white box adds little** to this list: chapter 10 shows what a closed box already yields.
 # - **One attack needs nothing.** At a false accept rate of 0.1 % one stranger in a thousand passes, and
 #   there are eight billion strangers. No template protection changes that.
@@ -376,7 +381,7 @@ explore(
 # |---|---|---|
 # | EU, GDPR Art. 4(14) | *biometric data*: personal data from specific technical processing of physical or behavioural characteristics that allow or confirm the unique identification of a person | a face template made to recognise somebody is meant by this; a photograph lying in an album is not yet (recital 51) |
 # | EU, GDPR Art. 9 | processing biometric data *to identify a person uniquely* is forbidden, unless one of the listed exceptions holds; explicit consent is one | no research with real templates on a whim; consent can be withdrawn, and is rarely free between employer and employee |
-# | EU, GDPR Art. 33, 34, 35 | a breach is reported to the authority, where feasible within 72 hours; the people are told where the risk for them is high; large-scale use needs an impact assessment | whether templates can be turned back into faces changes how high that risk is: this course measures it |
+# | EU, GDPR Art. 33, 34, 35 | a breach is reported to the authority, where feasible within 72 hours, unless a risk to people is unlikely; the people are told where the risk for them is high; large-scale use needs an impact assessment | whether templates can be turned back into faces changes how high that risk is: this course measures it |
 # | EU, AI Act (Regulation 2024/1689) | forbids among other things the untargeted scraping of face pictures for recognition databases, and deducing traits such as race or political opinion from biometric data; treats remote identification as high-risk, a one-to-one check of a claimed identity not | the same network can fall under different rules, by what it is used for. The duties start in stages; look up the present state |
 # | Illinois, BIPA (740 ILCS 14) | private companies need notice and a written release *before* they take a scan of face geometry, and a public schedule for deletion; people can sue | damages of 1,000 or 5,000 US dollars; since August 2024 repeated scans of one person in the same way count once |
 
@@ -443,9 +448,10 @@ check("0.2", verdict)  # a dict: {"a": ..., "b": ..., ...}
 # %% [markdown] tags=["slide"]
 # ## What this course will not do
 #
-# - **No real people.** No picture of one is shipped, downloaded or needed; weights are trained on
+# - **No real people.** No picture of one is shipped, downloaded or needed; the weights we ship are trained on
 #   synthetic faces. What you bring is your responsibility.
-# - **No named product.** An attack has to be trained against its target; nothing here is aimed at one.
+# - **No commercial product.** An attack has to be trained against its target. The real recognisers of
+#   chapter 11 are open ones (dlib; FaceNet is the paper's), and the faces are drawn.
 # - **No way past a camera**: no masks, no screens, no liveness tricks.
 # - **No statements about groups of people.** "Gender" and "ancestry" are switches of a graphics
 #   program here.
@@ -519,7 +525,7 @@ def course_map(who="everything, in order"):
 explore(course_map, who=list(PATHS))
 
 # %% [markdown]
-# Most chapters take about an hour with their exercises. You need Python and numpy everywhere; from
+# Most chapters take 70 to 90 minutes with their exercises. You need Python and numpy everywhere; from
 # chapter 04 on a little linear algebra, from chapter 05 on it helps to have met a neural network.
 # Stars say how hard: ★ a line or two, ★★ some thought, ★★★ a small program. Tasks under "Stretch" have
 # no check; each says how you see that it worked.

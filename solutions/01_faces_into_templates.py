@@ -22,7 +22,7 @@
 # - what a *template* is: 128 numbers that an *encoder* makes of a picture;
 # - how two templates are compared (cosine), and how to find a person in a gallery;
 # - why a face is straightened before anything else, and what happens when that goes wrong;
-# - that a change of pose moves a template a little and a change of person moves it a lot;
+# - that a turn of the head moves a template a little and a change of person moves it a lot;
 # - that templates can be averaged, shifted and blended, what that is good for, and where it fools you.
 #
 # | | |
@@ -53,7 +53,7 @@ course = start(profile, seed, device)
 # graphics program: nobody lent their face to it, nothing is downloaded. A picture is a function of
 # three whole numbers: `render(identity, sample, size)`. The *identity* fixes the head, the skin, the
 # eyes; the *sample* fixes what changes from one photograph to the next: pose, light, expression, and
-# what is worn.
+# what is worn, down to how the hair is worn today.
 
 # %% tags=["nbval-check-output"]
 from nbnet_lib.faces import render, render_set, render_truth, table
@@ -348,7 +348,7 @@ show(
 )
 
 # %% [markdown]
-# One least-squares fit, and strangers are people again. The network was not touched.
+# One least-squares fit, and nearly everybody is recognised again. The network was not touched.
 #
 # ### How exact must it be?
 #
@@ -403,7 +403,7 @@ axes[0].legend(frameon=False, fontsize=7, loc="lower left")
 show(
     figure,
     "Cosine with the enrolled picture against a shift, a turn and a scale after exact alignment: flat "
-    "at first, then falling steeply into the band of strangers.",
+    "at first, then falling: below the threshold, and with a large turn into the band of strangers.",
 )
 half = next((v for v, s in zip(steps["turn"], curves["turn"], strict=True)
              if np.mean(s >= threshold) < 0.5), None)  # fmt: skip
@@ -411,11 +411,11 @@ print(f"turn at which fewer than half are accepted: {half} degrees")
 
 # %% [markdown]
 # Two things are worth keeping. The curve is **flat** where the grey band is: pictures in training were
-# moved about by so much, and the encoder learned to ignore it. Beyond the band it **falls**
-# into the strangers: nothing in the network knows what a turn is. Invariance is not given to a network, it is
-# trained into it, as far as the training data went and little further.
+# moved about by so much, and the encoder learned to ignore it. Well beyond the band it **falls**,
+# with a large turn down to the strangers: nothing in the network knows what a turn is. Invariance is
+# not given to a network, it is trained into it, as far as the training data went and little further.
 #
-# For an attacker this cuts both ways: whoever feeds pictures of another framing into an encoder
+# This matters to attackers and auditors alike: whoever feeds pictures of another framing into an encoder
 # measures nonsense. A reconstruction attack "that fails" has often only been cut out wrongly.
 
 # %% [markdown]
@@ -469,7 +469,7 @@ show(
 # %% [markdown]
 # Look at what this also means. Nothing but 128 numbers was compared, and the same person came out of
 # two different days. If two services use the same encoder and both lose their databases, this one
-# line finds everybody who is in both. That is what *unlinkability* in ISO/IEC 24745 is about, and a
+# line finds nearly everybody who is in both. That is what *unlinkability* in ISO/IEC 24745 is about, and a
 # bare template does not have it.
 
 # %% [markdown]
@@ -531,8 +531,8 @@ axes[1].set(
 axes[1].legend(frameon=False, loc="lower left")
 show(
     figure,
-    "Left: pixel differences of pictures of one person grow with the turn of the head. "
-    "Right: their cosine stays, with few exceptions, far above the band in which strangers lie.",
+    "Left: pixel differences of pictures of one person, a wide cloud that rises a little with the turn "
+    "of the head. Right: their cosine stays, with few exceptions, above the band in which strangers lie.",
 )
 print(
     "correlation of the turn with the pixel difference:",
@@ -544,6 +544,9 @@ print(
 )
 
 # %% [markdown]
+# Even the largest turns leave nearly everybody above the strangers. But both clouds are wide: from one
+# picture to the next light, background and hair change as well, so the turn explains little of either.
+#
 # ## Try it: change one thing
 #
 # A photograph of somebody ten years older is also a photograph in another light. Here everything
@@ -598,11 +601,14 @@ sliders["yaw_deg"].value = 25.0  # one change to begin with
 explore(change, **sliders)
 
 # %% [markdown]
-# Try forty years of age, then a full beard, then the skin ("melanin"). Surprised? To this encoder a
-# beard is a larger change than old age. The reason lies in its training: in the pictures that it learned
-# from, glasses came and went, heads turned, light changed, and it learned to overlook them. But in
-# SynthFaces nobody ever shaves a full beard off. What was the same in all pictures of a person *is* the
-# person, to an encoder.
+# For this person the width of the nose changes nothing, a smile and the glasses little, the turn somewhat
+# more. Now try forty years of age, then a full beard, then the skin ("melanin"). Surprised? To this encoder
+# a beard is a far larger change than old age. One reason lies in its training: in the pictures that it
+# learned from, glasses came and went, heads turned, light changed, and it learned to overlook much of
+# that. But in SynthFaces nobody ever shaves a full beard off. What is the same in all pictures of a person
+# *is* the person, to an encoder, if it can be seen. Nose and age stay the same, too; but at 64 pixels a
+# nose is small, and the age slider changes the skin only faintly and leaves the hair its colour
+# (chapter 03).
 
 # %% [markdown] tags=["slide"]
 # ## Calculating with templates
@@ -694,11 +700,11 @@ axes[0].legend(frameon=False)
 show(
     figure,
     "Left: the mean cosine of a new picture with the mean of k templates grows with k as the formula "
-    "says; with the mean of k pictures it hardly grows. Right: share of honest pictures rejected.",
+    "says; with the mean of k pictures it grows much less. Right: share of honest pictures rejected.",
 )
 
 # %% [markdown]
-# The average of *templates* wins, close to the formula; the average of *pictures* hardly helps, for a
+# The average of *templates* wins, close to the formula; the average of *pictures* helps much less, for a
 # blurred double exposure is not what the encoder was trained on. Most of the gain comes with the second
 # and third picture.
 #
@@ -785,8 +791,9 @@ for trait, b, a, g in zip(traits, started, arrived, goal, strict=True):
     print(f"{trait:12s} cosine {b:.2f} -> {a:.2f}; nearest is the true one: {g:.0%}")
 
 # %% [markdown]
-# Both are true. **The direction is real**: learned on some people, it moves others the right way. And
-# **the famous arithmetic mostly fails**: the nearest template is mostly the one we started from; glasses
+# To the first question yes, to the second mostly no. **The direction is real**: learned on some people, it
+# moves others the right way (for a smile hardly). And **the famous arithmetic mostly fails**: the
+# nearest template is mostly the one we started from; glasses
 # do best. The part that is common to everybody is small beside what a beard does to *this* face.
 #
 # The same was found for word vectors: "king - man + woman" lies nearest to *king*; the programs that
@@ -857,7 +864,8 @@ print(f"strangers accepted by a blend of two: {blends[3][1, 1]:.2%}, by one pers
 print(f"{blends[3][0, 1]:.2%}")
 
 # %% [markdown]
-# **One template, two people, and the system lets both in.** Whoever may write a template into the
+# **One template, two people, and more often than not the system lets either in.** Whoever may
+# write a template into the
 # database can share their access with a friend. And the false accept rate shows nothing: strangers pass
 # no more often than before. With photographs this is the *morphing attack* on passports (Ferrara,
 # Franco and Maltoni 2014); with templates it needs no network at all, only an addition.
@@ -910,7 +918,8 @@ explore(
 # %% [markdown]
 # The faces glide from one person to the other, and every one in between looks like somebody. The pair
 # above was chosen because it works; by the bars before, not every pair does. Look for two people where
-# even three pictures are not enough. What do they have in common?
+# even three pictures are not enough. What do they have in common? (Mostly that their two templates point
+# away from each other: a cosine clearly below zero. Or one of them varies much from picture to picture.)
 #
 # One question is left. Writing into a database is hard; handing in a photograph at enrolment is easy.
 # Draw the face of the blend and enrol *that picture*. Does it still open for both?
@@ -925,8 +934,8 @@ for name, rows in [("the blended template", mixed), ("a drawn face of it", enrol
     print(f"{name:21s} accepts {passed.mean():.0%} of fresh pictures of the two")
 
 # %% [markdown]
-# The picture does not do quite as well as the template itself, and still far better than a stranger's:
-# a face of nobody, handed in as a photograph, opens for two. Whether other recognisers and real
+# The picture does less well than the template itself, and still far better than a stranger's: a face of
+# nobody, handed in as a photograph, opens for two, if not every time. Whether other recognisers and real
 # photographs would behave like this is a question for chapters 10 and 11.
 
 # %% [markdown]
@@ -939,7 +948,8 @@ for name, rows in [("the blended template", mixed), ("a drawn face of it", enrol
 # - **Stretching a face until it fits.** An affine fit puts the landmarks better in place than a
 #   similarity transform, and takes away what tells people apart.
 # - **Left and right.** The "right eye" of a list of landmarks is the subject's: on the left of the
-#   picture. Swapped, no turn fits any more, and least squares shrinks the face to a tenth.
+#   picture. With eyes and mouth corners swapped no turn fits any more, and least squares
+#   shrinks the face to a tenth.
 # - **Averages without length 1.** The mean of templates is shorter than 1; a threshold made for length 1
 #   then rejects everybody a little more.
 # - **Arithmetic with the answer excluded.** See "king".

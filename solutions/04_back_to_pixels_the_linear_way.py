@@ -14,7 +14,8 @@
 # # 04 Back to pixels, the linear way
 #
 # **How much of a face can be had back from its template with nothing but a matrix?**
-#
+
+# %% [markdown]
 # What you will learn
 #
 # - what a decoder that knows nothing draws, and why its error looks fair: the *mean-face trap*;
@@ -194,7 +195,8 @@ show(
 # ## The mean-face trap
 #
 # The average of strangers is *closer in pixels* to your picture than another picture of you is.
-# It opens no gate at all. The other picture opens nearly all.
+# It opens no gate at all. The other picture opens nearly all. (Its type-II is a little flattered: the
+# drawing is then also compared with itself.)
 #
 # Pose, light and background decide most of the pixels, and the mean plays safe in all of them. So a
 # falling pixel loss may only say that a decoder has learned the mean face. Every decoder that is
@@ -209,7 +211,7 @@ show(
 # of the first usable face recognisers, and they are a decoder, too: a few numbers times a few pictures.
 #
 # The covariance of pixels would be a matrix of 12,288 x 12,288. The old trick is to work with the small
-# matrix of the pictures among themselves, which has the same eigenvalues.
+# matrix of the pictures among themselves, which has the same eigenvalues (the rest are zero).
 
 # %%
 from nbnet_lib.course.linear import eigenfaces, fit_line, floor_of, project
@@ -297,7 +299,7 @@ show(
 # %% [markdown] tags=["subslide"]
 # ## Who you are is in the small print
 #
-# A few eigenfaces have nearly all the pixels and nearly none of the gates. **Variance is not
+# A few eigenfaces have most of the variance and nearly none of the gates. **Variance is not
 # identity.** What tells people apart is small in pixels, and a compression, or a loss, that counts
 # pixels throws it away first.
 
@@ -368,7 +370,7 @@ show(
 # %% [markdown]
 # A blur, and the gate opens. This is the surprise of the chapter, and it should stay with you: **most of
 # the leak needs no deep network.** The recogniser's last layers turned faces into numbers whose
-# directions *mean* something: more of this number, more of that beard. Pictures that are aligned
+# directions *mean* something: further in this direction, more of that beard. Pictures that are aligned
 # and alike are then nearly a sum. Photographs in the wild are less obliging, and there the networks of
 # the next chapters earn their keep; but "our templates are safe, an attack would need a GPU for weeks"
 # is refuted by one line of linear algebra.
@@ -427,7 +429,8 @@ show(
 )
 
 # %% [markdown]
-# Look at both curves at 100 pairs. By its pixels that decoder is no better than the mean face. The gate
+# In the laptop profile half of the gates (type-I) are open with little more than 50 pairs. Look at both
+# curves at 100 pairs. By its pixels that decoder is no better than the mean face. The gate
 # says otherwise. Limiting the queries of a client only delays such an attack.
 #
 # ## Why is it blurred?
@@ -637,8 +640,9 @@ measure(f"library, {card['components']} eigenfaces", rows)
 # %% [markdown]
 # ## Play: pairs, strength, eigenfaces
 #
-# Find the fewest eigenfaces at which victim 0 is still accepted. Find a strength at which the
-# error gets *larger* and the type-II score *better*: pixels and gate disagree about that, too.
+# Find the fewest eigenfaces at which victim 0 is still accepted. Then set `log10_strength` to 1 and lower it
+# to 0: with all pairs the error gets a little *larger* and both scores *better*. Pixels and gate disagree
+# about that, too.
 
 # %%
 codes = (pixels - center) @ components.T  # [N, K]: fitting K numbers is quick

@@ -209,7 +209,8 @@ mine_too = check("7.2", feature_distance)
 
 # %% [markdown]
 # Four losses then. What you wrote takes part where it passed; the library's stands in where not. The
-# fourth, **MS-SSIM**, compares how brightness rises and falls within small windows, at several sizes.
+# fourth, **MS-SSIM**, compares how brightness rises and falls within small windows, at several sizes; its
+# loss is 1 minus the likeness, so that 0 is best here, too.
 
 # %%
 from nbnet_lib.attack.losses import create_loss
@@ -251,7 +252,8 @@ for name, made in answers.items():
 #
 # To all four losses the mean face is about as good as a true picture of the same person, and to MSE and
 # the perceptual loss it is better. Only the last column, the cosine of templates, tells the two apart,
-# and there it is not close.
+# and there it is not close. And your order of the six answers? To the gate a shift by one pixel is next to
+# nothing, and another day far better than the mean face.
 #
 # The losses compare *this picture with that one*. Pose, light and background weigh as much as the face.
 
@@ -331,16 +333,18 @@ show(
     figure,
     "Left: bars of how loudly the perceptual loss and MS-SSIM complain about eight disturbances of "
     "equal pixel loss: the perceptual loss is loudest at the coarse checkerboard and nearly silent at the "
-    "fine one and at brightness. Right: the eight disturbed faces, hard to tell apart.",
+    "fine one, at brightness and at a step towards the mean face. Right: the eight disturbed faces; only "
+    "the blur and the coarse checkerboard are seen at once.",
 )
 
 # %% [markdown] tags=["subslide"]
 # ## A blind spot of one pixel
 #
 # The perceptual loss shouts at a checkerboard of 2 x 2 pixels, and hardly hears one of single pixels.
+# (Quieter still: more brightness, and a step towards the mean face.)
 #
 # EfficientNet halves the picture in its *first* layer. A filter of 3 x 3 that averages, with stride 2,
-# cannot tell a fine checkerboard from grey. What a network does not see, its loss cannot forbid. And the
+# can hardly tell a fine checkerboard from grey. What a network does not see, its loss cannot forbid. And the
 # de-convolutions of chapter 05 love to draw checkerboards.
 
 # %% [markdown]
@@ -408,7 +412,7 @@ axes[0, 0].set_title("drawn", fontsize=9)
 show(
     figure,
     "A table of pictures: five drawings in rows, and what five losses want to change in them, red for "
-    "brighter and blue for darker. MAE is flat red or blue everywhere; MSE follows the differences; the "
+    "brighter and blue for darker. MAE is red or blue at full strength everywhere, paler where the colours disagree; MSE follows the differences; the "
     "perceptual gradient is speckle; MS-SSIM works in blocks in the middle; the white box looks at the "
     "inner face and leaves the background alone.",
 )
@@ -417,7 +421,8 @@ show(
 # Read it column by column (every picture has its own colour scale).
 #
 # - **MAE** knows two answers, brighter and darker, of the same size everywhere: it pulls at a wall as
-#   hard as at an eye, however small the difference. It ends at the *median* of what may be.
+#   hard as at an eye, however small the difference (paler in the picture: the three colours disagree). It
+#   ends at the *median* of what may be.
 # - **MSE** pulls in proportion to the difference; where it is small it lets go. It ends at the *mean*
 #   (chapter 04).
 # - **Perceptual**: speckle at the scale of single pixels, whatever the situation. The gradient comes back
@@ -460,9 +465,9 @@ show(
 )
 
 # %% [markdown]
-# The perceptual loss gets outlines, and fills what it cannot see with whatever its gradient happened to
-# put there. Many pictures have (nearly) the same features. That is a virtue, for it forgives a shift; and a
-# vice, for it forgives a grid.
+# Only MAE arrives. MS-SSIM gets the shapes and misses the colours. The perceptual loss gets outlines, and
+# fills what it cannot see with whatever its gradient happened to put there. Many pictures have (nearly) the
+# same features. That is a virtue, for it forgives a shift; and a vice, for it forgives a grid.
 #
 # ## The ablation, live
 #
@@ -578,12 +583,13 @@ show(
 # - **The mixture** draws eyes and mouths where the pixel loss draws fog; so early, much the same ones for
 #   everybody. The fog has the better score.
 # - **This is not the paper's result.** The paper uses VGG-19 with average pooling, may start from the
-#   pixel model, and trains thousands of times as long.
+#   pixel model, and trains for up to 100,000 batches with this loss.
 
 # %% [markdown]
 # "Seconds are better spent on updates than on a better loss" would be one reading of the table, for a
 # training that lasts seconds. It turns round where the pixel loss has nothing more to give. See where the
-# road leads: two shipped decoders of one architecture.
+# road leads: two shipped decoders of one architecture. (They differ in more than one term, so not all of the
+# gain is any single one's.)
 #
 # ## The loss that knows who it is
 #
@@ -631,7 +637,9 @@ show(
 # ## Play: disturb a face, ask the losses
 #
 # Look for a disturbance that you see at once and a loss does not; and for one that a loss hates and you do
-# not see. Which loss agrees best with the cosine? (The bars are scaled so that another person's face is 1.)
+# not see. Which loss agrees best with the cosine? At equal pixel loss, in the table above, none does well:
+# after the blur a step towards another person costs most cosine, and the perceptual loss takes it calmly.
+# (The bars are scaled so that another person's face is 1.)
 
 
 # %%

@@ -62,7 +62,8 @@ course = start(profile, seed, device)
 # ## Who stands here
 #
 # Two recognisers are the course's own and always there: **A** is `synth`, **B** is `synth-mobile`. They
-# have nothing in common but the task: other networks, other training people, other seeds. The others are
+# share the task and the renderer of their training faces, and nothing else: other networks, other training
+# people, other seeds. The others are
 # real ones. None of them is needed for this chapter:
 #
 # - **dlib** learned from photographs and works offline once it is installed:
@@ -177,7 +178,7 @@ show(
 )
 
 # %% [markdown]
-# A face that is drawn well is a face for everybody. These two recognisers are relatives, both learned from
+# Yes: what is drawn from one leak opens the other gate nearly as often as it opens its own. These two recognisers are relatives, both learned from
 # faces of the same renderer, so take this as the *upper* end of what travels. We come to a stranger below.
 #
 # ## A leak without a picture
@@ -256,8 +257,8 @@ show(
 )
 
 # %% [markdown]
-# No picture was drawn, and a straight line between two networks comes up to the honest users. Two
-# consequences:
+# No picture was drawn, and a straight line between two networks comes up to the honest users: from A to B
+# all the way (A is the better recogniser of the two), from B to A but for a few points. Two consequences:
 #
 # - Wherever templates can be *put in* (a restored backup, an exchange between offices, a compromised
 #   server), a leak of another system is a leak of yours.
@@ -285,7 +286,7 @@ for name, probes in {"as they are": leak["A"], "translated": moved}.items():
 
 # %% [markdown]
 # Where dlib is installed the next cell asks it, about few people, so at a FAR of 1 % and with wide
-# intervals. FaceNet is asked where its weights are.
+# intervals. Of 25 people chance would name the right one in 4 %. FaceNet is asked where its weights are.
 
 
 # %%
@@ -332,7 +333,7 @@ if not any(name.startswith("facenet") for name in strangers):
 # So the pictures that both of our networks take for the person convince dlib much more seldom: far above
 # the FAR, so a leak is worth something even there, and far below what the relatives say. The second
 # line turns the question round: with **dlib's own templates leaked**, a straight line, fitted in a minute,
-# already opens dlib for many victims. *A real recogniser is not safe because it is real; it has to be
+# already opens dlib for many victims at FAR 1 %. *A real recogniser is not safe because it is real; it has to be
 # attacked in its own right before anybody may say anything.*
 #
 # FaceNet, the paper's own target, was not run here: `guides/run_the_paper_on_lfw.md` has every command.
@@ -443,8 +444,8 @@ show(
 # users notice nothing, and the FAR is far from what the owner believes. An accepted stranger does not
 # complain, so nobody notices unless somebody measures.
 #
-# The attack has a domain gap of its own. Some of it comes back for nothing: degrade the drawn training
-# pictures in the same way.
+# The attack has a domain gap of its own. A little of it, a few points here, comes back for nothing: degrade
+# the drawn training pictures in the same way.
 #
 # ### And from drawn faces to photographs?
 #
@@ -485,7 +486,8 @@ show(
 # A model, as simple as it can be and still be argued about:
 #
 # - `templates` leaked, one for each account; a share `revoked` is useless by the time of the attack;
-# - a reconstruction opens its account with probability `tar` (type-II, at the FAR of the gate). This is a
+# - a reconstruction opens its account with probability `tar` (type-II, at the FAR of the gate: the account
+#   holds another picture of the person; where the leaked template itself is stored, take type-I). This is a
 #   property **of the picture**: shown again, it gets the same answer;
 # - each showing is caught with probability `detected` by presentation attack detection (PAD: "is this
 #   a living face?"), anew each time; the attacker may try `tries` times for each account.
@@ -572,6 +574,7 @@ explore(
 # %% [markdown]
 # PAD that catches every second showing sounds like half the damage. With ten tries nearly all of the damage
 # is done all the same: `1 - 0.5**10`. PAD needs a limit of tries beside it, and it guards a camera only: not an upload, not a put-in template.
+# Honest users pay for one control only, the FAR; the title of the figure says how much.
 # The one control that goes to zero is revocation, and it must be possible *before* the day.
 #
 # The limits of the model: accounts of one person may hang together, an attacker picks the richest
@@ -730,7 +733,7 @@ show(
 #
 # ### Exercise 11.4 ★★★ the report
 #
-# Hand in a dict. The check can verify facts, not style: give the second column of the rubric to a
+# Hand in a dict. The check can verify facts, not style: for that give page and rubric to a
 # colleague.
 #
 # ```text

@@ -89,3 +89,45 @@ def variety(drawn: np.ndarray, real: Tensor | np.ndarray) -> float:
         small = to_tensor(images) if isinstance(images, np.ndarray) else images
         spreads.append(float(torch.pdist(F.adaptive_avg_pool2d(small, 8).flatten(1)).mean()))
     return spreads[0] / max(spreads[1], 1e-9)
+
+
+def slerp(a: np.ndarray, b: np.ndarray, share: float) -> np.ndarray:
+    """Return the point at ``share`` of the way from ``a`` to ``b`` along the arc between them.
+
+    Spherical interpolation (White, arXiv 1609.04468): noise of many dimensions has nearly one
+    length, and the straight line between two of its vectors leaves it.
+
+    Args:
+        a, b: float [d], not opposite to each other.
+        share: 0 for ``a``, 1 for ``b``.
+    """
+    a, b = np.asarray(a, float), np.asarray(b, float)
+    cosine = a @ b / (np.linalg.norm(a) * np.linalg.norm(b))
+    angle = float(np.arccos(np.clip(cosine, -1, 1)))
+    left = 1 - share
+    if angle < 1e-6:
+        return left * a + share * b
+    weights = np.sin([left * angle, share * angle]) / np.sin(angle)
+    return weights[0] * a + weights[1] * b
+
+
+def share_nearer(drawn: Tensor, training: Tensor, held_out: Tensor) -> float:
+    """Return the share of drawings that are nearer to a training picture than to a held-out one.
+
+    A generator without a memory of single pictures gives what other people's pictures give, about
+    0.5; one that copies gives 1.
+
+    Args:
+        drawn: float32 [N, d], pixels or templates.
+        training, held_out: float32 [M, d], as many of each.
+
+    Raises:
+        NbnetError: not as many, so that the nearer one would be a matter of numbers.
+    """
+    if len(training) != len(held_out):
+        raise NbnetError(
+            f"{len(training)} training pictures against {len(held_out)} held-out ones: give equal "
+            "numbers, the larger set is nearer by chance"
+        )
+    near = [torch.cdist(drawn, others).amin(1) for others in (training, held_out)]
+    return float((near[0] < near[1]).double().mean())

@@ -89,6 +89,13 @@ def run_all(
             started(index)
         return crew.run(notebooks[index])
 
+    if jobs == 1:  # here, so that the end of one is told before the next begins
+        try:
+            for index in range(len(notebooks)):
+                yield index, one(index)
+        finally:
+            crew.close()
+        return
     pool = ThreadPoolExecutor(jobs)
     try:
         futures = {pool.submit(one, index): index for index in range(len(notebooks))}

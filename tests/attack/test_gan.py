@@ -12,7 +12,7 @@ import torch
 from nbnet_lib.attack import gan
 from nbnet_lib.attack.checkpoint import list_checkpoints, load_checkpoint
 from nbnet_lib.attack.gan import GeneratorConfig, sample_faces, train_generator, variety
-from nbnet_lib.attack.gan_faces import draw_faces
+from nbnet_lib.attack.gan_faces import draw_faces, share_nearer, slerp
 from nbnet_lib.attack.gan_state import KEYS
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
 from nbnet_lib.errors import NbnetError
@@ -366,3 +366,24 @@ def test_the_shipped_generator_draws_various_faces():
     # A face is bright in the middle, on most grounds, and alike on both sides.
     middle, mirrored = drawn.mean(0), drawn.mean(0)[:, ::-1]
     assert np.abs(middle - mirrored).mean() < 12 and middle[15:30, 14:26].std() > 5
+
+
+def test_slerp_keeps_the_length_and_the_pace():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 100))
+    b *= np.linalg.norm(a) / np.linalg.norm(b)
+    way = [slerp(a, b, t) for t in np.linspace(0, 1, 5)]
+    np.testing.assert_allclose([way[0], way[-1]], [a, b], atol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(way, axis=1), np.linalg.norm(a))
+    angles = [np.arccos(x @ y / (a @ a)) for x, y in zip(way, way[1:], strict=False)]
+    np.testing.assert_allclose(angles, angles[0])
+    np.testing.assert_allclose(slerp(a, a, 0.5), a)
+
+
+def test_a_copier_is_told_from_one_that_does_not_remember():
+    draw = torch.Generator().manual_seed(0)
+    training, held_out, others = torch.randn(3, 200, 8, generator=draw)
+    assert share_nearer(training + 0.01, training, held_out) == 1
+    assert 0.4 < share_nearer(others, training, held_out) < 0.6
+    with pytest.raises(NbnetError, match="equal numbers"):
+        share_nearer(others, training, held_out[:100])

@@ -34,13 +34,13 @@ def test_size_slips(answer, part, is_told):
     is_told("5.1", answer, part)
 
 
-def stamped(x, kernel, stride, padding, add=True, crop=True):
-    k = len(kernel)
+def stamped(x, kernel, stride, padding, add=True, crop=True, step=None):
+    k, step = len(kernel), step or stride
     h, w = x.shape
     out = np.zeros(((h - 1) * stride + k, (w - 1) * stride + k))
     for r in range(h):
         for c in range(w):
-            patch = out[r * stride : r * stride + k, c * stride : c * stride + k]
+            patch = out[r * step : r * step + k, c * step : c * step + k]
             patch[:] = (patch if add else 0) + x[r, c] * kernel
     return out[padding : out.shape[0] - padding, padding : out.shape[1] - padding] if crop else out
 
@@ -65,6 +65,11 @@ def test_transposed_conv(passes):
         (lambda x, k, s, p: stamped(x, k.T, s, p), "kernel is transposed"),
         (lambda x, k, s, p: stamped(x.T, k, s, p), "exchanged"),
         (lambda x, k, s, p: x * k, "stopped with ValueError"),
+        (lambda x, k, s, p: stamped(x, k, s, p, step=1), "row * stride, column * stride"),
+        (lambda x, k, s, p: stamped(x, k, s, p, crop=False)[p:-p, p:-p], "[0:-0] is empty"),
+        (lambda x, k, s, p: stamped(x, k, s, p, crop=False)[p:, p:], "both ends"),
+        (lambda x, k, s, p: np.pad(stamped(x, k, s, p, crop=False), p), "does not add"),
+        (lambda x, k, s, p: stamped(x, k, s, p)[None], "[H, W]"),
     ],
 )
 def test_transposed_slips(answer, part, is_told):
@@ -100,6 +105,11 @@ def exchanged(x, w, stride, padding):
     )  # fmt: skip
 
 
+def other_way_round(x, w, stride, padding):
+    return np.stack([sum(stamped(x[i], w[o, i], stride, padding) for i in range(len(x)))
+                     for o in range(w.shape[1])])  # fmt: skip
+
+
 def test_layer(passes):
     passes("5.3", layer_by_torch, layer, layer_of_stamps)
     passes("5.3", lambda *a: [list(map(list, one)) for one in layer(*a)])
@@ -117,6 +127,8 @@ def test_layer(passes):
         (lambda *a: layer_by_torch(*a)[None], "no batch"),
         (lambda x, w, s, p: layer(x, w[..., ::-1, ::-1], s, p), "turned by 180"),
         (lambda x, w, s, p: layer(x, np.swapaxes(w, 0, 1), s, p), "as many outputs"),
+        (other_way_round, "IndexError: index 2 is out of bounds"),
+        (other_way_round, "so weight[i, o]"),
         (lambda x, w, s, p: layer(x, w[:, :2], s, p), "as many outputs"),
     ],
 )
@@ -141,6 +153,8 @@ def test_values(passes):
         (lambda i, o, k: i * o * k * k + o, "no bias"),
         (lambda i, o, k: (i + o) * k * k, "each pair"),
         (lambda i, o, k: i * o, "whole kernel"),
+        (lambda i, o, k: i * o * k, "expected 1,638,400, got 327,680:"),
+        (lambda i, o, k: i * o * k / 3, "got 109,226.6667:"),
     ],
 )
 def test_values_slips(answer, part, is_told):
@@ -164,6 +178,7 @@ def test_correlation(passes):
         "5.5",
         lambda maps: np.corrcoef(rows(maps)),
         lambda maps: torch.corrcoef(torch.as_tensor(maps).permute(1, 0, 2, 3).flatten(1)),
+        lambda maps: torch.corrcoef(maps.transpose(0, 1).flatten(1)),
         by_hand,
         lambda maps: np.corrcoef(np.concatenate(list(np.asarray(maps)), axis=1).reshape(4, -1)),
     )
@@ -174,6 +189,9 @@ def test_correlation(passes):
     [
         (lambda m: np.corrcoef(np.asarray(m).reshape(4, -1)), "mixes faces and channels"),
         (lambda m: np.abs(np.corrcoef(rows(m))), "keep the sign"),
+        (lambda m: np.corrcoef(np.moveaxis(m, 1, 0).reshape(4, -1)), "np.asarray(maps)"),
+        (lambda m: np.corrcoef(m.transpose(1, 0, 2, 3).reshape(4, -1)), "np.asarray(maps)"),
+        (lambda m: np.corrcoef(rows(m)[:, 9999]), "stopped with IndexError"),
         (lambda m: np.corrcoef(rows(m)) ** 2, "squared"),
         (lambda m: np.cov(rows(m)), "no correlation"),
         (lambda m: np.corrcoef(rows(m).T), "transpose"),

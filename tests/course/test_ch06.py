@@ -90,6 +90,12 @@ def activated(self, x):
     return torch.relu(growing(self, x))
 
 
+def along_the_batch(self, x):
+    for u in self.units:
+        x = torch.cat([x, u(x)])
+    return x
+
+
 def unfinished(self, x):
     return None  # your code
 
@@ -113,6 +119,7 @@ def test_an_unfinished_block():
         (block_class(stale, lambda c, i: c), "does not see everything"),
         (block_class(stale), "unit i must see"),
         (block_class(activated), "unchanged"),
+        (block_class(along_the_batch), "unless told dim=1"),
         (block_class(newest_first), "another order"),
         (block_class(lambda self, x: torch.cat([x, x], 0)), "dim=1"),
         (nn.Linear(2, 2), "expected a class"),
@@ -149,6 +156,12 @@ def seen(channels, units, growth):
         (lambda c, u, g: (c + (u - 1) * g) * (2 + 9 * g), "NbNet-A"),
         (lambda c, u, g: sum(s * (4 + 9 * g) for s in seen(c, u, g)), "running mean"),
         (lambda c, u, g: sum(s * (2 + g) for s in seen(c, u, g)), "9 values"),
+        (lambda c, u, g: sum(s * (1 + 9 * g) for s in seen(c, u, g)), "two values"),
+        (lambda c, u, g: sum(s * 9 * g + 2 * g for s in seen(c, u, g)), "comes first"),
+        (lambda c, u, g: sum((s + g) * (2 + 9 * g) for s in seen(c, u, g)), "unit 0 reads"),
+        (lambda c, u, g: sum(s * (2 + 9 * g) for s in seen(c, u, 8)), "use `growth`, not 8"),
+        (lambda c, u, g: sum(s * 74 for s in seen(c, u, g)), "units, growth 4: expected 3,800"),
+        (lambda c, u, g: 875_521, "expected 899,840, got 875,521: count one unit first"),
     ],
 )
 def test_count_slips(answer, part, is_told):
@@ -183,6 +196,14 @@ def chain_listed(self, x):
     return torch.cat(pieces, dim=1)
 
 
+def chain_overwriting_x(self, x):
+    made = []
+    for u in self.units:
+        x = u(x)
+        made.append(x)
+    return torch.cat([x, *made], dim=1)
+
+
 def chain_without_input(self, x):
     pieces = []
     for u in self.units:
@@ -215,6 +236,8 @@ def test_chain(inputs, forward):
         (chain_inputs, chain_class(growing), "unit 0 reads the block's input, every other"),
         (chain_inputs, chain_class(sequential), "last unit alone"),
         (chain_inputs, chain_class(chain_without_input), "input belongs"),
+        (chain_inputs, chain_class(chain_overwriting_x), "no longer the block's input"),
+        (chain_inputs, chain_class(along_the_batch), "unless told dim=1"),
         (chain_inputs, nn.Linear(2, 2), "expected a class"),
     ],
 )
@@ -285,6 +308,12 @@ def blocks_then_ups(self, x):
     return x
 
 
+def without_the_last(self, x):
+    for block, up in zip(self.blocks, self.ups, strict=False):
+        x = up(block(x))
+    return torch.tanh(self.head(torch.relu(self.norm(x))))
+
+
 def test_network(passes):
     passes(
         "6.4",
@@ -305,6 +334,11 @@ def test_network(passes):
         (lambda s, x: torch.tanh(s.norm(trunk(s, x))), "head is missing"),
         (one_up_too_many, "none after the last block"),
         (blocks_then_ups, "take turns"),
+        (without_the_last, "block 4 never ran"),
+        (lambda s, x: s.head(nn.ReLU(s.norm(trunk(s, x)))), "torch.relu is the function"),
+        (lambda s, x: nn.Tanh(s.head(trunk(s, x))), "torch.relu is the function"),
+        (lambda s, x: nn.ReLU(s.head(trunk(s, x))), "make the layer first"),
+        (lambda s, x: trunk(s, x)[0, 0, 0] @ x, "size"),  # torch's own words
     ],
 )
 def test_network_slips(forward, part, is_told):

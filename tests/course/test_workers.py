@@ -60,6 +60,13 @@ def test_each_gets_its_share_and_a_failing_one_stops_no_other(monkeypatch):
     assert all(run.seconds > 0 for run in runs.values())
 
 
+def test_one_at_a_time_ends_before_the_next_begins():
+    told = []
+    for index, _ in run_all([notebook("1"), notebook("2")], {}, started=lambda i: told.append(i)):
+        told.append(f"{index} ended")
+    assert told == [0, "0 ended", 1, "1 ended"]
+
+
 def test_threads_are_shared_out_and_the_users_own_number_is_kept(monkeypatch):
     monkeypatch.setattr(workers, "cores", lambda: 5)
     for name in workers.THREADS:

@@ -22,6 +22,7 @@ DOCUMENTS = [
     "guides/audit_your_recogniser.md",
     "guides/how_strong_is_the_attack.md",
     "guides/run_the_paper_on_lfw.md",
+    "guides/teach_this_course.md",
 ]
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 

@@ -26,7 +26,7 @@ from nbnet_lib.course.checks.base import (
     (
         "n things make n * (n - 1) / 2 unordered pairs; do it once for the samples of one person "
         "and once for all pictures",
-        "genuine = people * samples * (samples - 1) // 2; impostor = all pairs of pictures - genuine",
+        "genuine = people * samples * (samples - 1) // 2; impostor = all pairs - genuine",
     ),
 )
 def _count_pairs(count_pairs: Any) -> str:
@@ -205,7 +205,9 @@ def _bootstrap(bootstrap_interval: Any) -> str:
         )
     if abs(got[0] - low) > 0.05 or abs(got[1] - high) > 0.05:
         raise Wrong(name, told, "the interval lies around the TAR of all people, 0.75 here")
-    if _interval(bootstrap_interval, accepted, repeats) != got:
+    # Rows of all kinds and few repeats: two honest draws hardly ever give the same interval.
+    mixed = rng.random((people, pairs)) < rng.random((people, 1))
+    if len({_interval(bootstrap_interval, mixed, 20) for _ in range(3)}) > 1:
         told = "two calls with the same rng gave two intervals"
         raise Wrong(name, told, "draw with `rng`, not with np.random")
     for end in (0, people - 1):
@@ -236,8 +238,8 @@ def _interval(bootstrap_interval: Any, accepted: np.ndarray, repeats: int) -> tu
     2,
     ["rank_rate"],
     (
-        "take each probe's score with its own person, and count how many of its row score at least as "
-        "high (itself included)",
+        "take each probe's score with its own person, and count how many of its row score "
+        "at least as high (itself included)",
         "own = scores[np.arange(len(scores)), mates]; rank = (scores >= own[:, None]).sum(axis=1); "
         "the share with rank <= k",
     ),

@@ -87,11 +87,7 @@ def _transposed(transposed_conv: Any) -> str:
         )
         case = f"{list(shape)} input, {k}x{k} kernel, stride {stride}, padding {padding}"
         if got.shape != want.shape:
-            why = "height and width each follow the rule of 5.1"
-            if got.shape == _reference(x, kernel, stride, 0).shape:
-                why = "cut `padding` rows and columns off every edge at the end"
-            elif got.shape == want.shape[::-1]:
-                why = "rows and columns are exchanged"
+            why = _transposed_shape_hint(got.shape, want.shape, padding)
             raise Wrong(
                 name, f"{case}: expected shape {list(want.shape)}, got {list(got.shape)}", why
             )
@@ -101,8 +97,10 @@ def _transposed(transposed_conv: Any) -> str:
             why = "the kernel is turned by 180 degrees; stamp it as it is"
         elif np.allclose(got, _reference(x, kernel.T, stride, padding), atol=1e-5):
             why = "the kernel is transposed; rows and columns are exchanged"
-        elif np.allclose(got, _overwritten(x, kernel, stride, padding), atol=1e-5):
+        elif np.allclose(got, _stamped(x, kernel, stride, padding, add=False), atol=1e-5):
             why = "where stamps overlap they add up: use += and not ="
+        elif np.allclose(got, _stamped(x, kernel, stride, padding, step=1), atol=1e-5):
+            why = "the patch starts at (row * stride, column * stride)"
         else:
             why = "start from zeros and add x[r, c] * kernel for every input pixel"
         worst = float(np.abs(got - want).max())
@@ -122,13 +120,33 @@ def _reference(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int) -> 
     return out[0, 0].numpy()
 
 
-def _overwritten(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    k = len(kernel)
+def _transposed_shape_hint(got: tuple[int, ...], want: tuple[int, ...], padding: int) -> str:
+    more = [g - w for g, w in zip(got, want, strict=False)]  # pixels too many, along each edge
+    if len(got) != 2:
+        return "one channel in, one channel out: [H, W]"
+    if 0 in got and padding == 0:
+        return "without padding the slice [0:-0] is empty: cut from `padding` to `height - padding`"
+    if padding and more == [2 * padding] * 2:
+        return "cut `padding` rows and columns off every edge at the end"
+    if padding and more == [padding] * 2:
+        return "cut at both ends, not at one"
+    if padding and more == [4 * padding] * 2:
+        return "padding cuts here, it does not add"
+    if got == want[::-1]:
+        return "rows and columns are exchanged"
+    return "height and width each follow the rule of 5.1"
+
+
+def _stamped(
+    x: np.ndarray, kernel: np.ndarray, stride: int, padding: int, add: bool = True, step: int = 0
+) -> np.ndarray:
+    """De-convolve by hand, with the slips of a learner: overwriting, or a step of its own."""
+    k, step = len(kernel), step or stride
     height, width = ((n - 1) * stride + k for n in x.shape)
     out = np.zeros((height, width))
-    for r in range(x.shape[0]):
-        for c in range(x.shape[1]):
-            out[r * stride : r * stride + k, c * stride : c * stride + k] = x[r, c] * kernel
+    for r, c in np.ndindex(*x.shape):
+        patch = out[r * step : r * step + k, c * step : c * step + k]
+        patch[:] = (patch if add else 0) + x[r, c] * kernel
     return out[padding : height - padding, padding : width - padding]
 
 
@@ -156,7 +174,13 @@ def _layer(deconv_layer: Any) -> str:
     ):
         x, weight = rng.normal(size=shape), rng.normal(size=(shape[0], out, k, k))
         want = _layer_reference(x, weight, stride, padding)
-        got = array(name, call(name, deconv_layer, x, weight, stride, padding, returns="an array"))
+        try:
+            value = call(name, deconv_layer, x, weight, stride, padding, returns="an array")
+        except Wrong as wrong:
+            if isinstance(wrong.__cause__, IndexError):
+                raise Wrong(str(wrong), "the order is [in, out, k, k], so weight[i, o]") from wrong
+            raise
+        got = array(name, value)
         case = f"input {list(shape)}, weight {list(weight.shape)}"
         if got.shape != want.shape:
             raise Wrong(
@@ -243,10 +267,10 @@ def _values(deconv_values: Any) -> str:
             why = "pairs of channels times the values of a kernel"
         raise Wrong(
             name,
-            f"{inputs} -> {outputs} channels, kernel {kernel}: expected {want:,}, got {short(got)}",
+            f"{inputs} -> {outputs} channels, kernel {kernel}: expected {want:,}, got {got:,.10g}",
             why,
         )
-    return "2,097,152 in the largest layer of D-CNN, where the picture is 10 pixels wide"
+    return "every pair of channels has its own kernel"
 
 
 @exercise(
@@ -263,47 +287,48 @@ def _values(deconv_values: Any) -> str:
 def _correlation(channel_correlation: Any) -> str:
     name = "channel_correlation"
     rng = np.random.default_rng(55)
-    for kind in (np.asarray, torch.from_numpy):
-        maps = rng.normal(size=(6, 4, 5, 3))
-        maps[:, 1] = 0.5 * maps[:, 0] + 3  # a copy, at another brightness
-        maps[:, 2] -= 2 * maps[:, 3]
-        want = _correlate(maps)
-        given = kind(maps.copy())
-        got = array(name, call(name, channel_correlation, given, returns="a matrix"))
-        if got.shape != want.shape:
+    maps = rng.normal(size=(6, 4, 5, 3))
+    maps[:, 1] = 0.5 * maps[:, 0] + 3  # a copy, at another brightness
+    maps[:, 2] -= 2 * maps[:, 3]
+    want = _correlate(maps)
+    try:
+        value = call(name, channel_correlation, torch.from_numpy(maps), returns="a matrix")
+    except Wrong as wrong:
+        if isinstance(wrong.__cause__, TypeError):  # numpy's functions at work on a tensor
             raise Wrong(
-                name,
-                f"maps [6, 4, 5, 3]: expected shape [4, 4], got {list(got.shape)}",
-                _correlation_shape_hint(got.shape),
-            )
-        if np.allclose(got, want, atol=1e-4):
-            continue
-        rows = np.moveaxis(maps, 1, 0).reshape(4, -1)
-        if np.allclose(got, np.corrcoef(maps.reshape(4, -1)), atol=1e-4):
-            why = (
-                "reshape alone mixes faces and channels: bring the channel axis to the front first"
-            )
-        elif np.allclose(got, np.abs(want), atol=1e-4):
-            why = "keep the sign; the summaries below take the absolute value"
-        elif np.allclose(got, want**2, atol=1e-4):
-            why = "that is squared: keep r itself"
-        elif np.allclose(got, np.corrcoef(maps.mean(axis=0).reshape(4, -1)), atol=1e-4):
-            why = "do not average over the faces: all pixels of all faces count"
-        elif np.allclose(got, np.corrcoef(maps.mean(axis=(2, 3)).T), atol=1e-4):
-            why = "do not average over the pixels: all pixels of all faces count"
-        elif np.allclose(got, np.corrcoef(maps[0].reshape(4, -1)), atol=1e-4):
-            why = "that is the first face alone: all faces count"
-        elif np.allclose(got, _cosines(rows), atol=1e-4):
-            why = "take each channel's mean away first: a correlation ignores brightness"
-        elif not np.allclose(np.diag(got), 1, atol=1e-3):
-            why = (
-                "that is no correlation: each channel has 1 with itself (divide by both deviations)"
-            )
-        else:
-            why = "one row of all pixels of all faces for each channel, then np.corrcoef"
-        worst = float(np.abs(got - want).max())
-        raise Wrong(name, f"right shape, but values differ by up to {worst:.3f}", why)
-    return "1 for a copy, whatever its brightness and contrast"
+                str(wrong), "`maps` is a tensor; np.asarray(maps) makes it numpy"
+            ) from wrong
+        raise
+    got = array(name, value)
+    if got.shape != want.shape:
+        raise Wrong(
+            name,
+            f"maps [6, 4, 5, 3]: expected shape [4, 4], got {list(got.shape)}",
+            _correlation_shape_hint(got.shape),
+        )
+    if np.allclose(got, want, atol=1e-4):
+        return "1 for a copy, whatever its brightness and contrast"
+    rows = np.moveaxis(maps, 1, 0).reshape(4, -1)
+    if np.allclose(got, np.corrcoef(maps.reshape(4, -1)), atol=1e-4):
+        why = "reshape alone mixes faces and channels: bring the channel axis to the front first"
+    elif np.allclose(got, np.abs(want), atol=1e-4):
+        why = "keep the sign; the summaries below take the absolute value"
+    elif np.allclose(got, want**2, atol=1e-4):
+        why = "that is squared: keep r itself"
+    elif np.allclose(got, np.corrcoef(maps.mean(axis=0).reshape(4, -1)), atol=1e-4):
+        why = "do not average over the faces: all pixels of all faces count"
+    elif np.allclose(got, np.corrcoef(maps.mean(axis=(2, 3)).T), atol=1e-4):
+        why = "do not average over the pixels: all pixels of all faces count"
+    elif np.allclose(got, np.corrcoef(maps[0].reshape(4, -1)), atol=1e-4):
+        why = "that is the first face alone: all faces count"
+    elif np.allclose(got, _cosines(rows), atol=1e-4):
+        why = "take each channel's mean away first: a correlation ignores brightness"
+    elif not np.allclose(np.diag(got), 1, atol=1e-3):
+        why = "that is no correlation: each channel has 1 with itself (divide by both deviations)"
+    else:
+        why = "one row of all pixels of all faces for each channel, then np.corrcoef"
+    worst = float(np.abs(got - want).max())
+    raise Wrong(name, f"right shape, but values differ by up to {worst:.3f}", why)
 
 
 def _correlation_shape_hint(shape: tuple[int, ...]) -> str:

@@ -16,14 +16,13 @@ from nbnet_lib.course.checks.base import (
     is_unfinished,
     number,
     one_line,
-    short,
 )
 
 
 @exercise(
     "6.1",
     "a block of NbNet-B",
-    3,
+    2,
     ["NbBlock"],
     (
         "let x grow: each unit reads all channels there are and its 8 new ones are concatenated",
@@ -87,6 +86,9 @@ def _run_block(
         if "channels" in str(wrong) or "running_mean" in str(wrong):
             told = "a unit was given the wrong number of channels"
             raise Wrong(f"{name}.forward", told, wrong_channels) from wrong
+        if "except in dimension 0" in str(wrong):
+            why = "torch.cat joins along dim=0 (the batch) unless told dim=1"
+            raise Wrong(str(wrong), why) from wrong
         raise
     finally:
         for hook in hooks:
@@ -107,6 +109,8 @@ def _check_output(
             why = "the block's input belongs into the output too"
         elif got.ndim == 4 and got.shape[1] == channels + 8:
             why = "are you concatenating every earlier output?"
+        elif got.ndim == 4 and got.shape[1] == 8 * (units + 1):
+            why = "x is no longer the block's input at the end: keep it under another name"
         elif got.ndim == 4 and got.shape[1] == 8:
             why = "that is the last unit alone; concatenate its output to x (torch.cat)"
         else:
@@ -205,6 +209,7 @@ def _count(block_parameters: Any) -> str:
     for channels, units, growth in ((256, 32, 8), (16, 1, 8), (12, 5, 4)):
         seen = [channels + growth * i for i in range(units)]
         want = sum(c * (2 + 9 * growth) for c in seen)
+        fixed = [channels + 8 * i for i in range(units)]
         got = number(
             name, call(name, block_parameters, channels, units, growth, returns="a whole number")
         )
@@ -212,14 +217,11 @@ def _count(block_parameters: Any) -> str:
             continue
         if got == sum(c * 9 * growth for c in seen):
             why = "batch norm has values too: a scale and a shift for each channel it reads"
-        elif got == sum(c * (1 + 9 * growth) for c in seen):
+        elif got == want - sum(seen):
             why = "batch norm has two values for each channel, scale and shift"
-        elif got == sum(c * (4 + 9 * growth) for c in seen):
+        elif got == want + 2 * sum(seen):
             why = "batch norm's running mean and variance are counted by no optimiser: leave them"
-        elif got in (
-            sum(c * (2 + 9 * growth) + growth for c in seen),
-            sum(c * 9 * growth + growth for c in seen),
-        ):
+        elif got - units * growth in (want, 9 * growth * sum(seen)):
             why = "these convolutions have no bias"
         elif got == units * channels * (2 + 9 * growth):
             why = "the input grows: unit i reads channels + growth * i channels"
@@ -227,18 +229,24 @@ def _count(block_parameters: Any) -> str:
             why = "that is a block of NbNet-A; in B a unit sees everything before it"
         elif got == sum(c * (2 + growth) for c in seen):
             why = "a 3x3 convolution has 9 values for each pair of channels"
+        elif got == sum(c * 9 * growth + 2 * growth for c in seen):
+            why = "batch norm comes first: it has 2 values for each channel *read*"
+        elif got == want + units * growth * (2 + 9 * growth):
+            why = "unit 0 reads `channels` channels, not more"
+        elif got in (74 * sum(seen), 74 * sum(fixed), (2 + 9 * growth) * sum(fixed)):
+            why = "use `growth`, not 8"
         else:
-            why = "add up, unit by unit, 2 + 9 * growth values for each channel it reads"
-        raise Wrong(
-            name, f"{channels} channels, {units} units: expected {want:,}, got {short(got)}", why
-        )
+            why = "count one unit first: which channels does it read, and what stands in it?"
+        found = f"{got:,.0f}" if got == int(got) else f"{got:,.2f}"
+        case = f"{channels} channels, {units} units, growth {growth}"
+        raise Wrong(name, f"{case}: expected {want:,}, got {found}", why)
     return "899,840 in the first block of the paper's network"
 
 
 @exercise(
     "6.4",
     "the whole network",
-    3,
+    2,
     ["MyNbNet"],
     (
         "blocks and up steps take turns, and there is one up step less than blocks; then norm, "
@@ -279,6 +287,11 @@ def _network(MyNbNet: Any) -> str:  # noqa: N803
 
 
 def _draw(name: str, network: nn.Module, templates: torch.Tensor) -> torch.Tensor:
+    ran: list[str] = []
+    wanted = " ".join(f"block {k} up {k}" for k in range(5)).removesuffix(" up 4")
+    for kind, parts in (("block", network.blocks), ("up", network.ups)):
+        for k, part in enumerate(parts):  # type: ignore[arg-type]
+            part.register_forward_pre_hook(lambda m, given, n=f"{kind} {k}": ran.append(n))
     try:
         got = network(templates)
     except IndexError as error:
@@ -286,12 +299,19 @@ def _draw(name: str, network: nn.Module, templates: torch.Tensor) -> torch.Tenso
         raise Wrong(name, told, "5 blocks, 4 up steps: none after the last block") from error
     except Exception as error:
         why = one_line(error)
-        if "channels" in why or "running_mean" in why or "shape" in why:
+        if "invalid combination" in why or "__init__()" in why:
+            why += "; nn.ReLU is a layer to be made first; torch.relu is the function"
+        elif " ".join([*ran, "block 4"]) == wanted:
+            why = "block 4 never ran: zip stops at the shorter of its lists"
+        elif not wanted.startswith(" ".join(ran)):
             why = "blocks and up steps take turns: block 0, up 0, block 1, up 1, ..., block 4"
         raise Wrong(name, f"forward stopped with {type(error).__name__}", why) from error
     if got is None or got is ...:
         raise NotAttempted(f" ({name}.forward returns {got}: its last line is a `return`)")
     if not isinstance(got, torch.Tensor):
+        if isinstance(got, nn.Module):  # nn.ReLU(x): its repr would need the truth of x
+            made = f"expected a tensor, got a layer, {type(got).__name__}"
+            raise Wrong(name, made, "make the layer first, or use the function: torch.tanh(x)")
         raise Wrong(name, f"expected a tensor, got {describe(got)}")
     return got
 
