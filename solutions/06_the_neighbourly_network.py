@@ -30,7 +30,7 @@
 # |---|---|
 # | Time | 80 minutes, of which the computer takes about one |
 # | You need | what a de-convolution does (chapter 05); PyTorch modules at first sight are fine |
-# | Exercises | 6.1 ★★★ a block of NbNet-B, 6.2 ★★ a block of NbNet-A, 6.3 ★★ counting, 6.4 ★★★ the whole network |
+# | Exercises | 6.1 ★★ a block of NbNet-B, 6.2 ★★ a block of NbNet-A, 6.3 ★★ counting, 6.4 ★★ the whole network |
 #
 # Stuck? `hint("6.1")`, then `hint("6.1", level=2)`.
 
@@ -64,7 +64,8 @@ course = start(profile, seed, device)
 # NbNet lets a de-convolution make only **half** of the channels. The other half comes from its
 # *neighbours*: small convolutions, 3x3, with 8 outputs each, which look at what is there already.
 #
-# - **NbNet-B**: a neighbour sees *everything* that was made before it (as in DenseNet).
+# - **NbNet-B**: a neighbour sees *everything* that was made before it (as in DenseNet, a 2017 image
+#   classifier whose layers read all earlier ones).
 # - **NbNet-A**: a neighbour sees only the 8 channels of the one before.
 #
 # Which of them reads more? Move `unit`.
@@ -72,7 +73,7 @@ course = start(profile, seed, device)
 
 # %%
 def who_sees_what(unit=4, variant="NbNet-B", channels=32):
-    """What one unit of a block reads: its input and the units before it, as boxes with arrows."""
+    """Boxes for a block's input x and its eight units; arrows lead from all that one unit reads."""
     figure, axis = plt.subplots(figsize=(8.8, 2.6))
     boxes = [("x", channels)] + [(f"unit {i}", 8) for i in range(8)]
     read = range(unit + 1) if variant == "NbNet-B" else [unit]  # box 0 is x, box i + 1 is unit i
@@ -89,7 +90,12 @@ def who_sees_what(unit=4, variant="NbNet-B", channels=32):
         start, end = (place + (0 if low else 0.38), low), (unit + (1 if low else 0.62), low)
         axis.annotate("", end, start, arrowprops=style)
     count = sum(boxes[place][1] for place in read)
-    axis.set_title(f"{variant}: unit {unit} reads {count} channels and makes 8")
+    together = 8 * channels + 8 * sum(range(8)) if variant == "NbNet-B" else channels + 7 * 8
+    axis.set_title(
+        f"{variant}: unit {unit} reads {count} channels and makes 8\n"
+        f"(all eight units together read {together})",
+        fontsize=11,
+    )
     axis.set(xlim=(-0.6, 8.6), ylim=(-0.6, 1.9))
     axis.set_axis_off()
     return figure
@@ -100,7 +106,10 @@ explore(who_sees_what, unit=(0, 7), variant=["NbNet-B", "NbNet-A"], channels=[16
 
 # %% [markdown]
 # In both variants everything is concatenated at the end: `x` and the 8 channels of every unit. One
-# unit is batch norm, ReLU, and a 3x3 convolution without bias, in this order (as in DenseNet):
+# unit is batch norm, ReLU, and a 3x3 convolution without bias, in this order (as in DenseNet). Batch
+# norm brings each channel to mean 0 and spread 1, then applies a learned scale and shift; `eps` keeps
+# it from dividing by 0, with the value that the shipped weights were trained with. The 8 outputs of a
+# unit are its *growth*.
 
 
 # %%
@@ -114,7 +123,7 @@ def make_unit(channels):
 
 
 # %% [markdown]
-# ### Exercise 6.1 ★★★ a block of NbNet-B
+# ### Exercise 6.1 ★★ a block of NbNet-B
 #
 # The units are there already: unit i reads `channels + 8 * i` channels and makes 8. Write `forward`,
 # so that `x` with `channels` channels becomes `channels + 8 * units` channels, in this order: `x`
@@ -181,7 +190,8 @@ check("6.2", inputs_of_a, NbBlockA)
 
 # %% [markdown]
 # Now the whole network at the paper's size. Between two blocks stands an *up* step: batch norm, ReLU,
-# de-convolution 4x4 with stride 2, which doubles the edge. Watch the channels: each block doubles
+# de-convolution 4x4 with stride 2, which doubles the edge. A *stem* makes the first small picture, a
+# *head* (batch norm, ReLU, 1x1 convolution) the three colours. Watch the channels: each block doubles
 # them, each up step brings them down to a quarter.
 
 # %% tags=["nbval-check-output", "slide"]
@@ -237,7 +247,7 @@ print(f"stem      128 -> 256       {stem:9,}")
 for k in range(6):
     channels, units = 256 // 2**k, 32 // 2**k  # 256, 128, 64, 32, 16, 8 and 32, 16, 8, 4, 2, 1
     by_torch = count_parameters(BlockB(channels, units, 8))
-    values = block_parameters(channels, units) if count_result else by_torch
+    values = int(block_parameters(channels, units)) if count_result else by_torch
     print(f"block {k}   {channels:3d} -> {2 * channels:3d}       {values:9,}")
     total += values
     if k < 5:
@@ -266,12 +276,14 @@ for name in ["nbnet-b", "nbnet-a", "dcnn"]:
 # %% [markdown]
 # A value of a convolution is used at every pixel. So we count three things for each size of picture:
 # *values*; *multiplications* for one picture; and *numbers written* to memory by the layers as they
-# stand in the code (batch norm, ReLU, convolution, concatenation).
+# stand in the code (batch norm, ReLU, convolution, concatenation). Skip the next cell at first
+# reading: it only adds up, and the table after it is what we need.
 
 
 # %%
 def costs(name):
     """Return [sizes, 3]: values, multiplications, numbers written at 5, 10, ..., 160 pixels."""
+    # A unit that reads r channels: 72 r = 3 * 3 * 8 * r weights, and 2 r values of batch norm.
     rows, edge = [], 5
     for k in range(6):
         channels, units = 256 // 2**k, 32 // 2**k
@@ -317,8 +329,9 @@ axes[0].legend(frameon=False, fontsize=9)
 show(
     figure,
     "Bars for D-CNN, NbNet-B and NbNet-A at picture edges from 5 to 160. Nearly all values lie at 5 "
-    "and 10 pixels. Multiplications are spread evenly over the sizes. NbNet-B writes several times "
-    "as many numbers to memory as D-CNN, at every size.",
+    "and 10 pixels. Multiplications of D-CNN and NbNet-B are spread evenly from 10 pixels on. NbNet-B "
+    "writes more numbers to memory than D-CNN at every size: from 36 times as many at 5 pixels to "
+    "twice as many at 160, where A and B have one unit and are the same.",
 )
 
 # %% [markdown]
@@ -345,7 +358,8 @@ templates = encoder.embed(images).to(course.device)  # [N, 128], unit length
 
 shipped = load_decoder("nbnet-b-64-pixel", device=course.device)
 dcnn = load_decoder("dcnn-64", device=course.device)
-drawn = {}
+drawn, threads = {}, torch.get_num_threads()
+torch.set_num_threads(1)  # with several, a busy machine would be what we measure
 for name, decoder, way in [
     ("D-CNN", dcnn, "readable"),
     ("NbNet-B, readable", shipped, "readable"),
@@ -359,12 +373,14 @@ for name, decoder, way in [
             drawn[name] = decoder(templates[:16]).cpu()
         times.append(time.perf_counter() - began)
     values = count_parameters(decoder)
-    print(f"{name:18s} {values:9,} values {min(times) * 1000:6.0f} ms for 16 pictures")
+    print(f"{name:18s} {values:9,} values at 64 px {min(times) * 1000:6.0f} ms for 16 pictures")
+torch.set_num_threads(threads)
 difference = (drawn["NbNet-B, readable"] - drawn["NbNet-B, fast"]).abs().max()
 print(f"readable and fast differ by less than 0.0001: {bool(difference < 1e-4)}")
 
 # %% [markdown]
-# (Times of one machine at one moment; yours differ.) In training the readable version also keeps all
+# (One thread of one machine; yours differs. The values are fewer than above, as the last block of the
+# 160 px network is missing and the stem is smaller.) In training the readable version also keeps all
 # those copies for the backward pass. The number of values says nothing of all this.
 #
 # ## The network you wrote draws the face
@@ -384,7 +400,7 @@ def make_up(channels, out_channels):
 
 
 # %% [markdown]
-# ### Exercise 6.4 ★★★ the whole network
+# ### Exercise 6.4 ★★ the whole network
 #
 # The parts are made; write the way through them. The first line of `forward` is there: a template of
 # length 1 has small entries, so it is scaled up, and becomes a picture of 1 x 1 pixel with 128
@@ -491,8 +507,8 @@ show(
 
 # %% [markdown]
 # **That is the attack.** Your classes, 128 numbers, and a face of somebody the network never saw. The
-# second set of weights was trained with the stronger recipe of chapter 09: it draws a frontal
-# *portrait*, whatever the pose of the picture was. Pose, light and background are not theirs to know:
+# *pixel weights* were trained to match the pixels of the picture itself. The *attack weights* come from
+# the stronger recipe of chapter 09: they draw a frontal *portrait*, whatever the pose was. Pose, light and background are not theirs to know:
 # the encoder was trained to drop them. What remains is what identifies, which is the whole trouble.
 #
 # ## What does a block do? An ablation
@@ -501,7 +517,9 @@ show(
 # person most, the first (4 x 4 pixels) or the last (64 x 64)?
 #
 # A switched-off unit has to put out *something*. Two choices: zeros, or the mean of what it puts out
-# for many faces, which keeps its usual size but says nothing about this one.
+# for many faces, which keeps its usual size but says nothing about this one. (To replace it we use a
+# *hook*: a function that PyTorch calls after a layer, and that may change what the layer puts out.) The
+# blocks have 32, 16, 8, 4 and 2 units; more than there are cannot be switched off.
 
 # %%
 attack = load_decoder("nbnet-b-64", device=course.device)
@@ -549,7 +567,7 @@ def similarity(pictures, chosen):
 
 
 # %%
-def switch_off(block=1, units_off=16, instead="zeros"):
+def switch_off(block=0, units_off=32, instead="zeros"):
     """Six faces: original, drawn by the whole network, and drawn with units of one block off."""
     there = len(attack.blocks[block].layers)
     pictures = ablated(block, units_off, instead, templates[:6])
@@ -589,26 +607,31 @@ axis.set(ylabel="mean score (cosine)")
 axis.legend(frameon=False, fontsize=9, ncols=2, loc="upper center", bbox_to_anchor=(0.5, 1.25))
 show(
     figure,
-    "Bars of the mean score of reconstructions when all units of one block give zeros or their "
-    "mean, beside the score of the whole network and that of strangers.",
+    "Bars of the mean score when all units of one block give zeros or their mean. Block 0 falls to "
+    "about 0.35 with zeros and 0.75 with the mean; blocks 1 to 3 stay near 0.8 with either; block 4 "
+    "falls to about 0.3 and 0.5. The whole network has about 0.9, two strangers about 0.",
 )
+for kind, row in zip(kinds, scores, strict=True):
+    print(f"units give {kind:9s}", *(f"block {b}: {score:.2f}  " for b, score in enumerate(row)))
 
 # %% [markdown]
-# Compare the two colours before you say "this block matters". A block whose zeros ruin the picture and
-# whose mean does not was needed, but hardly for *this* person: it supplies something that is the same
-# for everybody. Look at block 0. Zeros are a value that the network never saw there, and much of the
-# damage is its surprise. An ablation should say which of the two it did.
+# With zeros, the first block and the last cost about the same; with the mean, the last costs the most.
+# So compare the two colours before you say "this block matters". Block 0: most of the damage by zeros
+# is the surprise of the later layers, which never saw zeros there; the mean takes that away. What then
+# remains is this person's: set the explorer to "the mean" and compare hair and beards. In block 3 the
+# mean costs a little *more* than zeros: neither choice is neutral. An ablation should say which it did.
 #
 # And block 4? It has 2 units and 2,960 of the network's three million values, yet no other block costs
 # so much by the mean. Values, once more, are no measure of importance. Set the explorer to block 4 and
-# "the mean", and compare the skin tones: what is it that the recogniser misses there?
+# "the mean": skin and hair drift to pink or yellowish, and the six faces come nearly to one tone.
 #
 # ## Are its channels better?
 #
 # The motive again: channels of a plain de-convolutional network repeat each other and are noisy, and
 # neighbours refine them. Chapter 05 measured D-CNN: noisy, but hardly repeated. Now NbNet-B, trained
 # on the same pictures with the same loss. We look at its two halves apart: what the de-convolution
-# made, and what its neighbours made of it.
+# made, and what its neighbours made of it. (In the explorer each channel is stretched from black to
+# white by itself.)
 #
 # **Before you run on:** in which half are the channels smoother? In which more alike?
 
@@ -617,6 +640,7 @@ show(
 def stages_of(decoder, kinds, chosen):
     """Return what each layer of the given kinds puts out: a list of [N, C, H, W]."""
     kept = []
+    decoder.eval()  # as at the attack: batch norm with its running averages
     hooks = [
         layer.register_forward_hook(lambda layer, given, made: kept.append(made.cpu().clone()))
         for layer in decoder.modules()
@@ -652,9 +676,10 @@ parts = {
 }
 
 
-def mosaic(maps, rows=3, columns=5, gap=2):
+def mosaic(maps, rows=3, columns=5):
     """Tile the channels that vary most, each stretched from black to white."""
     height, width = maps.shape[1:]
+    gap = max(1, width // 16)
     sheet = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap))
     strongest = np.argsort(-maps.std(axis=(1, 2)))[: rows * columns]
     for place, channel in enumerate(strongest):
@@ -668,6 +693,7 @@ def mosaic(maps, rows=3, columns=5, gap=2):
 def side_by_side(stage=3, person=0):
     """Fifteen channels of D-CNN, of NbNet-B's de-convolutions and of its neighbours, at one size."""
     figure, axes = plt.subplots(1, 3, figsize=(8.8, 2.3))
+    figure.get_layout_engine().set(wspace=0.08)
     for axis, (name, stages) in zip(axes, parts.items(), strict=True):
         axis.imshow(mosaic(stages[stage][person].numpy()))
         axis.set_title(
@@ -696,17 +722,24 @@ show(
     figure,
     "Three line charts over the sizes 4 to 64 pixels. Channels of D-CNN are the least alike and as "
     "rough as white noise; those of NbNet-B's neighbours are the most alike at the middle sizes and "
-    "the smoothest; its de-convolutions lie between.",
+    "the smoothest; its de-convolutions lie mostly between, but at 32 and 64 pixels are as rough as "
+    "noise and still far more alike than D-CNN's.",
 )
+for name in list(parts)[:2]:
+    maps = parts[name][3]  # 32 x 32; what a 3x3 mean takes away is the finest detail
+    alike = measure(maps - functional.avg_pool2d(maps, 3, 1, 1))[0]
+    print(f"{name}: mean |r| of the finest detail alone at 32 px: {alike:.2f}")
 
 # %% [markdown]
 # Half of the motive is visible, and half is turned around.
 #
 # - **Noise: yes.** The neighbours' channels are smoother than those of the de-convolution beside them,
 #   most clearly at 16 x 16 pixels. Cleaning up is what they do.
-# - **Repetition: the other way round.** NbNet-B's channels are *more* alike than D-CNN's. Noise is
-#   unlike everything; smooth pictures of heads are all somewhat alike. Whoever ranks these networks by
-#   correlation alone ranks noise first.
+# - **Repetition: the other way round.** NbNet-B's channels are *more* alike than D-CNN's, except at
+#   4 x 4 in the half of the de-convolution. Noise is unlike everything; smooth pictures of heads are
+#   all somewhat alike, and so are channels with one and the same *grid*: at 32 and 64 pixels the
+#   de-convolution's half is rough *and* alike, down to its finest detail. Look for the grid of chapter
+#   05 in the explorer. Whoever ranks these networks by correlation alone ranks noise first.
 #
 # That is one pair of networks, so let us grow our own. NbNet-A has no shipped weights. We train
 # narrow versions of all three (40 px, a quarter of the widths) on the same pairs in the same order, for
@@ -728,6 +761,7 @@ narrow = {
 
 def train_briefly(decoder, bar):
     """A few updates with the pixel loss; the same batches for every network."""
+    decoder.train()
     optimizer = torch.optim.Adam(decoder.parameters(), lr=2e-3, betas=(0.5, 0.999))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     generator = course.generator(6)
@@ -754,6 +788,8 @@ with tqdm(total=3 * steps, desc="updates", mininterval=1) as bar:
         with torch.no_grad():
             faces[name] = decoder.eval()(templates[:7]).cpu()
         print(f"{name:8s} {count_parameters(decoder):8,} values, {steps} updates of 16 pictures")
+if steps < 100:
+    print(f"profile quick: {steps} updates are a test run; the text below speaks of laptop's 120")
 
 # %% tags=["slide"]
 figure, axes = plt.subplots(1, 3, figsize=(8.8, 3.4))
@@ -771,19 +807,22 @@ show(
     figure,
     "The same three measures for narrow versions of D-CNN, NbNet-A and NbNet-B before and after a "
     "short training: lines at each size. Before it all three have channels that are little alike; "
-    "after it those of both NbNets are much more alike, those of D-CNN hardly changed.",
+    "after 120 updates (profile laptop) those of both NbNets are clearly more alike from 10 pixels "
+    "on, those of D-CNN hardly changed.",
 )
 
 # %%
 show(
     strips({"original": list(images[:7]), **faces}),
     "Seven strangers and what the three narrow networks draw of them after the short training: "
-    "blurred ovals in the right tones, of which D-CNN's are the most detailed.",
+    "blurred blotches, D-CNN's with the most detail and the most noise (after the few updates of "
+    "profile quick: only noise).",
 )
 
 # %% [markdown]
-# The same pattern as in the shipped pair, from another start and another size: training leaves the
-# channels of D-CNN nearly as unlike each other as it found them, and makes those of the NbNets alike;
+# With 120 updates (profile laptop) it is the same pattern as in the shipped pair, from another start
+# and at another size: training leaves the channels of D-CNN nearly as unlike each other as it found
+# them, and makes those of the NbNets alike;
 # those of NbNet-B also become smoother. What you may conclude, and what not:
 #
 # - **You may not rank the architectures by this.** At most 120 updates, where the paper's schedule
@@ -796,7 +835,8 @@ show(
 #
 # ## What can go wrong
 #
-# - **Forgetting `dim=1`** in `torch.cat` joins images of the batch instead of channels.
+# - **Forgetting `dim=1`** asks `torch.cat` to join along the batch: an error, or, where the channels
+#   happen to agree (8 and 8), silently twice as many images.
 # - **Batch norm in training mode at the attack.** Then a picture depends on the other templates of its
 #   batch. Call `decoder.eval()` first; `reconstruct` of the library does.
 # - **Loading weights by order** works here because both classes list their parts in the same order.
@@ -805,8 +845,8 @@ show(
 # - **Counting parameters and calling it cost.** At 160 pixels the last block has 592 values, and 25,600
 #   positions to apply them to.
 # - **An ablation by zeros.** It measures the part *and* the shock. Try the mean as well.
-# - **Comparing architectures trained with different effort.** The cards of the shipped decoders say
-#   what each was trained with.
+# - **Comparing architectures trained with different effort.** The cards of the shipped decoders
+#   (`nbnet_lib/weights/*.json`) say what each was trained with.
 #
 # ## For those who defend
 #
@@ -816,7 +856,7 @@ show(
 #
 # - **Do not bet on one decoder.** A plain network, a neighbourly one and even a straight line (chapter
 #   04) get far on the same templates. What leaks is in the template, not in the attacker's taste.
-# - **A decoder is small.** 3.4 million values are 14 MB. It fits into an e-mail; the training pairs
+# - **A decoder is small.** The 3.1 million values of yours are 12 MB. It fits into an e-mail; the training pairs
 #   behind it are the bottleneck, and they come from queries that you can count.
 #
 # ## Stretch
@@ -845,6 +885,8 @@ quiz("06")
 # - In B a neighbour sees all that came before it, in A only the one before.
 # - B 3,411,472, A 2,289,040, D-CNN 4,432,304 values; values, multiplications and time rank differently.
 # - The network you wrote, with shipped weights, draws what the library draws.
+# - Can fewer values draw the face as well? With the strongest recipe yes: NbNet-B equals D-CNN within
+#   the intervals. With the pixel loss alone D-CNN is ahead (`guides/how_strong_is_the_attack.md`).
 # - Here neighbours smooth; they do not make channels less alike. A motive is not a measurement.
 
 # %% [markdown]

@@ -40,6 +40,7 @@ device = "auto"
 
 # %%
 import copy
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -113,19 +114,10 @@ step_passed = check("9.1", training_step)
 # random numbers that draws the batches. If your step passed, the loop below runs with *it*.
 
 # %%
+from nbnet_lib.course.runs import pack_run, pixel_step  # the course's own
 from nbnet_lib.decoders import create_decoder
 
-
-def library_step(decoder, templates, images, optimizer):
-    """The course's own step, which the chapter goes on with where yours is not there yet."""
-    loss = F.l1_loss(decoder(templates), images)
-    optimizer.zero_grad()
-    loss.backward()
-    optimizer.step()
-    return loss.item()
-
-
-one_step = training_step if step_passed else library_step
+one_step = training_step if step_passed else pixel_step
 
 
 def new_run(lr=1e-2):
@@ -163,8 +155,9 @@ def rows_of(sets, titles):
     """Draw sets of pictures, float32 [N, 3, S, S] in [-1, 1] each, as titled rows."""
     strips = [torch.cat(list(F.interpolate(x, 64)), dim=2) for x in sets]
     sheet = ((torch.cat(strips, dim=1).permute(1, 2, 0).numpy() + 1) / 2).clip(0, 1)
-    height = 0.2 + 7.4 * sheet.shape[0] / sheet.shape[1]
-    figure, axis = plt.subplots(figsize=(8.8, min(height, 7)))
+    height = 0.1 + 7.4 * sheet.shape[0] / sheet.shape[1]
+    figure, axis = plt.subplots(figsize=(8.8, height), layout="none")
+    figure.subplots_adjust(left=0.15, right=0.99, bottom=0.01, top=0.99)
     axis.imshow(sheet)
     axis.set(xticks=[], yticks=32 + 64 * np.arange(len(sets)))
     axis.set_yticklabels(titles, fontsize="small")
@@ -279,13 +272,7 @@ pack_passed = check("9.3", pack)
 
 
 # %%
-def library_pack(decoder, optimizer, generator, step):
-    """The course's own."""
-    state = {"decoder": decoder.state_dict(), "optimizer": optimizer.state_dict()}
-    return copy.deepcopy(state | {"generator": generator.get_state(), "step": step})
-
-
-state = (pack if pack_passed else library_pack)(*first, len(losses))
+state = (pack if pack_passed else pack_run)(*first, len(losses))
 more = course.pick(quick=3, laptop=40)
 without_break = train(first, more)
 
@@ -477,10 +464,10 @@ def pictures_per_second(size, batch, updates):
     optimizer = torch.optim.Adam(decoder.parameters(), lr=1e-4)
     t = F.normalize(torch.randn(batch, 128, generator=course.generator(1)), dim=1).to(course.device)
     x = torch.zeros(batch, 3, size, size, device=course.device)
-    library_step(decoder, t, x, optimizer)
+    pixel_step(decoder, t, x, optimizer)
     began = time.perf_counter()
     for _ in range(updates):
-        library_step(decoder, t, x, optimizer)
+        pixel_step(decoder, t, x, optimizer)
     return batch * updates / (time.perf_counter() - began)
 
 
@@ -561,7 +548,8 @@ explore(budget, pictures_per_second=(25, 5000, 25), machines=[1, 2, 4, 8])
 #
 # **No time?** Set `run_it = False`, or stop the cell whenever you like (the square button, or Kernel >
 # Interrupt). The chapter goes on with what is there and with the shipped weights. Run the cell again, today
-# or next week, and it goes on from its last checkpoint.
+# or next week, and it goes on from its last checkpoint, which lies in nbnet's cache (100 MB; `nbnet doctor`
+# says where; delete the folder `course` there to begin anew).
 
 # %%
 run_it = True
@@ -586,6 +574,7 @@ who, samples = course.pick(quick=(range(10_000, 10_010), 2), laptop=(range(20_00
 torch.manual_seed(seed)
 live = create_decoder("nbnet-b", 128, 64, base_channels=course.pick(quick=128, laptop=256))
 looks, cosines = {}, {}  # update -> six pictures; update -> cosine; both of people set aside
+album = None  # the folder where the pictures are kept, with the checkpoints
 
 
 def look(decoder, step):
@@ -594,17 +583,24 @@ def look(decoder, step):
     looks[step] = to_uint8(output[::4][:6])
     again = encoder.embed(output)
     cosines[step] = float((again * hold_templates).sum(1).mean())
+    if album is not None:
+        np.save(album / f"look-{step}.npy", looks[step])
     return {"cosine": cosines[step]}
 
 
 def long_run():
     """Draw, ask the box, train with checkpoints; return the history."""
+    global album
     drawn = render_set(who, samples=samples)
     asked = encoder.embed(drawn.images, progress=True)
     key = f"{Pairs(drawn.images, asked, drawn.identities).fingerprint()}-{config.steps}-{seed}"
     folder = cache_dir() / "course" / f"chapter-09-{key}"
-    if course.profile == "quick":
-        folder = tempfile.mkdtemp()  # tests run side by side
+    if os.environ.get("NBNET_PROGRESS") == "off":  # a machine runs this: nobody comes back
+        folder = Path(tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    album = folder
+    for kept in folder.glob("look-*.npy"):  # of an earlier run that was stopped
+        looks[int(kept.stem[5:])] = np.load(kept)
     return train_decoder(
         live, drawn.images, asked, config, identities=drawn.identities, folder=folder,
         resume=True, evaluate=look, device="cpu" if course.device == "cpu" else "auto",
@@ -630,8 +626,8 @@ axes[0].plot([h["step"] for h in history], [h["loss"] for h in history])
 axes[0].set(title="loss on training pairs", xlabel="update")
 axes[1].plot([h["step"] for h in history], [h["lr"] for h in history], color="tab:green")
 axes[1].set(title="learning rate", xlabel="update")
-known = {h["step"]: h["cosine"] for h in history if "cosine" in h} | cosines
-axes[2].plot(sorted(known), [known[s] for s in sorted(known)], "k^-")
+cosines |= {h["step"]: h["cosine"] for h in history if "cosine" in h}
+axes[2].plot(sorted(cosines), [cosines[s] for s in sorted(cosines)], "k^-")
 axes[2].set(title="cosine, people set aside", xlabel="update")
 show(
     figure,
@@ -651,7 +647,7 @@ shipped = {
     "pixel, shipped": load_decoder("nbnet-b-64-pixel", device=course.device),
     "strong, shipped": load_decoder("nbnet-b-64", device=course.device),
 }
-stages = sorted(looks)
+stages = sorted(step for step in looks if step in cosines)
 strangers = pairs.images[aside][::4][:6]
 finished = to_uint8(reconstruct(shipped["pixel, shipped"], hold_templates[::4][:6]))
 last = len(stages) - 1
@@ -677,14 +673,15 @@ explore(learning, stage=(0, max(1, len(stages) - 1))) if len(stages) > 1 else sh
 )
 
 # %% tags=["slide"]
-middle = stages[:: max(1, len(stages) // 4)][-4:]
+chosen = np.unique(np.rint(np.linspace(0, 1, 5) ** 2 * last).astype(int))  # early ones first
+middle = [stages[i] for i in chosen]
 show(
     rows_of(
         [to_tensor(x) for x in (strangers, *(looks[step] for step in middle), finished)],
         ["person", *(f"after {step}" for step in middle), "shipped"],
     ),
     "Six people set aside, and below what was drawn of their templates after more and more updates: "
-    "grey, a common oval, then skin and hair of the right colour, then features; the shipped decoder "
+    "coloured noise, then ovals, skin and hair of the right colour, then features; the shipped decoder "
     "in the last row.",
 )
 

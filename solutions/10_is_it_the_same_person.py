@@ -214,7 +214,7 @@ if passed_scores:
 # %% [markdown]
 # The row *original* is what honest users get: another picture of oneself. Keep it in view, it is the
 # **yardstick** of type-II: a drawn face will seldom match another picture of a person better than true
-# pictures do. (Seldom, not never: chapter 11 meets a case.) Type-I may well go above it. A reconstruction is compared with the very
+# pictures do. (Seldom, not never: in chapter 11 a translated template does.) Type-I may well go above it. A reconstruction is compared with the very
 # template that it was made from; an honest user never is.
 
 # %% tags=["slide"]
