@@ -167,7 +167,7 @@ show(
 # %% [markdown] tags=["slide"]
 # ## Live: faces out of noise
 #
-# Less than a minute of training. The library's loop does, for each batch:
+# Half a minute of training on two idle cores. The library's loop does, for each batch:
 #
 # 1. draw with G, judge pictures and drawings with D, improve D by its loss;
 # 2. judge the drawings anew, improve G by its loss.
@@ -230,12 +230,11 @@ show(
 
 # %% [markdown]
 # Averages first, then the oval, then eyes; details last, and coarse. It is the order in which D learns
-# what to look for. Each drawing is a stranger: there is no person behind it, nor one picture.
+# what to look for. No person is meant by any drawing; whether one was *remembered* is tested below.
 #
 # One line of the settings is ours, not the authors': `ema_decay`. G and D swing about each other, and a
 # single moment of G carries the smears of that moment. The *average* of G's weights over the last updates
-# does not. It costs nothing, and for the generator that this course ships it made the difference between
-# smears and faces.
+# does not. It costs nothing, and the generator that this course ships was trained with it.
 #
 # ## When is it good? Three curves and a warning
 #
@@ -349,7 +348,7 @@ show(
 #   too slowly to object. Both certainties stand at 0.5, which looks like a perfect draw and is nothing of
 #   the kind.
 # - **They chase each other** (*oscillation*). G finds colours that fool today's D; D learns *those*; G jumps
-#   to others. Round and round: no single moment is bad by its numbers, and nothing is learnt that stays.
+#   to others. Round and round: the curves keep moving, and nothing is learnt that stays.
 #
 # And one number lies: look at the variety of the runaway. Its noise differs about as much as faces do. A
 # measure of collapse says nothing about *faces*. Look at the pictures as well, always.
