@@ -35,7 +35,7 @@ course: env
 test: env
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy nbnet_lib
+	@$(BIN)/mypy
 	@$(BIN)/python -m pytest
 
 lab: env

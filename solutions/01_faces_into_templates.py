@@ -250,7 +250,7 @@ print(f"accepted at the threshold: {np.mean(raw_scores >= threshold):.0%} of {n_
 # mistakes of a detector. This is where our encoder wants them in a picture of 64 x 64:
 
 # %% tags=["nbval-check-output"]
-from nbnet_lib.faces.synth.camera import REFERENCE  # shares of the side
+from synthfaces.camera import REFERENCE  # shares of the side
 
 places = REFERENCE.astype(float) * 64  # [5, 2]: right eye, left eye, nose tip, mouth corners
 for name, (x, y) in zip(["right eye", "left eye", "nose", "mouth", "mouth"], places, strict=True):
@@ -300,7 +300,7 @@ result = check("1.2", similarity)
 # %%
 import PIL.Image
 
-from nbnet_lib.faces.synth.camera import fit_similarity
+from synthfaces.camera import fit_similarity
 
 
 def library_similarity(source, target):

@@ -12,7 +12,7 @@ from nbnet_lib.attack.stored import stored_images
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import to_tensor, to_uint8
 from nbnet_lib.faces.framing import Framing, reframe
-from nbnet_lib.faces.synth.camera import fit_similarity
+from synthfaces.camera import fit_similarity
 
 LIMIT = 0.15  # share of the side that may be made up beyond a picture's edge
 AT_ONCE = 256  # pictures that are cut anew at once

@@ -115,8 +115,8 @@ def _add_drawing(parser: argparse.ArgumentParser) -> None:
 def run_render(args: argparse.Namespace) -> Report:
     """Write one picture, or one PNG file per picture."""
     from nbnet_lib.cli.pictures import save_png
-    from nbnet_lib.faces.synth.changes import parse_changes
     from nbnet_lib.files import require_writable_folder
+    from synthfaces.changes import parse_changes
 
     single = args.identity is not None
     if single and (args.identities is not None or args.samples is not None):
@@ -147,8 +147,8 @@ def run_sheet(args: argparse.Namespace) -> Report:
     import numpy as np
 
     from nbnet_lib.cli.pictures import contact_sheet, save_png
-    from nbnet_lib.faces.synth.changes import parse_changes
     from nbnet_lib.files import require_writable_folder
+    from synthfaces.changes import parse_changes
 
     if args.out.suffix.lower() != ".png":
         raise NbnetError(f"--out is {args.out}: give a file ending in .png")

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> Report:
 
 
 def _chapter(text: str | None) -> int | None:
-    from nbnet_lib.course.checks import CHAPTERS
+    from course_checks import CHAPTERS
 
     if text is None:
         return None

@@ -6,7 +6,7 @@ A check never raises, so a chapter runs from top to bottom before, while and aft
     [FAIL] threshold_at_far: expected ..., got ...: what to look at
     [PASS] 3.2 ...
 
-The checks themselves are in ``nbnet_lib/course/checks/``, one small file a chapter. They test
+The checks themselves are in ``course_checks/``, one small file a chapter. They test
 properties rather than one stored number, so that every correct way of solving an exercise passes.
 """
 
@@ -15,8 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nbnet_lib.course.checks import find_exercise
-from nbnet_lib.course.checks.base import NotAttempted, Wrong, one_line
+from course_checks import find_exercise
+from course_checks.base import NotAttempted, Wrong, one_line
 from nbnet_lib.course.progress import record
 
 MARKS = {"not attempted": "----", "failed": "FAIL", "passed": "PASS"}

@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 
 import nbnet_lib
+import synthfaces
 from nbnet_lib.files import cache_dir, sha256_file
 
 DISTRIBUTION = "nbnet-lib"
@@ -231,8 +232,8 @@ def _weights() -> Iterator[Finding]:
 
 
 def _assets() -> Iterator[Finding]:
-    path = Path(nbnet_lib.__file__).parent / "faces" / "synth" / "assets" / "head_model.npz"
-    mend = "restore it with `git checkout nbnet_lib/faces/synth/assets`"
+    path = Path(synthfaces.__file__).parent / "assets" / "head_model.npz"
+    mend = "restore it with `git checkout synthfaces/assets`"
     if not path.is_file():
         yield Finding("head model", "fail", f"{path} is missing", mend)
         return

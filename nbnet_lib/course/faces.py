@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import parameters_of
-from nbnet_lib.faces.synth.parameters import find
+from synthfaces.parameters import find
 
 Range = tuple[float, float]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nbnet_lib.course.checks import find_exercise
-from nbnet_lib.course.checks.base import Wrong
+from course_checks import find_exercise
+from course_checks.base import Wrong
 
 
 def hint(exercise: str, level: int = 1) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbnet_lib.course.checks import CHAPTERS, load_all
+from course_checks import CHAPTERS, load_all
 from nbnet_lib.course.progress import read_progress
 from nbnet_lib.course.source import chapter_sources, course_root
 from nbnet_lib.errors import NbnetError

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import nbformat
 
-from nbnet_lib.course.checks import load_all
+from course_checks import load_all
 from nbnet_lib.course.notebooks import WIDGET_VIEW
 from nbnet_lib.course.source import BEGIN, END, METADATA, UNFINISHED, read_source, to_text
 from nbnet_lib.errors import NbnetError

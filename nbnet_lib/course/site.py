@@ -15,7 +15,7 @@ from typing import Any
 
 import nbformat
 
-from nbnet_lib.course.checks import load_all
+from course_checks import load_all
 from nbnet_lib.course.links import check_pages
 from nbnet_lib.course.notebooks import first_heading
 from nbnet_lib.course.pages import TEMPLATES, Article, article, with_contents

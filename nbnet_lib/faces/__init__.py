@@ -13,8 +13,8 @@ from nbnet_lib.faces.splits import (
     require_evaluation,
     require_training,
 )
-from nbnet_lib.faces.synth import RENDERER_VERSION, make_identity, make_sample
 from nbnet_lib.faces.truth import Truth, parameters_of, render, render_truth
+from synthfaces import RENDERER_VERSION, make_identity, make_sample
 
 if TYPE_CHECKING:
     from nbnet_lib.faces.dataset import SynthFaces

@@ -20,8 +20,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from nbnet_lib.faces.drawing import Recipe, in_parallel
-from nbnet_lib.faces.synth import RENDERER_VERSION
 from nbnet_lib.files import atomic_path, cache_dir, require_free_space, require_writable_folder
+from synthfaces import RENDERER_VERSION
 
 PEOPLE = 10  # identity numbers of a block
 LARGE_BLOCK = 32 << 20  # bytes; where ten people need more, every person is a block

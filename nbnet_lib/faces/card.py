@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.synth.labels import MASKS
-from nbnet_lib.faces.synth.parameters import Parameter, parameters
 from nbnet_lib.files import atomic_path
+from synthfaces.labels import MASKS
+from synthfaces.parameters import Parameter, parameters
 
 CARD = Path(__file__).with_name("DATACARD.md")
 BEGIN, END = "<!-- {}: begin (python -m nbnet_lib.faces.card) -->", "<!-- {}: end -->"

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.synth.raster import compiled
+from synthfaces.raster import compiled
 
 # File of the weights; side of the pooling after each convolution, 0 for none.
 PROPOSING = ("pnet.pt", (2, 0, 0))

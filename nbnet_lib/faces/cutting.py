@@ -17,7 +17,7 @@ from PIL import Image
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.detect import check_picture
 from nbnet_lib.faces.framing import Framing
-from nbnet_lib.faces.synth.camera import fit_similarity
+from synthfaces.camera import fit_similarity
 
 MARGIN = 3  # pixels around what is seen, for bicubic interpolation
 

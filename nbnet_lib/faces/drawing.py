@@ -27,12 +27,12 @@ import numpy as np
 import psutil
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.synth import RENDERER_VERSION, make_identity, make_sample
-from nbnet_lib.faces.synth.checks import check_number, check_size
-from nbnet_lib.faces.synth.geometry import build_person
-from nbnet_lib.faces.synth.identity import check_difficulty
-from nbnet_lib.faces.synth.portrait import PORTRAIT, portrait_sample
-from nbnet_lib.faces.synth.render import render_person
+from synthfaces import RENDERER_VERSION, make_identity, make_sample
+from synthfaces.checks import check_number, check_size
+from synthfaces.geometry import build_person
+from synthfaces.identity import check_difficulty
+from synthfaces.portrait import PORTRAIT, portrait_sample
+from synthfaces.render import render_person
 
 FEW = 16  # people that threads have drawn before a process could have started
 IDLE_SECONDS = 20  # a drawing process that has had nothing to do for so long ends

@@ -19,8 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.synth.camera import fit_similarity
 from nbnet_lib.faces.transforms import check_images, resize
+from synthfaces.camera import fit_similarity
 
 REACH = 1.5  # sides from the middle of the picture that a point may lie away
 

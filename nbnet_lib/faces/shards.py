@@ -22,9 +22,9 @@ from PIL import Image
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.drawing import Recipe, cores, in_parallel, whole_numbers
 from nbnet_lib.faces.sets import drawing_bar
-from nbnet_lib.faces.synth import RENDERER_VERSION, make_identity, make_sample
-from nbnet_lib.faces.synth.parameters import parameters
 from nbnet_lib.tarshards import OVERHEAD, Shard, write_tars
+from synthfaces import RENDERER_VERSION, make_identity, make_sample
+from synthfaces.parameters import parameters
 
 JPEG_QUALITY = 95
 # For the free space: bytes of a picture in a shard, as a part of those in memory (at most, seen

@@ -14,10 +14,10 @@ import pandas as pd
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.drawing import whole_numbers
-from nbnet_lib.faces.synth import Identity, Sample, make_identity, make_sample
-from nbnet_lib.faces.synth.checks import check_number
-from nbnet_lib.faces.synth.parameters import Parameter, find, parameters
 from nbnet_lib.faces.truth import landmarks
+from synthfaces import Identity, Sample, make_identity, make_sample
+from synthfaces.checks import check_number
+from synthfaces.parameters import Parameter, find, parameters
 
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")  # the subject's sides
 

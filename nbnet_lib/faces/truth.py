@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 
-from nbnet_lib.faces.synth.camera import aim_camera
-from nbnet_lib.faces.synth.changes import change, check_changes
-from nbnet_lib.faces.synth.checks import check_size
-from nbnet_lib.faces.synth.geometry import Person, build_person, head_centre, pose, subdivide
-from nbnet_lib.faces.synth.geometry import landmarks as head_landmarks
-from nbnet_lib.faces.synth.identity import Identity, check_difficulty, make_identity
-from nbnet_lib.faces.synth.labels import depth, masks, normals
-from nbnet_lib.faces.synth.parameters import find
-from nbnet_lib.faces.synth.render import SUPERSAMPLING, draw, finish, render_person
-from nbnet_lib.faces.synth.sample import Sample, make_sample
-from nbnet_lib.faces.synth.shape import identity_mesh
 from nbnet_lib.files import atomic_path
+from synthfaces.camera import aim_camera
+from synthfaces.changes import change, check_changes
+from synthfaces.checks import check_size
+from synthfaces.geometry import Person, build_person, head_centre, pose, subdivide
+from synthfaces.geometry import landmarks as head_landmarks
+from synthfaces.identity import Identity, check_difficulty, make_identity
+from synthfaces.labels import depth, masks, normals
+from synthfaces.parameters import find
+from synthfaces.render import SUPERSAMPLING, draw, finish, render_person
+from synthfaces.sample import Sample, make_sample
+from synthfaces.shape import identity_mesh
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from nbnet_lib.cli import main
 from nbnet_lib.faces import render, table
-from nbnet_lib.faces.synth.parameters import parameters
+from synthfaces.parameters import parameters
 
 MANY = ["--identities", "0,2", "--samples", "2", "--size", "48"]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from course_checks.ch00 import SITUATIONS
 from nbnet_lib.course.check import check
-from nbnet_lib.course.checks.ch00 import SITUATIONS
 
 SOURCE = Path(__file__).resolve().parents[2] / "solutions" / "00_before_you_start.py"
 RIGHT = {key: letter for key, (letter, _) in SITUATIONS.items()}

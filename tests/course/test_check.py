@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from course_checks import CHAPTERS, base, load_all
 from nbnet_lib.course.check import CheckResult, check
-from nbnet_lib.course.checks import CHAPTERS, base, load_all
 from nbnet_lib.course.hints import hint
 
 ALL = load_all()

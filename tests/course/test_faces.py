@@ -10,7 +10,7 @@ from nbnet_lib.course.faces import before_and_after, parameter_controls
 from nbnet_lib.encoders import create_encoder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import make_identity, make_sample, render
-from nbnet_lib.faces.synth.parameters import parameters
+from synthfaces.parameters import parameters
 
 SAME, STRANGERS = (0.4, 0.9), (-0.2, 0.25)
 

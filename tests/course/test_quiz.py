@@ -8,7 +8,7 @@ import yaml
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
-from nbnet_lib.course.checks import CHAPTERS
+from course_checks import CHAPTERS
 from nbnet_lib.course.progress import read_progress
 from nbnet_lib.course.quiz import FOLDER, LETTERS, Quiz, load_quiz, quiz
 from nbnet_lib.errors import NbnetError

@@ -17,7 +17,7 @@ from nbnet_lib.data.sets.manifest import Manifest, load_manifest, save_manifest
 from nbnet_lib.data.sets.sources import from_folder, from_synthfaces, open_source
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import FRAMINGS, Framing
-from nbnet_lib.faces.synth import RENDERER_VERSION
+from synthfaces import RENDERER_VERSION
 
 
 def test_a_folder_of_identity_folders(people, put):

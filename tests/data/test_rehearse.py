@@ -22,9 +22,9 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols.color_feret import feret
 from nbnet_lib.evaluate.protocols.lfw import lfw_view2
 from nbnet_lib.faces import drawing
-from nbnet_lib.faces.synth import make_identity
-from nbnet_lib.faces.synth.geometry import build_person
-from nbnet_lib.faces.synth.render import SUPERSAMPLING, draw
+from synthfaces import make_identity
+from synthfaces.geometry import build_person
+from synthfaces.render import SUPERSAMPLING, draw
 
 QUIET = {"workers": 1, "progress": False}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from nbnet_lib.faces import make_sample
-from nbnet_lib.faces.synth.background import background, foreground
-from nbnet_lib.faces.synth.develop import develop, gaussian_blur
+from synthfaces.background import background, foreground
+from synthfaces.develop import develop, gaussian_blur
 
 CLEAN = {
     "exposure": 1.0, "white_balance": np.ones(3), "vignette": 0.0, "gamma": 1.0, "contrast": 1.0,

@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nbnet_lib.faces.synth.camera import aim_camera
-from nbnet_lib.faces.synth.geometry import build_person, landmarks
-from nbnet_lib.faces.synth.hair import draw_hair, grow_beard, grow_hair
-from nbnet_lib.faces.synth.hair_styles import STYLES, TIEABLE
-from nbnet_lib.faces.synth.hairline import hair_density, hairline_height, scalp_paint
-from nbnet_lib.faces.synth.identity import make_identity
-from nbnet_lib.faces.synth.looks import STYLE_SHARES
-from nbnet_lib.faces.synth.model import head_model
-from nbnet_lib.faces.synth.raster import rasterise
-from nbnet_lib.faces.synth.sample import make_sample
+from synthfaces.camera import aim_camera
+from synthfaces.geometry import build_person, landmarks
+from synthfaces.hair import draw_hair, grow_beard, grow_hair
+from synthfaces.hair_styles import STYLES, TIEABLE
+from synthfaces.hairline import hair_density, hairline_height, scalp_paint
+from synthfaces.identity import make_identity
+from synthfaces.looks import STYLE_SHARES
+from synthfaces.model import head_model
+from synthfaces.raster import rasterise
+from synthfaces.sample import make_sample
 
 PIXELS = 128
 LIGHTS = np.array([[[0, 0.6, 0.8], [1, 1, 1]]], np.float32)

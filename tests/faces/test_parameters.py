@@ -7,10 +7,10 @@ import pytest
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import make_identity, make_sample
-from nbnet_lib.faces.synth import Identity, Sample
-from nbnet_lib.faces.synth.changes import change, check_changes, check_value, parse_changes
-from nbnet_lib.faces.synth.checks import check_number, check_size
-from nbnet_lib.faces.synth.parameters import find, parameters
+from synthfaces import Identity, Sample
+from synthfaces.changes import change, check_changes, check_value, parse_changes
+from synthfaces.checks import check_number, check_size
+from synthfaces.parameters import find, parameters
 
 # Fields that are no parameters, each with the reason.
 INTERNAL = {

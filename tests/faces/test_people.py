@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.synth.dice import Dice
-from nbnet_lib.faces.synth.expressions import EXPRESSIONS
-from nbnet_lib.faces.synth.hair_styles import STYLES, TIEABLE
-from nbnet_lib.faces.synth.identity import make_identity
-from nbnet_lib.faces.synth.looks import GLASSES, STYLE_SHARES, eye_color_rgb, hair_colors
-from nbnet_lib.faces.synth.model import head_model
-from nbnet_lib.faces.synth.sample import make_sample
-from nbnet_lib.faces.synth.scenes import SCENES
-from nbnet_lib.faces.synth.shape import draw_shape, identity_mesh, shape_axes
+from synthfaces.dice import Dice
+from synthfaces.expressions import EXPRESSIONS
+from synthfaces.hair_styles import STYLES, TIEABLE
+from synthfaces.identity import make_identity
+from synthfaces.looks import GLASSES, STYLE_SHARES, eye_color_rgb, hair_colors
+from synthfaces.model import head_model
+from synthfaces.sample import make_sample
+from synthfaces.scenes import SCENES
+from synthfaces.shape import draw_shape, identity_mesh, shape_axes
 
 PEOPLE = 300
 DIFFICULTIES = (0.25, 1.0, 2.0)

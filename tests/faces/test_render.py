@@ -18,8 +18,8 @@ from PIL import Image
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import make_identity, make_sample, render
-from nbnet_lib.faces.synth.geometry import build_person
-from nbnet_lib.faces.synth.render import draw, finish, render_person
+from synthfaces.geometry import build_person
+from synthfaces.render import draw, finish, render_person
 
 # identity, sample, size: between them every kind of hair, beard, headwear, light and camera.
 GOLDEN = [

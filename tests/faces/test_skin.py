@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nbnet_lib.faces.synth.identity import make_identity
-from nbnet_lib.faces.synth.makeup import makeup_colors, overlays
-from nbnet_lib.faces.synth.sample import make_sample
-from nbnet_lib.faces.synth.skin import skin_layers, skin_tone, stubble_rgb
-from nbnet_lib.faces.synth.skin_map import HEIGHT, WIDTH, texels, texture_points, vertex_texels
-from nbnet_lib.faces.synth.skin_zones import NOISE, ZONE, ZONES, noise, zones
+from synthfaces.identity import make_identity
+from synthfaces.makeup import makeup_colors, overlays
+from synthfaces.sample import make_sample
+from synthfaces.skin import skin_layers, skin_tone, stubble_rgb
+from synthfaces.skin_map import HEIGHT, WIDTH, texels, texture_points, vertex_texels
+from synthfaces.skin_zones import NOISE, ZONE, ZONES, noise, zones
 
 
 def _first(gender: str):

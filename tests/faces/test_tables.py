@@ -5,7 +5,7 @@ import pytest
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import LANDMARKS, card, describe, make_sample, render_truth, table
-from nbnet_lib.faces.synth.parameters import parameters
+from synthfaces.parameters import parameters
 
 
 def _names(owner):

@@ -5,7 +5,7 @@ import pytest
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import make_identity, make_sample, parameters_of, render, render_truth
-from nbnet_lib.faces.synth.labels import MASKS
+from synthfaces.labels import MASKS
 
 # Everything that can be in a picture at once.
 DRESSED = {

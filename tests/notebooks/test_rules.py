@@ -5,8 +5,8 @@ import json
 import nbformat
 import pytest
 
+from course_checks import base
 from nbnet_lib.course import rules
-from nbnet_lib.course.checks import base
 from nbnet_lib.course.notebooks import WIDGET_VIEW
 from nbnet_lib.course.rules import RULES, Chapter, complaints, read_chapter
 from nbnet_lib.course.source import make_chapter, read_source, to_text

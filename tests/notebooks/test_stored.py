@@ -6,8 +6,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from course_checks import CHAPTERS, load_all
 from nbnet_lib.course.build import build_all
-from nbnet_lib.course.checks import CHAPTERS, load_all
 from nbnet_lib.course.quiz import load_quiz
 from nbnet_lib.course.rules import RULES, read_chapter, without_code
 from nbnet_lib.course.source import make_chapter, read_source, to_text

@@ -18,7 +18,7 @@ else:
 
 # conda-forge's name -> PyPI's name, where they differ.
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "seaborn-base": "seaborn"}
-LOCAL = {"nbnet_lib"}
+LOCAL = {"nbnet_lib", "synthfaces", "course_checks"}
 
 
 @pytest.fixture(scope="module")

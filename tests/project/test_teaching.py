@@ -5,8 +5,8 @@ import shlex
 
 import pytest
 
+import course_checks as checks
 from nbnet_lib.cli import parser
-from nbnet_lib.course import checks
 
 GUIDE = "guides/teach_this_course.md"
 CHAPTERS = [f"{number:02d}" for number in range(12)]

@@ -104,16 +104,14 @@ def test_what_commands_make_is_ignored(root):
 
 def test_package_data_is_installed(root, tree):
     pyproject = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    patterns = pyproject["tool"]["setuptools"]["package-data"]["nbnet_lib"]
-    data = [
-        path.relative_to(root / "nbnet_lib").as_posix()
-        for path in tree
-        if path.is_relative_to(root / "nbnet_lib") and path.suffix != ".py"
-    ]
-    assert any(name.endswith(".safetensors") for name in data)
-    assert any(name.endswith(".npz") for name in data)
-    for name in data:
-        assert any(fnmatch.fnmatch(name, p) for p in patterns), f"{name} would not be installed"
+    suffixes = set()
+    for package, patterns in pyproject["tool"]["setuptools"]["package-data"].items():
+        for path in tree:
+            if path.is_relative_to(root / package) and path.suffix != ".py":
+                name = path.relative_to(root / package).as_posix()
+                suffixes.add(path.suffix)
+                assert any(fnmatch.fnmatch(name, p) for p in patterns), f"{name}: not installed"
+    assert {".safetensors", ".npz"} <= suffixes
 
 
 def test_every_weight_file_has_its_card(root):

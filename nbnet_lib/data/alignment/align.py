@@ -56,8 +56,8 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.detect import SMALLEST_INPUT
 from nbnet_lib.faces.drawing import cores
 from nbnet_lib.faces.framing import Framing, find_framing
-from nbnet_lib.faces.synth.checks import check_size
 from nbnet_lib.files import require_free_space, require_writable_folder
+from synthfaces.checks import check_size
 
 BYTES_A_PIXEL = 2.5  # of a result, at most, seen on faces of 64 to 160 px; for the free space
 # What may be different next time; other failures lie in the picture.

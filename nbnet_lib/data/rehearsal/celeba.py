@@ -27,8 +27,8 @@ from nbnet_lib.data.rehearsal.rehearse import (
     write_pictures,
 )
 from nbnet_lib.faces.splits import FIRST_TRAINING_IDENTITY
-from nbnet_lib.faces.synth import make_identity
-from nbnet_lib.faces.synth.geometry import build_person
+from synthfaces import make_identity
+from synthfaces.geometry import build_person
 
 VIEW = View(178, 218, share=0.6, wander=0.01)
 BYTES = 20_000  # of a picture, at most about

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.synth import Sample, make_sample
-from nbnet_lib.faces.synth.camera import aim_camera
-from nbnet_lib.faces.synth.geometry import Person, pose
-from nbnet_lib.faces.synth.geometry import landmarks as head_landmarks
-from nbnet_lib.faces.synth.render import SUPERSAMPLING, render_person
+from synthfaces import Sample, make_sample
+from synthfaces.camera import aim_camera
+from synthfaces.geometry import Person, pose
+from synthfaces.geometry import landmarks as head_landmarks
+from synthfaces.render import SUPERSAMPLING, render_person
 
 MOST = 1024  # pixels of the longer side: what was tried
 

@@ -25,9 +25,9 @@ from tqdm import tqdm
 from nbnet_lib.data.rehearsal.photographs import View, photograph
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.drawing import cores, in_parallel, whole_numbers
-from nbnet_lib.faces.synth import RENDERER_VERSION, make_identity
-from nbnet_lib.faces.synth.geometry import build_person
 from nbnet_lib.files import atomic_path, require_free_space, require_writable_folder
+from synthfaces import RENDERER_VERSION, make_identity
+from synthfaces.geometry import build_person
 
 STAMP = "rehearsal.json"
 JPEG_QUALITY = 95

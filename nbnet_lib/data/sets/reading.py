@@ -19,7 +19,7 @@ from PIL import Image
 from nbnet_lib.data.pictures import read_picture
 from nbnet_lib.data.sets.manifest import Manifest
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.synth import RENDERER_VERSION
+from synthfaces import RENDERER_VERSION
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -24,8 +24,8 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.drawing import whole_numbers
 from nbnet_lib.faces.framing import FRAMINGS
 from nbnet_lib.faces.splits import FIRST_TRAINING_IDENTITY
-from nbnet_lib.faces.synth import RENDERER_VERSION
-from nbnet_lib.faces.synth.identity import check_difficulty
+from synthfaces import RENDERER_VERSION
+from synthfaces.identity import check_difficulty
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,241 @@
+"""Checks of chapter 07, What should the loss see?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from course_checks.base import Wrong, array, call, close, exercise, number, short
+
+
+@exercise(
+    "7.1",
+    "pixel loss",
+    1,
+    ["pixel_loss"],
+    (
+        "how far is each colour value off, on average, whatever the direction?",
+        "(output - target).abs().mean()",
+    ),
+)
+def _pixel(pixel_loss: Any) -> str:
+    name = "pixel_loss"
+    generator = torch.Generator().manual_seed(71)
+    for scale in (1.0, 0.1):
+        output = (torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1) * scale
+        target = (torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1) * scale
+        output.requires_grad_(True)
+        difference = (output - target).detach()
+        want = float(difference.abs().mean())
+        raw = call(name, pixel_loss, output, target, returns="a number in a tensor")
+        got = number(name, raw)
+        if not close(got, want, 1e-5):
+            if close(got, float(difference.square().mean()), 1e-5):
+                why = "that is the squared error; take the absolute value"
+            elif close(got, float(difference.abs().sum()), 1e-4):
+                why = "that is the sum; the mean does not depend on the size of the picture"
+            elif close(abs(got), abs(float(difference.mean())), 1e-5):
+                why = "plus and minus cancel; take the absolute value of each difference first"
+            elif close(got, float(difference.abs().sum() / len(difference)), 1e-4):
+                why = "divide by the number of colour values, not by the number of images"
+            else:
+                why = "the mean of |output - target|"
+            raise Wrong(name, f"expected {want:.4f}, got {short(got)}", why)
+        _needs_gradient(name, raw)
+    return "mean absolute error, and gradients flow"
+
+
+def _needs_gradient(name: str, raw: Any) -> None:
+    if not isinstance(raw, torch.Tensor) or not raw.requires_grad:
+        raise Wrong(
+            name,
+            "the value is right, but no gradient can flow back from it",
+            "stay with tensors: no .item(), float(), .detach() or numpy",
+        )
+
+
+@exercise(
+    "7.2",
+    "a feature distance",
+    2,
+    ["feature_distance"],
+    (
+        "layer by layer: the mean squared difference over the mean square of wanted; then the mean "
+        "of these numbers",
+        "parts.append((a - b).square().mean() / b.square().mean()) for each pair a, b; "
+        "return torch.stack(parts).mean()",
+    ),
+)
+def _features(feature_distance: Any) -> str:
+    name = "feature_distance"
+    generator = torch.Generator().manual_seed(72)
+    shapes = [(2, 3, 8, 8), (2, 5, 4, 4), (2, 9, 2, 2)]
+    scales = (1.0, 30.0, 0.2)  # layers of very different size, as in a real network
+    wanted = [s * torch.randn(n, generator=generator) for n, s in zip(shapes, scales, strict=True)]
+    errors = (0.5, 0.2, 0.9)
+    made = [
+        b + e * s * torch.randn(b.shape, generator=generator)
+        for b, s, e in zip(wanted, scales, errors, strict=True)
+    ]
+    for one in made:
+        one.requires_grad_(True)
+    raw = call(name, feature_distance, made, wanted, returns="a number in a tensor")
+    got = number(name, raw)
+    pairs = [(a.detach(), b) for a, b in zip(made, wanted, strict=True)]
+    squared = [float((a - b).square().mean()) for a, b in pairs]
+    relative = [q / float(b.square().mean()) for q, (_, b) in zip(squared, pairs, strict=True)]
+    want = sum(relative) / len(relative)
+    if not close(got, want, 1e-3):
+        values = torch.cat([(a - b).flatten().square() for a, b in pairs])
+        slips = {
+            "the layer with large values drowns the others: divide each by b.square().mean()": (
+                sum(squared) / len(squared)
+            ),
+            "that is the sum over the layers; return their mean": sum(relative),
+            "divide by the mean square of wanted, not of made": sum(
+                q / float(a.square().mean()) for q, (a, _) in zip(squared, pairs, strict=True)
+            )
+            / len(pairs),
+            "divide by the mean square of wanted, not by its variance": sum(
+                q / float(b.var()) for q, (_, b) in zip(squared, pairs, strict=True)
+            )
+            / len(pairs),
+            "every layer counts once, however many values it has; do not pool the values": float(
+                values.mean()
+            ),
+            "that is the first layer alone; average over all": relative[0],
+            "that is the last layer alone; is the return inside the loop?": relative[-1],
+            "take squares, not absolute values": sum(
+                float((a - b).abs().mean() / b.abs().mean()) for a, b in pairs
+            )
+            / len(pairs),
+            "squared difference over mean square: square the denominator, too": sum(
+                q / float(b.abs().mean()) for q, (_, b) in zip(squared, pairs, strict=True)
+            )
+            / len(pairs),
+        }
+        for why, value in slips.items():
+            if close(got, value, 1e-3):
+                raise Wrong(name, f"expected {want:.4f}, got {short(got)}", why)
+        raise Wrong(
+            name,
+            f"expected {want:.4f}, got {short(got)}",
+            "the mean over layers of (a - b)² over b², each averaged within its layer",
+        )
+    _needs_gradient(name, raw)
+    return f"{len(shapes)} layers count alike, though their values differ by a factor of 150"
+
+
+@exercise(
+    "7.3",
+    "equal pixel loss",
+    2,
+    ["strength_for"],
+    (
+        "keep an interval [low, high] that holds the answer; look at its middle; which half must "
+        "hold it?",
+        "middle = (low + high) / 2; if loss(disturb(picture, middle), picture) < wanted: low = "
+        "middle, else: high = middle; 20 times",
+    ),
+)
+def _strength(strength_for: Any) -> str:
+    name = "strength_for"
+    picture = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(73)) - 0.5
+
+    def absolute(made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (made - target).abs().mean()
+
+    def squared(made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (made - target).square().mean()
+
+    # (loss, disturbance, wanted, the strength at which it is reached)
+    cases = [
+        (absolute, lambda x, a: x + a, 0.3, 0.3),
+        (absolute, lambda x, a: x + a**2, 0.04, 0.2),
+        (squared, lambda x, a: x - 2 * a, 0.25, 0.25),
+        (absolute, lambda x, a: x + a**0.5, 0.9, 0.81),
+    ]
+    for loss, disturb, wanted, want in cases:
+        raw = call(name, strength_for, loss, disturb, picture, wanted, returns="a strength")
+        got = number(name, raw)
+        if close(got, want, 2e-3):
+            continue
+        reached = float(loss(disturb(picture, got), picture)) if 0 <= got <= 1 else float("nan")
+        found = f"expected a strength of {want:.3f}, got {short(got)}"
+        if not 0 <= got <= 1:
+            why = "the strength lies between 0 and 1"
+        elif got < 1e-3 or got > 1 - 1e-3:
+            why = (
+                "the search ran to an end of the interval: is the right half kept? While the loss "
+                "is below wanted, more strength is needed"
+            )
+        elif close(got, wanted / float(loss(disturb(picture, 1.0), picture)), 1e-4):
+            why = "the loss is not proportional to the strength; halve an interval instead"
+        elif abs(got - want) < 0.07:
+            why = f"near (the loss is {reached:.4f}, wanted {wanted:.4f}), but too coarse: 20 steps"
+        else:
+            why = f"there the loss is {reached:.4f}, and {wanted:.4f} was wanted"
+        raise Wrong(name, found, why)
+    return "the same pixel loss for every disturbance: now other losses can be compared"
+
+
+@exercise(
+    "7.4",
+    "what does it want?",
+    2,
+    ["wanted_change"],
+    (
+        "make the drawing a tensor that asks for a gradient, call the loss, and let autograd "
+        "differentiate; mind the sign",
+        "made = made.detach().clone().requires_grad_(True); "
+        "(gradient,) = torch.autograd.grad(loss(made, target), made); return -gradient",
+    ),
+)
+def _wanted(wanted_change: Any) -> str:
+    name = "wanted_change"
+    generator = torch.Generator().manual_seed(74)
+    made = torch.rand(2, 3, 5, 5, generator=generator) * 2 - 1
+    target = torch.rand(2, 3, 5, 5, generator=generator) * 2 - 1
+    weights = torch.rand(3, 5, 5, generator=generator)
+
+    def weighed(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        return (weights * (a - b).square()).sum() + 0.3 * a.mul(b).sum()  # not symmetric
+
+    by_made = 2 * weights * (made - target) + 0.3 * target
+    by_target = -2 * weights * (made - target) + 0.3 * made
+    raw = call(name, wanted_change, weighed, made, target, returns="a tensor like made")
+    got = torch.as_tensor(array(name, raw, tuple(made.shape)), dtype=torch.float32)
+
+    def same(other: torch.Tensor) -> bool:
+        return bool(torch.allclose(got, other, atol=1e-4))
+
+    if same(-by_made):
+        used = made.clone()  # `call` gives copies; here the very same tensor comes twice
+        answers = [array(name, wanted_change(weighed, used, target)) for _ in range(2)]
+        if not torch.equal(used.detach(), made):
+            raise Wrong(name, "made itself was changed", "return the change, do not make it")
+        if not np.allclose(answers[1], -by_made.numpy(), atol=1e-4):
+            raise Wrong(
+                name,
+                "the second call gives another answer",
+                "gradients add up in made.grad: work on made.detach().clone()",
+            )
+        return "minus the gradient: one step this way and the loss falls"
+    if same(by_made):
+        why = "that is the gradient; the loss falls in the opposite direction"
+    elif same(-by_target) or same(by_target):
+        why = "that is with respect to target; the drawing is to change, not what is wanted"
+    elif same(target - made):
+        why = "that is the difference of the pictures; ask the loss, by autograd"
+    elif not bool(got.any()):
+        why = "all zero: the gradient was cut, or never computed"
+    elif same(-torch.sign(by_made)):
+        why = "that is only the sign; return the gradient as it is"
+    elif same(-by_made / len(made)):
+        why = "do not divide by the number of pictures"
+    else:
+        why = "minus torch.autograd.grad(loss(made, target), made)[0]"
+    off = float((got + by_made).abs().max())
+    raise Wrong(name, f"off by up to {short(off)}", why)

@@ -1,0 +1,325 @@
+"""Checks of chapter 09, Training NbNet in full."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import torch
+from torch import nn
+
+from course_checks.base import (
+    NotAttempted,
+    Wrong,
+    call,
+    close,
+    describe,
+    exercise,
+    is_unfinished,
+    number,
+    short,
+)
+
+
+@exercise(
+    "9.1",
+    "one training step",
+    2,
+    ["training_step"],
+    (
+        "five lines: decode, loss, forget the old gradients, go backward, let the optimiser step",
+        "loss = (decoder(templates) - images).abs().mean(); optimizer.zero_grad(); "
+        "loss.backward(); optimizer.step(); return loss.item()",
+    ),
+)
+def _step(training_step: Any) -> str:
+    name = "training_step"
+    templates, images, learner, optimizer = _tiny()
+    twin_losses, twin = _twin_steps(zero=True)
+    _, hoarder = _twin_steps(zero=False)
+    losses = []
+    for i in range(3):
+        before = [p.detach().clone() for p in learner.parameters()]
+        raw = call(name, training_step, learner, templates, images, optimizer, returns="the loss")
+        losses.append(number(name, raw))
+        moved = any(
+            not torch.equal(a, b) for a, b in zip(before, learner.parameters(), strict=True)
+        )
+        if not moved:
+            grads = any(p.grad is not None and p.grad.abs().sum() > 0 for p in learner.parameters())
+            why = (
+                "call optimizer.step()"
+                if grads
+                else ("loss.backward() comes after zero_grad() and before optimizer.step()")
+            )
+            raise Wrong(name, "the decoder's weights did not change", why)
+        if i == 0 and not close(losses[0], twin_losses[0], 1e-4):
+            if close(losses[0], twin_losses[1], 1e-4):
+                continue  # measured after the step: another honest choice
+            raise Wrong(
+                name,
+                f"expected a loss of {twin_losses[0]:.4f}, got {short(losses[0])}",
+                "return the pixel loss, the mean of |decoder(templates) - images|",
+            )
+    got = [p.detach() for p in learner.parameters()]
+
+    def same(other: list[torch.Tensor]) -> bool:
+        return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(got, other, strict=True))
+
+    if same(twin):
+        return "the loss falls " + " -> ".join(f"{x:.3f}" for x in losses)
+    if same(hoarder):
+        raise Wrong(
+            name,
+            "gradients of earlier steps were added up",
+            "call optimizer.zero_grad() before loss.backward()",
+        )
+    raise Wrong(
+        name,
+        "the weights moved elsewhere than one step of the pixel loss moves them",
+        "one backward() and one step() for each call, with the mean absolute difference",
+    )
+
+
+def _tiny() -> tuple[torch.Tensor, torch.Tensor, nn.Module, torch.optim.Optimizer]:
+    generator = torch.Generator().manual_seed(42)
+    templates = torch.randn(8, 4, generator=generator)
+    images = torch.rand(8, 3, 2, 2, generator=generator) * 2 - 1
+    decoder = nn.Sequential(nn.Linear(4, 12), nn.Unflatten(1, (3, 2, 2)))
+    with torch.no_grad():
+        for p in decoder.parameters():
+            p.copy_(torch.randn(p.shape, generator=generator) * 0.3)
+    return templates, images, decoder, torch.optim.SGD(decoder.parameters(), lr=0.5)
+
+
+def _twin_steps(zero: bool) -> tuple[list[float], list[torch.Tensor]]:
+    templates, images, decoder, optimizer = _tiny()
+    losses = []
+    for _ in range(3):
+        if zero:
+            optimizer.zero_grad()
+        loss = (decoder(templates) - images).abs().mean()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses, [p.detach() for p in decoder.parameters()]
+
+
+@exercise(
+    "9.2",
+    "the schedule",
+    1,
+    ["learning_rate"],
+    (
+        "how many times has it been lowered before this update? updates are counted from 0",
+        "2e-4 * 0.94 ** (update // 5000)",
+    ),
+)
+def _schedule(learning_rate: Any) -> str:
+    name = "learning_rate"
+    for update in (0, 4999, 5000, 7500, 9999, 10_000, 100_000, 399_999):
+        want = 2e-4 * 0.94 ** (update // 5000)
+        got = number(name, call(name, learning_rate, update))
+        if math.isclose(got, want, rel_tol=1e-6):
+            continue
+        times = update // 5000
+        lowered_once_more = 2e-4 * 0.94 ** (times + 1)
+        slips = {
+            2e-4 * 0.94 ** (update / 5000): "it falls in stairs, not with every update: use //",
+            lowered_once_more: (
+                "update 4,999 is the last of the first 5,000: // instead of rounding"
+                if update
+                else "the first 5,000 updates run at 2e-4: nothing is lowered yet"
+            ),
+            2e-4 * (1 - 0.06 * times): "each time by the factor 0.94, not by the same amount",
+            2e-4 * 0.06**times: "it keeps 94 %, it does not lose them",
+            0.94**times: "times 2e-4, the rate at the beginning",
+            2e-4 * 0.94 * times: "a power, not a product: 0.94 ** k",
+            2e-4 * 0.94**update: "lowered every 5,000 updates, not with every one",
+        }
+        why = next((w for v, w in slips.items() if math.isclose(got, v, rel_tol=1e-6)), "")
+        raise Wrong(name, f"update {update:,}: expected {want:.3e}, got {got:.3e}", why)
+    return "2.0e-4 at first, 1.88e-4 from update 5,000 on, and so down in stairs"
+
+
+KEYS = ("decoder", "optimizer", "generator", "step")
+
+
+@exercise(
+    "9.3",
+    "what a checkpoint holds",
+    3,
+    ["pack"],
+    (
+        "all that the next update looks at: weights, running statistics, Adam's two moments, "
+        "where the random numbers stand, the step; and it must not change when training goes on",
+        'copy.deepcopy({"decoder": decoder.state_dict(), "optimizer": optimizer.state_dict(), '
+        '"generator": generator.get_state(), "step": step})',
+    ),
+)
+def _checkpoint(pack: Any) -> str:
+    name = "pack"
+    decoder, optimizer, generator = _run()
+    _train(decoder, optimizer, generator, 3)
+    then: tuple[Any, ...] = copy.deepcopy(_states(decoder, optimizer, generator))
+    state = call(name, pack, decoder, optimizer, generator, 3, returns="a dict")
+    _require_keys(name, state)
+    _require_unspoilt(name, decoder, optimizer, generator, then)
+    _train(decoder, optimizer, generator, 3)  # the run goes on: the checkpoint must not
+    fresh = _run()
+    _restore(name, state, *fresh)
+    for key, got, want in zip(KEYS, _states(*fresh), then, strict=False):
+        if key == "optimizer":
+            got, want = got["state"], want["state"]
+        if not _same(got, want):
+            raise Wrong(
+                name,
+                f"{key}: it changed after it was packed",
+                "state_dict() hands out the very tensors that training goes on to change: "
+                "copy.deepcopy them",
+            )
+    if number(f'{name}: "step"', state["step"]) != 3:
+        raise Wrong(name, f"step: expected 3, got {describe(state['step'])}")
+    _train(*fresh, 3)
+    if not _same(fresh[0].state_dict(), decoder.state_dict()):
+        raise Wrong(name, "the run that went on from it ended with other weights")
+    return "3 updates, a checkpoint, 3 more in a fresh process: equal to 6 in one go, bit for bit"
+
+
+def _require_keys(name: str, state: Any) -> None:
+    if not isinstance(state, dict):
+        raise Wrong(name, f"expected a dict, got {describe(state)}")
+    why = {
+        "decoder": "the weights, with decoder.state_dict()",
+        "optimizer": "Adam remembers two numbers for each weight: optimizer.state_dict()",
+        "generator": "the next batches follow from it: generator.get_state()",
+        "step": "the learning rate follows from it",
+    }
+    missing = [key for key in KEYS if state.get(key) is None]
+    if missing:
+        raise Wrong(name, f'"{missing[0]}" is missing', why[missing[0]])
+
+
+def _require_unspoilt(name: str, decoder: Any, optimizer: Any, generator: Any, then: Any) -> None:
+    if not _same(_states(decoder, optimizer, generator), then):
+        raise Wrong(name, "packing changed the run itself", "only read, and copy")
+
+
+def _restore(name: str, state: Any, decoder: Any, optimizer: Any, generator: Any) -> None:
+    """Do what the chapter's `restore` does, and say which part cannot be read back."""
+    for key, load, why in (
+        ("decoder", decoder.load_state_dict, "give decoder.state_dict(): parameters() alone leaves "
+         "out batch norm's running statistics"),
+        ("optimizer", optimizer.load_state_dict, "give optimizer.state_dict()"),
+        ("generator", generator.set_state, "give generator.get_state()"),
+    ):  # fmt: skip
+        try:
+            load(state[key])
+        except Exception as error:
+            raise Wrong(name, f'"{key}" cannot be read back', why) from error
+
+
+def _states(decoder: Any, optimizer: Any, generator: Any) -> tuple[Any, ...]:
+    return decoder.state_dict(), optimizer.state_dict(), generator.get_state()
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Compare nested states to the bit."""
+    if isinstance(a, torch.Tensor):
+        return isinstance(b, torch.Tensor) and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(_same, a, b))
+    return bool(a == b)
+
+
+def _run() -> tuple[nn.Module, torch.optim.Optimizer, torch.Generator]:
+    """A small decoder with batch norm, Adam, and the generator that draws its batches."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(93)
+        decoder = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 6))
+    optimizer = torch.optim.Adam(decoder.parameters(), lr=0.05)
+    return decoder, optimizer, torch.Generator().manual_seed(93)
+
+
+def _train(decoder: nn.Module, optimizer: Any, generator: torch.Generator, steps: int) -> None:
+    for _ in range(steps):
+        templates = torch.randn(16, 4, generator=generator)
+        loss = (decoder(templates) - templates[:, [0, 1, 2, 3, 0, 1]]).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+ILLNESSES = (
+    "healthy",
+    "rate too high",
+    "rate too low",
+    "few people",
+    "pairs shuffled",
+    "batch norm frozen",
+)
+_WARD = {
+    "A": "pairs shuffled",
+    "B": "healthy",
+    "C": "few people",
+    "D": "rate too high",
+    "E": "batch norm frozen",
+    "F": "rate too low",
+}
+_WARD_HINTS = {
+    "A": "the loss falls as far as one average face gets it, and the cosine stays near 0: what has "
+    "the decoder not been able to learn?",
+    "B": "both losses fall together, and the cosine climbs",
+    "C": "the loss on training pairs goes on falling, that on other people does not follow",
+    "D": "it begins to fall and then gets stuck far up, or jumps",
+    "E": "fine while it trains, far off when it is asked in evaluation mode: what differs between "
+    "the two modes?",
+    "F": "nothing is wrong with it, it only gets nowhere",
+}
+
+
+@exercise(
+    "9.4",
+    "the ward",
+    2,
+    ["diagnosis"],
+    (
+        "look at the gap between the two losses first, then at where the cosine ends",
+        "a gap that opens slowly: few people; a huge gap from the start: frozen statistics; no gap "
+        "and no cosine: shuffled pairs; hardly any fall: rate too low; stuck high or jumping: too "
+        "high",
+    ),
+)
+def _ward(diagnosis: Any) -> str:
+    name = "diagnosis"
+    if is_unfinished(diagnosis):
+        diagnosis = diagnosis()
+    if diagnosis is None or diagnosis is ...:
+        raise NotAttempted(f" ({name} is {diagnosis})")
+    if not isinstance(diagnosis, dict):
+        raise Wrong(name, f"expected a dict such as {{'A': 'healthy'}}, got {describe(diagnosis)}")
+    answers = {str(k).strip().upper(): v for k, v in diagnosis.items()}
+    if all(v is None or v is ... or v == "" for v in answers.values()):
+        raise NotAttempted(f" (every answer in {name} is open)")
+    known = {" ".join(illness.split()): illness for illness in ILLNESSES}
+    found = {}
+    for key in _WARD:
+        value = answers.get(key)
+        if value is None or value is ... or value == "":
+            raise Wrong(name, f"no answer yet for {key}", f"one of: {', '.join(ILLNESSES)}")
+        text = " ".join(str(value).lower().replace("_", " ").split())
+        if text not in known:
+            raise Wrong(
+                name, f"{key}: expected one of {', '.join(ILLNESSES)}, got {describe(value)}"
+            )
+        found[key] = known[text]
+    wrong = [key for key in _WARD if found[key] != _WARD[key]]
+    if wrong:
+        right = len(_WARD) - len(wrong)
+        raise Wrong(
+            name, f"{right} of {len(_WARD)} right, look again at {wrong[0]}", _WARD_HINTS[wrong[0]]
+        )
+    return "six patients, six diagnoses"
