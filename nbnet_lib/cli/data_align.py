@@ -75,8 +75,8 @@ def add(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Align the folder."""
-    from nbnet_lib.course.profile import resolve_device
     from nbnet_lib.data.alignment.align import align
+    from nbnet_lib.device import resolve_device
 
     framing: Any = args.framing or "synthfaces"
     size = args.size or 160

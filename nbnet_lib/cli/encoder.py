@@ -151,7 +151,7 @@ def _outline(entries: dict[str, Any], indent: str = "") -> list[str]:
 
 def run_train(args: argparse.Namespace) -> Report:
     """Train the encoder and write weights with their card."""
-    from nbnet_lib.course.profile import resolve_device
+    from nbnet_lib.device import resolve_device
     from nbnet_lib.encoders.train import train_encoder
 
     card = train_encoder(

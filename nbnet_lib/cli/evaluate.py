@@ -132,8 +132,8 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Run the protocol; refuse what cannot be written before the long work."""
-    from nbnet_lib.course.profile import resolve_device
     from nbnet_lib.decoders import load_decoder
+    from nbnet_lib.device import resolve_device
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.evaluate import open_protocol, run_protocol
     from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES

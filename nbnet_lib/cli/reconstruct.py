@@ -79,8 +79,8 @@ def run(args: argparse.Namespace) -> Report:
     """Reconstruct and write PNG files and a contact sheet."""
     from nbnet_lib.attack import reconstruct
     from nbnet_lib.cli.pictures import contact_sheet, save_all, save_png
-    from nbnet_lib.course.profile import resolve_device
     from nbnet_lib.decoders import load_decoder
+    from nbnet_lib.device import resolve_device
     from nbnet_lib.faces import to_uint8
     from nbnet_lib.files import require_writable_folder
 

@@ -177,7 +177,7 @@ def open_encoder(args: argparse.Namespace) -> Any:
     Raises:
         NbnetError: unknown name, weights that are missing or damaged, a device that is not there.
     """
-    from nbnet_lib.course.profile import resolve_device
+    from nbnet_lib.device import resolve_device
     from nbnet_lib.encoders import create_encoder
     from nbnet_lib.errors import NbnetError
 

@@ -51,8 +51,8 @@ def run(args: argparse.Namespace) -> Report | int:
     from nbnet_lib.attack.templates import extract_templates
     from nbnet_lib.attack.tensorboard import require_tensorboard
     from nbnet_lib.attack.white_box import white_box_of
-    from nbnet_lib.course.profile import resolve_device
     from nbnet_lib.decoders import create_decoder, require_gradient_training, save_decoder
+    from nbnet_lib.device import resolve_device
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.files import atomic_path, require_writable_folder
     from nbnet_lib.weights import load_card
@@ -175,7 +175,7 @@ def _config(args: argparse.Namespace, stage: dict[str, Any]) -> Any:
     """Return the settings of one stage, with what it sets itself."""
     from nbnet_lib.attack import TrainConfig
     from nbnet_lib.attack.precision import best_precision
-    from nbnet_lib.course.profile import resolve_device
+    from nbnet_lib.device import resolve_device
 
     options = {name: getattr(args, name) for name in train_options.DEFAULTS} | stage
     for name in ("decoder", "image_size", "portraits", "surrogate_steps"):  # of the pairs

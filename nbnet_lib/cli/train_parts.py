@@ -137,7 +137,7 @@ def surrogate_of(
         save_surrogate,
         train_surrogate,
     )
-    from nbnet_lib.course.profile import resolve_device
+    from nbnet_lib.device import resolve_device
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.weights import load_card
 

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 import nbnet_lib
+from nbnet_lib.device import resolve_device
 from nbnet_lib.errors import NbnetError
 
 PROFILES = ("quick", "laptop", "gpu", "paper")
@@ -75,25 +76,6 @@ def resolve_profile(profile: str = "auto") -> str:
     if asked not in PROFILES:
         raise NbnetError(f"{source} is {asked!r}: it must be one of {', '.join(PROFILES)}")
     return asked
-
-
-def resolve_device(device: str = "auto") -> str:
-    """Turn ``"auto"`` into ``"cuda"`` where there is one, else ``"cpu"``.
-
-    Raises:
-        NbnetError: the name is no device, or this machine or installation does not have it.
-    """
-    if device == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=torch.device(device))
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise NbnetError(
-            f"device {device!r} cannot be used here ({reason}): "
-            'set device = "cpu", or "auto" to take what there is'
-        ) from error
-    return device
 
 
 def start(profile: str = "auto", seed: int = 7, device: str = "auto") -> Session:

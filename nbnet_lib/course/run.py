@@ -19,9 +19,10 @@ import nbformat
 
 import nbnet_lib
 from nbnet_lib.course.notebooks import Run, drop_widgets, first_heading
-from nbnet_lib.course.profile import resolve_device, resolve_profile
+from nbnet_lib.course.profile import resolve_profile
 from nbnet_lib.course.source import chapter_sources, course_root
 from nbnet_lib.course.workers import run_all
+from nbnet_lib.device import resolve_device
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path, require_writable_folder
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from nbnet_lib.course.profile import PROFILES, Session, resolve_device, resolve_profile, start
+from nbnet_lib.course.profile import PROFILES, Session, resolve_profile, start
+from nbnet_lib.device import resolve_device
 from nbnet_lib.errors import NbnetError
 
 
