@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -34,32 +35,33 @@ def atomic_path(path: str | os.PathLike[str], needed: int = 0) -> Iterator[Path]
     """
     path = Path(path)
     require_writable_folder(path.parent)
-    try:
-        require_free_space(path.parent, needed)
-        with _whole_or_nothing(path) as temporary:
+    require_free_space(path.parent, needed)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+    with room_for(path.parent, needed):
+        try:
+            # The mode of an ordinary new file: the system applies the umask.
+            os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
             yield temporary
-    except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise _no_room(path.parent, needed, error.strerror or str(error)) from error
-        raise
+            with open(temporary, "rb+") as file:  # onto the disk before the name points at it
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
-def _whole_or_nothing(path: Path) -> Iterator[Path]:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+def room_for(folder: Path, needed: int = 0) -> Iterator[None]:
+    """Turn "no space left" while writing into ``folder`` into one sentence.
+
+    Raises:
+        NbnetError: the disk is full, or a quota is used up.
+    """
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:  # onto the disk before the name points at it
-            os.fsync(file.fileno())
-        # mkstemp makes private files; give the result the mode of an ordinary new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise _no_room(folder, needed, error.strerror or str(error)) from error
+        raise
 
 
 def require_writable_folder(folder: str | os.PathLike[str]) -> Path:
