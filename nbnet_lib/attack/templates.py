@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from nbnet_lib.encoders.base import embed_counted
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import Framing
 from nbnet_lib.files import atomic_path, require_free_space, require_writable_folder
@@ -41,7 +42,8 @@ def extract_templates(
         encoder: from `create_encoder`.
         images: uint8 [N, S, S, 3]; a memory map is fine.
         path: the ``.npy`` file to fill. Beside it lies ``path`` with the ending ``.json``, which
-            says how many rows are done, of which pictures, and how they were aligned.
+            says how many rows are done, of which pictures, how they were aligned, and in how many
+            of them the encoder's detector looked for a face and found one.
         framing: of the pictures; None for the encoder's own.
         progress: show a bar on stderr.
 
@@ -59,6 +61,7 @@ def extract_templates(
     shape = (len(images), encoder.template_dim)
     aligned = _alignment(encoder, framing)
     done, checksum = _done(path, shape, aligned)
+    n_attempted, n_detected = detection_counts(path) if done else (0, 0)
     if done:
         _require_same_pictures(images, path, done, checksum)
         _require_same_encoder(encoder, images, path, framing, done)
@@ -77,7 +80,7 @@ def extract_templates(
         while done < len(images):
             # A copy: torch takes no read-only maps.
             batch = np.array(images[done : done + AT_ONCE], order="C")
-            templates = encoder.embed(batch, framing=framing)
+            templates, attempted, detected = embed_counted(encoder, batch, framing)
             bad = (~torch.isfinite(templates)).any(dim=1).nonzero()
             if len(bad):
                 raise NbnetError(
@@ -88,10 +91,21 @@ def extract_templates(
             table.flush()  # the rows first, then the note that they are there
             done += len(batch)
             checksum = zlib.crc32(batch.data, checksum)
-            _note(path, done, checksum, shape, aligned)
+            n_attempted, n_detected = n_attempted + attempted, n_detected + detected
+            counts = {"n_attempted": n_attempted, "n_detected": n_detected}
+            _note(path, done, checksum, shape, aligned | counts)
             bar.update(len(batch))
     del table
     return np.load(path, mmap_mode="c")  # torch takes only what may be written to
+
+
+def detection_counts(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return in how many pictures of `extract_templates` a face was looked for, and found.
+
+    0 and 0 for files of versions that did not count.
+    """
+    note = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
+    return int(note.get("n_attempted", 0)), int(note.get("n_detected", 0))
 
 
 def _alignment(encoder: Any, framing: Framing | None) -> dict[str, Any]:
@@ -130,11 +144,11 @@ def _done(path: Path, shape: tuple[int, int], aligned: dict[str, Any]) -> tuple[
 
 
 def _note(
-    path: Path, done: int, checksum: int, shape: tuple[int, int], aligned: dict[str, Any]
+    path: Path, done: int, checksum: int, shape: tuple[int, int], others: dict[str, Any]
 ) -> None:
     note = {"rows": shape[0], "template_dim": shape[1], "done": done, "checksum": checksum}
     with atomic_path(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(note | aligned) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(note | others) + "\n", encoding="utf-8")
 
 
 def _require_same_pictures(images: np.ndarray, path: Path, done: int, checksum: int) -> None:

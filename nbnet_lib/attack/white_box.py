@@ -42,7 +42,7 @@ class WhiteBox(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the templates, with the gradient with respect to the images."""
-        pixels = self.target.align(images.clamp(-1, 1), self.framing)
+        pixels = self.target.align(images.clamp(-1, 1), self.framing).pixels
         if self.target.preprocess is not None:
             pixels = self.target.preprocess(pixels)
         network: Any = self.target.network

@@ -179,20 +179,23 @@ def run_embed(args: argparse.Namespace) -> Report:
     require_writable_folder(args.out.parent)
     encoder = open_encoder(args)
     framing, images, told = _pictures(args, encoder.image_size)
-    templates = encoder.embed(images, progress=True, framing=framing)
+    templates, n_attempted, n_detected = encoder.embed_counted(
+        images, progress=True, framing=framing
+    )
+    missed = n_attempted - n_detected
     with atomic_path(args.out) as temporary, open(temporary, "wb") as file:
         np.savez(file, templates=templates.numpy(), **told)
     payload = {
         "file": args.out,
         "templates": len(templates),
         "template_dim": templates.shape[1],
-        "faces_looked_for": encoder.asked,
-        "faces_not_found": encoder.missed,
+        "faces_looked_for": n_attempted,
+        "faces_not_found": missed,
     }
     text = f"{len(templates)} templates in {args.out}"
-    if encoder.missed:
+    if missed:
         text += (
-            f"\nnote: the detector found no face in {encoder.missed:,} of {encoder.asked:,} "
+            f"\nnote: the detector found no face in {missed:,} of {n_attempted:,} "
             "pictures: their templates were taken where the framing puts the face"
         )
     return Report(payload, text)

@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> Report | int:
     from nbnet_lib.attack.losses import create_loss
     from nbnet_lib.attack.memory import keep_freed_memory
     from nbnet_lib.attack.portraits import portraits_of, require_people
-    from nbnet_lib.attack.templates import extract_templates
+    from nbnet_lib.attack.templates import detection_counts, extract_templates
     from nbnet_lib.attack.tensorboard import require_tensorboard
     from nbnet_lib.attack.white_box import white_box_of
     from nbnet_lib.decoders import create_decoder, require_gradient_training, save_decoder
@@ -107,11 +107,12 @@ def run(args: argparse.Namespace) -> Report | int:
             progress=processes.is_main_process,
         )
     del seen
-    missed = encoder.missed
+    n_attempted, n_detected = detection_counts(args.out / "templates.npy")
+    missed = n_attempted - n_detected
     if missed:
         note(
             f"the detector of {encoder.name} found no face in {missed:,} of "
-            f"{encoder.asked:,} pictures: their templates were taken where the framing puts it"
+            f"{n_attempted:,} pictures: their templates were taken where the framing puts it"
         )
     known = first_held_out(len(faces.images), faces.identities, args.holdout)
     if known < 1:

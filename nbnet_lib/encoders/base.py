@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +30,28 @@ UNIT = 1e-3  # how far from 1 the length of a template may be
 Cutter = Callable[[np.ndarray], list[np.ndarray | None]]
 
 
+class Aligned(NamedTuple):
+    """Pictures as the network takes them.
+
+    Attributes:
+        pixels: float32 [N, 3, S, S] in [-1, 1].
+        n_attempted: pictures in which a face was looked for.
+        n_detected: those of them with a face; the fixed transform was used for the others.
+    """
+
+    pixels: Tensor
+    n_attempted: int = 0
+    n_detected: int = 0
+
+
+class CountedTemplates(NamedTuple):
+    """Templates, float32 [N, d] on the CPU, with the counts of `Aligned` over all pictures."""
+
+    templates: Tensor
+    n_attempted: int
+    n_detected: int
+
+
 class Encoder:
     """A black box from aligned faces to unit-length templates; no gradient comes out of it.
 
@@ -43,8 +65,6 @@ class Encoder:
         alignment: how `embed` brings pictures into its framing: "framing" moves all of them by the
             same similarity transform, "detect" looks for the face in each that is not known to be
             in this framing already.
-        asked: pictures in which a face was looked for, until now.
-        missed: those of them where none was found and the fixed transform was used instead.
         device: where the network runs.
     """
 
@@ -97,7 +117,6 @@ class Encoder:
             framing = preprocess.framing
         self.framing = framing if isinstance(framing, Framing) else find_framing(framing)
         self.preprocess, self.alignment = preprocess, alignment
-        self.asked = self.missed = 0
         self.network, self._cutter = network, cutter
         first = None
         if isinstance(network, nn.Module):
@@ -163,8 +182,19 @@ class Encoder:
             NbnetError: wrong type, shape or range, smaller than 32 pixels, or not square where
                 a framing has to be changed.
         """
+        return self.embed_counted(images, batch_size, progress, framing).templates
+
+    def embed_counted(
+        self,
+        images: Tensor | np.ndarray,
+        batch_size: int = 256,
+        progress: bool = False,
+        framing: Framing | None = None,
+    ) -> CountedTemplates:
+        """Return what `embed` does, and in how many pictures a face was looked for and found."""
         starts = range(0, len(images), batch_size)
         templates = [torch.empty(0, self.template_dim)]
+        n_attempted = n_detected = 0
         for start in tqdm(starts, desc=f"templates ({self.name})", disable=not progress):
             batch = images[start : start + batch_size]
             pixels = batch if isinstance(batch, Tensor) else to_tensor(batch)
@@ -173,18 +203,18 @@ class Encoder:
                 raise NbnetError(
                     f"images are {pixels.shape[2]}x{pixels.shape[3]} pixels: expected 32 at least"
                 )
-            templates.append(self(self.align(pixels, framing)).cpu())
-        return torch.cat(templates)
+            aligned = self.align(pixels, framing)
+            templates.append(self(aligned.pixels).cpu())
+            n_attempted += aligned.n_attempted
+            n_detected += aligned.n_detected
+        return CountedTemplates(torch.cat(templates), n_attempted, n_detected)
 
-    def align(self, pixels: Tensor, framing: Framing | None = None) -> Tensor:
+    def align(self, pixels: Tensor, framing: Framing | None = None) -> Aligned:
         """Bring pictures into the encoder's framing and size, as `embed` does.
 
         Args:
             pixels: float32 [N, 3, H, W] in [-1, 1].
             framing: see `embed`.
-
-        Returns:
-            float32 [N, 3, image_size, image_size], which the encoder itself takes.
         """
         aligned = framing is not None and framing.points == self.framing.points
         if framing is None or aligned:
@@ -193,15 +223,14 @@ class Encoder:
             fixed = reframe(pixels, framing, self.framing, self.image_size)
         # A detector needs room around a face; what was cut out for this encoder has none left.
         if self.alignment == "framing" or aligned:
-            return fixed
+            return Aligned(fixed)
         cuts = self._cut(to_uint8(pixels))
-        self.asked += len(cuts)
-        self.missed += sum(cut is None for cut in cuts)
         rows = [
             fixed[i : i + 1] if cut is None else to_tensor(np.array(cut)).to(fixed.device)
             for i, cut in enumerate(cuts)
         ]
-        return torch.cat(rows) if rows else fixed
+        n_detected = sum(cut is not None for cut in cuts)
+        return Aligned(torch.cat(rows) if rows else fixed, len(cuts), n_detected)
 
     def _cut(self, pictures: np.ndarray) -> list[np.ndarray | None]:
         if self._cutter is None:  # MTCNN is loaded by whoever needs it
@@ -211,7 +240,7 @@ class Encoder:
         return self._cutter(pictures)
 
     def with_preprocess(self, **changes: Any) -> Encoder:
-        """Return the same network behind another preprocessing, with its own counts.
+        """Return the same network behind another preprocessing.
 
         Args:
             **changes: fields of `Preprocess` other than size; ``alignment`` too.
@@ -257,3 +286,12 @@ class Encoder:
             f"Encoder({self.name!r}: {self.image_size}x{self.image_size} pixels -> "
             f"{self.template_dim}-D template)"
         )
+
+
+def embed_counted(
+    encoder: Any, images: Tensor | np.ndarray, framing: Framing | None = None
+) -> CountedTemplates:
+    """Call `Encoder.embed_counted`; any other object with ``embed`` looks for no faces."""
+    if hasattr(encoder, "embed_counted"):
+        return encoder.embed_counted(images, framing=framing)
+    return CountedTemplates(encoder.embed(images, framing=framing), 0, 0)

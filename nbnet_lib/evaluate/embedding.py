@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nbnet_lib.attack import reconstruct
+from nbnet_lib.encoders.base import CountedTemplates, embed_counted
 from nbnet_lib.evaluate.protocols import Pictures
 
 BATCH = 256
@@ -61,16 +62,14 @@ def see_originals(
         progress: show bars on stderr.
     """
     parts: dict[str, list[Tensor]] = {name: [] for name in encoders}
-    before = {name: _counts(encoder) for name, encoder in encoders.items()}
+    faces = dict.fromkeys(encoders, (0, 0))
     for size in dict.fromkeys(encoder.image_size for encoder in encoders.values()):
         these = {name: one for name, one in encoders.items() if one.image_size == size}
         for batch in pictures.batches(size, BATCH, progress=progress):
             for name, encoder in these.items():
-                parts[name].append(encoder.embed(batch, framing=pictures.framing).cpu())
+                _append(parts, faces, name, embed_counted(encoder, batch, pictures.framing))
     return {
-        name: Seen(
-            encoder, torch.cat(parts[name]), faces={ORIGINALS: _since(before[name], encoder)}
-        )
+        name: Seen(encoder, torch.cat(parts[name]), faces={ORIGINALS: faces[name]})
         for name, encoder in encoders.items()
     }
 
@@ -91,12 +90,10 @@ def see_reconstructions(
     encoders = {name: one.encoder for name, one in seen.items()}
     stolen = seen[target].templates
     for name, decoder in decoders.items():
-        before = {who: _counts(encoder) for who, encoder in encoders.items()}
-        made = _embed(encoders, decoder, stolen, BATCH, progress)
+        made, faces = _embed(encoders, decoder, stolen, BATCH, progress)
         for who, found in made.items():
-            faces = _since(before[who], encoders[who])
             seen[who].attacks[name] = found.numpy()[None]
-            seen[who].faces[f"the reconstructions of {name}"] = faces
+            seen[who].faces[f"the reconstructions of {name}"] = faces[who]
     if len(decoders) > 1:
         for one in seen.values():
             one.attacks[f"any of the {len(decoders)}"] = np.concatenate(list(one.attacks.values()))
@@ -110,7 +107,7 @@ def embed_reconstructions(
     progress: bool = False,
 ) -> Tensor:
     """Reconstruct and embed again, float32 [N, d] -> [N, d], holding one batch of pictures."""
-    return _embed({"": encoder}, decoder, templates, batch_size, progress)[""]
+    return _embed({"": encoder}, decoder, templates, batch_size, progress)[0][""]
 
 
 def _embed(
@@ -119,10 +116,11 @@ def _embed(
     templates: Tensor,
     batch_size: int,
     progress: bool,
-) -> dict[str, Tensor]:
-    """Return {name: float32 [N, d of that recogniser] on the CPU}, a batch of pictures at a time.
+) -> tuple[dict[str, Tensor], dict[str, tuple[int, int]]]:
+    """Return {name: float32 [N, d of that recogniser] on the CPU} and {name: `Seen.faces`' pair}.
 
-    Each recogniser brings the reconstructions into its own framing.
+    One batch of pictures is held at a time. Each recogniser brings the reconstructions into its own
+    framing.
     """
     batches = tqdm(
         templates.split(batch_size),
@@ -132,18 +130,22 @@ def _embed(
     )
     framing: Any = decoder.framing
     parts: dict[str, list[Tensor]] = {name: [] for name in encoders}
+    faces = dict.fromkeys(encoders, (0, 0))
     for batch in batches:
         pictures = reconstruct(decoder, batch)
         for name, encoder in encoders.items():
-            parts[name].append(encoder.embed(pictures, framing=framing).cpu())
-    return {name: torch.cat(found) for name, found in parts.items()}
+            _append(parts, faces, name, embed_counted(encoder, pictures, framing))
+    return {name: torch.cat(found) for name, found in parts.items()}, faces
 
 
-def _counts(encoder: Any) -> tuple[int, int]:
-    """Return in how many pictures a detector has looked for a face, and found none, so far."""
-    return getattr(encoder, "asked", 0), getattr(encoder, "missed", 0)
-
-
-def _since(before: tuple[int, int], encoder: Any) -> tuple[int, int]:
-    asked, missed = _counts(encoder)
-    return asked - before[0], missed - before[1]
+def _append(
+    parts: dict[str, list[Tensor]],
+    faces: dict[str, tuple[int, int]],
+    name: str,
+    batch: CountedTemplates,
+) -> None:
+    """Add the templates of a batch, and its counts (searched, without a face)."""
+    parts[name].append(batch.templates.cpu())
+    searched, missed = faces[name]
+    missed += batch.n_attempted - batch.n_detected
+    faces[name] = searched + batch.n_attempted, missed

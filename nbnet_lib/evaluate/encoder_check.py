@@ -22,9 +22,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 from tqdm import tqdm
 
+from nbnet_lib.encoders.base import Aligned
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.comparisons import Comparisons
 from nbnet_lib.evaluate.encoder_variants import Input, Variant, templates, variants
@@ -165,10 +165,10 @@ def diagnose(
     judge = _Judge(images, who, resamples, seed)
     now = Input(encoder, protocol.pictures.framing)
     result = Diagnosis(encoder.name, len(np.unique(who)), len(rows))
-    before = encoder.asked, encoder.missed
     standing = judge.measure(now)
-    # What is tried later turns pictures upside down, where no detector finds a face.
-    asked, missed = encoder.asked - before[0], encoder.missed - before[1]
+    # Of the input as it is: what is tried later turns pictures upside down, where no detector
+    # finds a face.
+    n_attempted, n_detected = judge.counts()
     for number in range(ROUNDS):
         settled = {finding.kind for finding in result.findings}
         open_ = [v for v in variants(now) if v.kind not in settled]
@@ -211,10 +211,11 @@ def diagnose(
             "pictures upside down are recognised no worse: does the network look at something "
             "other than the face, such as the background?"
         )
-    if missed > 0.02 * asked:
+    missed = n_attempted - n_detected
+    if missed > 0.02 * n_attempted:
         result.notes.append(
-            f"the detector found no face in {missed / asked:.0%} of the pictures: larger margins "
-            "around the faces may help it"
+            f"the detector found no face in {missed / n_attempted:.0%} of the pictures: larger "
+            "margins around the faces may help it"
         )
     return result
 
@@ -267,7 +268,7 @@ class _Judge:
     def __init__(self, images: np.ndarray, who: np.ndarray, resamples: int, seed: int):
         self.images, self.who = images, who
         self.bootstrap = IdentityBootstrap(who, resamples, seed)
-        self._aligned: tuple[Input, list[Tensor]] | None = None
+        self._aligned: tuple[Input, list[Aligned]] | None = None
 
     def measure(self, now: Input) -> _Fit:
         """Return how well it does; a network that fails on its input has failed, others have not.
@@ -288,6 +289,12 @@ class _Judge:
             return _Fit(failed=str(error))
         draws = d_prime_draws(self.bootstrap, genuine, impostor)
         return _Fit(eer(genuine.scores, impostor.scores), apart, draws, pairs)
+
+    def counts(self) -> tuple[int, int]:
+        """Return in how many of the pictures aligned last a face was looked for and found."""
+        assert self._aligned is not None
+        aligned = self._aligned[1]
+        return sum(a.n_attempted for a in aligned), sum(a.n_detected for a in aligned)
 
     def eer_difference(self, a: _Fit, b: _Fit) -> tuple[float, float]:
         """Return the 95 % interval of a's equal error rate less b's, the same people in both."""

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nbnet_lib.encoders.base import Aligned
 from nbnet_lib.faces.framing import FRAMINGS, Framing
 from nbnet_lib.faces.transforms import to_tensor
 
@@ -48,7 +49,7 @@ class Input:
     framing: Framing | None
     turn: str = ""
 
-    def align(self, images: np.ndarray) -> Iterator[Tensor]:
+    def align(self, images: np.ndarray) -> Iterator[Aligned]:
         """Yield uint8 [N, S, S, 3] as the encoder takes them, batch by batch."""
         for start in range(0, len(images), BATCH):
             pixels = _TURNS[self.turn](to_tensor(images[start : start + BATCH]))
@@ -189,6 +190,6 @@ def _alignment(now: Input) -> Variant:
     return Variant("alignment", name, remedy, entries, _changed(entries))
 
 
-def templates(now: Input, aligned: list[Tensor]) -> Tensor:
+def templates(now: Input, aligned: list[Aligned]) -> Tensor:
     """Return the templates of aligned pictures, float32 [N, d] on the CPU."""
-    return torch.cat([now.encoder(batch).cpu() for batch in aligned])
+    return torch.cat([now.encoder(batch.pixels).cpu() for batch in aligned])

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from nbnet_lib.attack import templates as module
-from nbnet_lib.attack.templates import extract_templates
+from nbnet_lib.attack.templates import detection_counts, extract_templates
+from nbnet_lib.encoders.base import CountedTemplates
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import FRAMINGS
 
@@ -71,6 +72,23 @@ def test_rows_without_their_note_are_asked_again(images, tmp_path):
     encoder = Counting()
     extract_templates(encoder, images, tmp_path / "t.npy", progress=False)
     assert encoder.asked == 100
+
+
+class Detecting(Counting):
+    """Finds no face in the first picture of every batch."""
+
+    def embed_counted(self, images, framing=None):
+        return CountedTemplates(self.embed(images), len(images), len(images) - 1)
+
+
+def test_faces_that_were_not_found_are_counted_over_all_runs(images, tmp_path):
+    path = tmp_path / "t.npy"
+    with pytest.raises(KeyboardInterrupt):
+        extract_templates(Detecting(stop_at=70), images, path, progress=False)
+    extract_templates(Detecting(), images, path, progress=False)  # 32 + 32, then 32 + 4 pictures
+    assert detection_counts(path) == (100, 96)
+    extract_templates(Detecting(), images, path, progress=False)  # the probes are not counted
+    assert detection_counts(path) == (100, 96)
 
 
 def test_other_pictures_or_another_recogniser_are_refused(images, tmp_path):

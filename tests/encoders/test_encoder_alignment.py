@@ -36,8 +36,9 @@ def test_pictures_of_another_framing_are_brought_back(encoder, large):
 
 def test_ones_own_framing_changes_no_bit(encoder, large):
     plain = encoder.embed(large.images)
-    assert torch.equal(plain, encoder.embed(large.images, framing=SYNTHFACES))
-    assert encoder.framing == SYNTHFACES and encoder.asked == encoder.missed == 0
+    told, n_attempted, n_detected = encoder.embed_counted(large.images, framing=SYNTHFACES)
+    assert torch.equal(plain, told)
+    assert encoder.framing == SYNTHFACES and n_attempted == n_detected == 0
 
 
 def test_pictures_that_are_not_square_cannot_change_their_framing(encoder):
@@ -51,8 +52,8 @@ def test_a_detector_finds_faces_whose_framing_nobody_told(encoder, large):
     own = encoder.embed(large.images)
     wide = np.pad(large.images, ((0, 0), (10, 60), (70, 20), (0, 0)), constant_values=100)
     looking = encoder.with_preprocess(alignment="detect")
-    found = looking.embed(wide, batch_size=7)
-    assert (looking.asked, looking.missed) == (24, 0)
+    found, *counts = looking.embed_counted(wide, batch_size=7)
+    assert counts == [24, 24]
     assert mean_cosine(own, found) > 0.94
     assert mean_cosine(own, encoder.embed(wide)) < 0.5
 
@@ -61,8 +62,9 @@ def test_faces_that_fill_the_picture_are_placed_as_well(encoder, large):
     """Without a margin around the picture the mean is 0.87, and the worst template 0.44."""
     tight = reframe(to_tensor(large.images), SYNTHFACES, ARCFACE, 112)
     looking = encoder.with_preprocess(alignment="detect")
-    cosines = (looking.embed(tight) * encoder.embed(large.images)).sum(1)
-    assert looking.missed == 0
+    found, *counts = looking.embed_counted(tight)
+    cosines = (found * encoder.embed(large.images)).sum(1)
+    assert counts == [24, 24]
     assert cosines.mean() > 0.91 and cosines.min() > 0.6
 
 
@@ -70,29 +72,25 @@ def test_pictures_without_a_face_are_moved_by_the_fixed_transform_and_counted(en
     noise = np.random.default_rng(1).integers(0, 256, (1, 160, 160, 3), np.uint8)
     pictures = np.concatenate([large.images[:2], noise, large.images[2:3]])
     looking = encoder.with_preprocess(alignment="detect")
-    templates = looking.embed(pictures, framing=ARCFACE)
-    assert (looking.asked, looking.missed) == (4, 1)
+    templates, *counts = looking.embed_counted(pictures, framing=ARCFACE)
+    assert counts == [4, 3]
     plain = encoder.embed(pictures, framing=ARCFACE)
     same = (templates == plain).all(1)
     assert same.tolist() == [False, False, True, False]
-    looking.embed(noise)
-    assert (looking.asked, looking.missed) == (5, 2)
-    assert encoder.asked == 0  # the variant counts for itself
 
 
 def test_what_was_cut_out_for_the_encoder_is_not_searched_again(encoder, large):
     """`nbnet data align` left no room around those faces; a second search places points worse."""
     looking = encoder.with_preprocess(alignment="detect")
-    told = looking.embed(large.images, framing=SYNTHFACES)
-    assert torch.equal(told, encoder.embed(large.images)) and looking.asked == 0
-    looking.embed(large.images, framing=ARCFACE)
-    assert looking.asked == len(large.images)
+    told, n_attempted, _ = looking.embed_counted(large.images, framing=SYNTHFACES)
+    assert torch.equal(told, encoder.embed(large.images)) and n_attempted == 0
+    assert looking.embed_counted(large.images, framing=ARCFACE).n_attempted == len(large.images)
 
 
 def test_no_picture_is_no_search(encoder):
     looking = encoder.with_preprocess(alignment="detect")
-    assert looking.embed(np.zeros((0, 64, 64, 3), np.uint8)).shape == (0, 128)
-    assert looking.asked == 0
+    found, *counts = looking.embed_counted(np.zeros((0, 64, 64, 3), np.uint8))
+    assert found.shape == (0, 128) and counts == [0, 0]
 
 
 def test_a_recogniser_brings_its_own_detector():
@@ -105,8 +103,8 @@ def test_a_recogniser_brings_its_own_detector():
     encoder = Encoder("own", network, 32, 32, {}, alignment="detect", cutter=cutter)
     pictures = np.random.default_rng(0).integers(1, 256, (3, 64, 64, 3), np.uint8)
     pictures[1] = 0
-    templates = encoder.embed(pictures)
-    assert (encoder.asked, encoder.missed) == (3, 1)
+    templates, *counts = encoder.embed_counted(pictures)
+    assert counts == [3, 2]
     expected = encoder(to_tensor(pictures[[0, 2], :32, :32]))
     assert torch.equal(templates[[0, 2]], expected)
 

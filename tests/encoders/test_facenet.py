@@ -63,13 +63,14 @@ def test_templates_are_those_of_facenet_pytorch(network, weights):
 def test_the_network_takes_faces_that_a_detector_found(weights):
     encoder = create_encoder(NAME, weights=weights)
     nothing = np.full((160, 160, 3), 90, np.uint8)
-    templates = encoder.embed(np.stack([render(3, 0, 160), nothing, render(4, 0, 160)]))
+    templates, *counts = encoder.embed_counted(
+        np.stack([render(3, 0, 160), nothing, render(4, 0, 160)])
+    )
     assert templates.shape == (3, 512)
     assert torch.allclose(templates.norm(dim=1), torch.ones(3), atol=1e-5)
-    assert (encoder.asked, encoder.missed) == (3, 1)
+    assert counts == [3, 2]
     fixed = create_encoder(NAME, weights=weights, alignment="framing")
-    fixed.embed(nothing[None])
-    assert fixed.asked == 0
+    assert fixed.embed_counted(nothing[None]).n_attempted == 0
 
 
 def test_safetensors_without_the_last_layer_will_do(network, weights, tmp_path):

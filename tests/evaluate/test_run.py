@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from nbnet_lib.attack import reconstruct
 from nbnet_lib.decoders import create_decoder
+from nbnet_lib.encoders.base import CountedTemplates
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import originals, run_protocol, search, synthfaces, threshold_at_far
 from nbnet_lib.evaluate.histogram import ScoreHistogram
@@ -237,13 +238,11 @@ class DetectingEncoder(ColourEncoder):
     """Finds no face in every fifth picture, and remembers which framings it was told."""
 
     def __init__(self):
-        self.asked, self.missed, self.framings = 0, 0, []
+        self.framings = []
 
-    def embed(self, images, batch_size=256, progress=False, framing=None):
-        self.asked += len(images)
-        self.missed += len(images) // 5
+    def embed_counted(self, images, batch_size=256, progress=False, framing=None):
         self.framings.append(framing.name if framing else None)
-        return super().embed(images)
+        return CountedTemplates(self.embed(images), len(images), len(images) - len(images) // 5)
 
 
 def test_each_picture_is_read_in_its_framing(protocol):
