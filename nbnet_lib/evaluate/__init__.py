@@ -14,18 +14,19 @@ Names that need pandas, scikit-learn, torchmetrics or seaborn are imported when 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nbnet_lib.evaluate.attack import evaluate_attack
-from nbnet_lib.evaluate.attack_result import AttackResult, Rate
+from nbnet_lib.evaluate.attack import AttackResult, evaluate_attack
+from nbnet_lib.evaluate.binomial import exact_interval, wilson_interval
 from nbnet_lib.evaluate.compare import Difference, compare_attacks
-from nbnet_lib.evaluate.comparisons import Comparisons
 from nbnet_lib.evaluate.embedding import embed_reconstructions
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.identification import Identification, search
 from nbnet_lib.evaluate.judge_result import Judgement
+from nbnet_lib.evaluate.originals import Rate
 from nbnet_lib.evaluate.protocols import Protocol, open_protocol, synthfaces
 from nbnet_lib.evaluate.result import Measure, Result
 from nbnet_lib.evaluate.run import run_protocol
 from nbnet_lib.evaluate.scores import (
+    Comparisons,
     all_pairs,
     compare_pairs,
     compare_sets,
@@ -33,12 +34,7 @@ from nbnet_lib.evaluate.scores import (
     same_person_pairs,
 )
 from nbnet_lib.evaluate.selection import select_by_score
-from nbnet_lib.evaluate.uncertainty import (
-    IdentityBootstrap,
-    bootstrap_rate,
-    exact_interval,
-    wilson_interval,
-)
+from nbnet_lib.evaluate.uncertainty import IdentityBootstrap, bootstrap_rate
 from nbnet_lib.evaluate.verification import (
     auc,
     d_prime,

@@ -15,15 +15,27 @@ too, so the result then also says how often R pictures of other people get in (*
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.attack_result import KINDS, AttackResult, Rate
-from nbnet_lib.evaluate.comparisons import Comparisons
-from nbnet_lib.evaluate.originals import Originals, Pairs, compare_originals
-from nbnet_lib.evaluate.scores import Templates, as_templates, compare_pairs, pair_blocks
+from nbnet_lib.evaluate.originals import Originals, Pairs, Rate, compare_originals
+from nbnet_lib.evaluate.result import percent
+from nbnet_lib.evaluate.scores import (
+    Comparisons,
+    Impostors,
+    Templates,
+    as_templates,
+    compare_pairs,
+    pair_blocks,
+    scores_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = [
     "AttackResult",
@@ -33,6 +45,102 @@ __all__ = [
     "compare_originals",
     "evaluate_attack",
 ]
+
+ROWS = {
+    "original": "original",
+    "type1": "type-I",
+    "type2": "type-II",
+    "zero_effort": "zero effort",
+}
+# Names of the rates, and of the comparisons that they come from.
+KINDS = {"original": "genuine", "type1": "type1", "type2": "type2"}
+
+
+@dataclass
+class AttackResult:
+    """What `evaluate_attack` measured.
+
+    Attributes:
+        decoder: name of the decoder.
+        thresholds: {far: threshold}.
+        rates: {far: {"original" | "type1" | "type2": Rate}}, and "zero_effort" with R > 1 tries.
+        comparisons: {"genuine" | "impostor" | "type1" | "type2": Comparisons}; the score of an
+            attack is the best of its tries. Impostors that were only counted are not among them.
+        impostor: the impostor comparisons, kept or counted.
+        pictures: {identity: how many pictures of it take part}.
+        tries: R, reconstructions per template.
+        thresholds_given: whether the thresholds were set elsewhere and so stay in each resample.
+    """
+
+    decoder: str
+    thresholds: dict[float, float]
+    rates: dict[float, dict[str, Rate]]
+    comparisons: dict[str, Comparisons] = field(repr=False)
+    impostor: Impostors = field(repr=False)
+    pictures: dict[int, int] = field(repr=False)
+    tries: int = 1
+    thresholds_given: bool = False
+
+    @property
+    def identities(self) -> int:
+        """How many persons take part."""
+        return len(self.pictures)
+
+    @property
+    def scores(self) -> dict[str, Any]:
+        """{"genuine" | "impostor" | "type1" | "type2": float32 [n]}, for plots.
+
+        Impostors that were only counted are a `ScoreHistogram`, which plots take as well.
+        """
+        kept = {name: compared.scores for name, compared in self.comparisons.items()}
+        return {**kept, "impostor": scores_of(self.impostor)}
+
+    @property
+    def owners(self) -> dict[str, np.ndarray]:
+        """{"genuine" | "type1" | "type2": int64 [n]}: whom each score of `scores` belongs to.
+
+        Impostor scores belong to two persons: see ``comparisons["impostor"]``.
+        """
+        return {name: self.comparisons[name].first for name in KINDS.values()}
+
+    def table(self) -> pd.DataFrame:
+        """Return the rates laid out for printing: original, type-I, type-II x FAR."""
+        import pandas as pd  # slow to import, and the JSON does without
+
+        return pd.DataFrame(
+            {
+                f"TAR @ FAR {percent(far)}": {ROWS[name]: str(rate) for name, rate in rates.items()}
+                for far, rates in self.rates.items()
+            }
+        )
+
+    def per_identity(self, far: float) -> pd.DataFrame:
+        """Return one row per person: identity, pictures, and the rates original, type1, type2.
+
+        A rate is NaN where the person has no comparison of that kind (in a list of pairs).
+        """
+        import pandas as pd
+
+        threshold = self.threshold(far)
+        frame = pd.DataFrame(
+            {"identity": list(self.pictures), "pictures": list(self.pictures.values())}
+        )
+        for name, kind in KINDS.items():
+            compared = self.comparisons[kind]
+            rate = pd.Series(compared.scores > threshold).groupby(compared.first).mean()
+            frame[name] = frame["identity"].map(rate).astype(float)
+        return frame
+
+    def threshold(self, far: float) -> float:
+        """Return the threshold at ``far``.
+
+        Raises:
+            NbnetError: a FAR that was not measured.
+        """
+        if far not in self.thresholds:
+            known = ", ".join(f"{f:g}" for f in self.thresholds)
+            raise NbnetError(f"FAR {far:g} was not measured: choose one of {known}")
+        return self.thresholds[far]
 
 
 def evaluate_attack(
@@ -54,7 +162,7 @@ def evaluate_attack(
     Args:
         originals: float32 [N, d], templates of the original pictures.
         identities: [N], who is on each picture; at least two persons, and one with two pictures.
-            Whoever has a single picture takes part in type-I and as an impostor, not in type-II.
+            People with a single picture take part in type-I and as impostors, not in type-II.
         reconstructed: float32 [N, d], row j: the template that the *same* encoder extracts from
             the picture reconstructed from originals[j]; or [R, N, d] for R reconstructions of each.
             The score of an attack is then the highest of its R (arXiv 1703.00832v1 made three).
@@ -84,16 +192,13 @@ def attack_originals(
         originals: from `compare_originals`.
         reconstructed: float32 [N, d] or [R, N, d], see `evaluate_attack`.
         decoder: name for the report.
-
-    Raises:
-        NbnetError: another number or length of templates, or NaN.
     """
-    x, who, target = originals.templates, originals.identities, originals.targets
+    x, who, targets = originals.templates, originals.identities, originals.targets
     j, k = originals.others
     y = _as_tries(reconstructed, x.shape)
     comparisons = {
         "genuine": originals.genuine,
-        "type1": Comparisons(_best(y, target, x, target), who[target], who[target]),
+        "type1": Comparisons(_best(y, targets, x, targets), who[targets], who[targets]),
         "type2": Comparisons(_best(y, j, x, k), who[j], who[k]),
     }
     if isinstance(originals.impostor, Comparisons):
@@ -103,8 +208,8 @@ def attack_originals(
         for far in originals.thresholds
     }
     if len(y) > 1:
-        for far, found in rates.items():
-            found["zero_effort"] = zero_effort(originals, len(y), far)
+        for far, by_kind in rates.items():
+            by_kind["zero_effort"] = zero_effort(originals, len(y), far)
     persons, pictures = np.unique(who[originals.part], return_counts=True)
     return AttackResult(
         decoder=decoder,
@@ -132,42 +237,42 @@ def zero_effort(originals: Originals, tries: int, far: float) -> Rate:
     persons, index = np.unique(who, return_inverse=True)
     n = len(who)
 
-    def fallen(weights: np.ndarray) -> float:
-        """With each person there ``weights`` times, int [I]."""
-        own = weights[index]  # [N]
-        accepted = np.bincount(j, own[k], n) + np.bincount(k, own[j], n)
-        others = own.sum() - np.bincount(index, own, len(weights))[index]
-        there = target & (own > 0) & (others > 0)
+    def accepted_rate(weights: np.ndarray) -> float:
+        """Return the rate with each person there ``weights`` times, int [I]."""
+        times = weights[index]  # [N]
+        accepted = np.bincount(j, times[k], n) + np.bincount(k, times[j], n)
+        others = times.sum() - np.bincount(index, times, len(weights))[index]
+        there = target & (times > 0) & (others > 0)
         if not there.any():
             return np.nan
         fall = 1 - (1 - accepted[there] / others[there]) ** tries
-        return float(np.average(fall, weights=own[there]))
+        return float(np.average(fall, weights=times[there]))
 
-    rate = fallen(np.ones(len(persons), np.int32))
-    draws = originals.bootstrap
+    rate, draws = accepted_rate(np.ones(len(persons), np.int32)), originals.bootstrap
     if draws is None:
         return Rate(rate, None)
     # The identities that are drawn are those of ``part``, in the same order.
-    return Rate(rate, draws.interval(np.array([fallen(weights) for weights in draws.weights])))
+    drawn = np.array([accepted_rate(weights) for weights in draws.weights])
+    return Rate(rate, draws.interval(drawn))
 
 
 def _impostors_above(
-    x: np.ndarray, who: np.ndarray, threshold: float, rows_at_once: int = 1024
+    x: np.ndarray, who: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the rows (j, k) of the impostor pairs above ``threshold``, each pair once."""
-    found = []
-    for start, score, _, other in pair_blocks(x, who, rows_at_once):
+    first, second = [], []
+    for start, score, _, other in pair_blocks(x, who):
         j, k = np.nonzero(other & (score > threshold))
-        found.append((start + j, start + k))
-    first, second = zip(*found, strict=True)
+        first.append(start + j)
+        second.append(start + k)
     return np.concatenate(first), np.concatenate(second)
 
 
 def _best(tries: np.ndarray, j: np.ndarray, x: np.ndarray, k: np.ndarray) -> np.ndarray:
     """Return float32 [P]: the best score of the reconstructions j against the originals k."""
     best = compare_pairs(tries[0], j, k, other=x)
-    for one in tries[1:]:
-        np.maximum(best, compare_pairs(one, j, k, other=x), out=best)
+    for templates in tries[1:]:
+        np.maximum(best, compare_pairs(templates, j, k, other=x), out=best)
     return best
 
 
@@ -182,7 +287,4 @@ def _as_tries(reconstructed: Templates, shape: tuple[int, ...]) -> np.ndarray:
             f"{np.shape(reconstructed)}: give the template of the reconstruction of each original, "
             "in the same order ([R, N, d] with R reconstructions of each)"
         )
-    names = ["reconstructed templates"]
-    if len(array) > 1:
-        names = [f"reconstructed templates, try {r}" for r in range(len(array))]
-    return np.stack([as_templates(one, name) for one, name in zip(array, names, strict=True)])
+    return np.stack([as_templates(part, "reconstructed templates") for part in array])

@@ -10,6 +10,8 @@ import numpy as np
 
 from nbnet_lib.errors import NbnetError
 
+FEW_PEOPLE = 10  # who ever fail, or pass: with fewer the bootstrap's interval is too short
+
 
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return Wilson's score interval (low, high) of a share, 0 to 1.
@@ -17,9 +19,6 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
     It holds when the ``n`` trials are independent, for example one comparison per person. It does
     *not* hold for all pairs of a set of pictures, where it is far too narrow: use
     `IdentityBootstrap`. Unlike the bootstrap it stays honest when all trials end alike.
-
-    Raises:
-        NbnetError: no trials, more successes than trials, or a confidence outside (0, 1).
     """
     return _binomial(successes, n, confidence, "wilson")
 
@@ -30,14 +29,8 @@ def exact_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[fl
     For independent trials (see `wilson_interval`) it covers the truth *at least* as often as
     ``confidence`` says. With no success in n trials its upper end is about 3.7 / n at 95 %; the
     "rule of three" of ISO/IEC 19795-1, 3 / n, is its one-sided sister.
-
-    Raises:
-        NbnetError: no trials, more successes than trials, or a confidence outside (0, 1).
     """
     return _binomial(successes, n, confidence, "exact")
-
-
-FEW_PEOPLE = 10
 
 
 def share_interval(
@@ -83,6 +76,6 @@ def _binomial(successes: int, n: int, confidence: float, method: str) -> tuple[f
 
 
 def check_confidence(confidence: float) -> None:
-    """Refuse what is not between 0 and 1."""
+    """Refuse percent and other numbers that are not between 0 and 1."""
     if not 0 < confidence < 1:
-        raise NbnetError(f"confidence={confidence} must lie between 0 and 1 (0.95 means 95 %)")
+        raise NbnetError(f"confidence={confidence} must be between 0 and 1 (0.95 means 95 %)")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.attack_result import KINDS, AttackResult
+from nbnet_lib.evaluate.attack import KINDS, AttackResult
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 
 _ROWS_AT_ONCE = 512

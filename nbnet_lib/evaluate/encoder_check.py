@@ -26,10 +26,9 @@ from tqdm import tqdm
 
 from nbnet_lib.encoders.base import Aligned
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.comparisons import Comparisons
 from nbnet_lib.evaluate.encoder_variants import Input, Variant, templates, variants
 from nbnet_lib.evaluate.protocols import Protocol
-from nbnet_lib.evaluate.scores import all_pairs
+from nbnet_lib.evaluate.scores import Comparisons, all_pairs
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 from nbnet_lib.evaluate.verification import d_prime, eer
 

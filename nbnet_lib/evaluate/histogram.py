@@ -8,8 +8,6 @@ system's advantage.
 
 from __future__ import annotations
 
-import math
-
 import numba
 import numpy as np
 
@@ -23,7 +21,7 @@ compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
-def count_scores(scores, low, high, scale, zero, last, counts, weight):
+def count_scores(scores, end, scale, last, counts, weight):
     """Add ``weight`` to the bin of every score; bin j holds those in (edge j - 1, edge j].
 
     A product with a power of two, its ceiling and whole numbers up to 2 ** 24 are exact in
@@ -31,16 +29,15 @@ def count_scores(scores, low, high, scale, zero, last, counts, weight):
 
     Args:
         scores: float32 or float64 [n], contiguous.
-        low: lowest value accepted, ``high`` the highest (the ends of the grid and some rounding).
-        scale: bins per unit, a power of two.
-        zero: the bin of the score 0.
+        end: highest value accepted, ``-end`` the lowest: 1 and some rounding.
+        scale: bins per unit, a power of two; the score 0 is in this bin.
         last: the last bin; like all arguments above of the type of the scores.
         counts: int32 or int64 [bins + 1], written.
         weight: 1 to add the scores, -1 to take them away again, of the type of the counts.
 
     Returns:
-        How many scores were counted. Less than n: there is NaN or a score out of range among the
-        next 256.
+        How many scores were counted. If fewer than n: there is NaN or a score out of range among
+        the next 256.
     """
     first = last - last
     bins = np.empty(256, np.int32)
@@ -50,8 +47,8 @@ def count_scores(scores, low, high, scale, zero, last, counts, weight):
         # A loop of its own, over a slice from 0: so the compiler makes vector instructions of it.
         for i in range(part.shape[0]):
             s = part[i]
-            refused += np.int32(not ((s >= low) & (s <= high)))
-            bins[i] = np.int32(min(max(np.ceil(s * scale) + zero, first), last))
+            refused += np.int32(not ((s >= -end) & (s <= end)))
+            bins[i] = np.int32(min(max(np.ceil(s * scale) + scale, first), last))
         if refused:
             return start
         for i in range(part.shape[0]):
@@ -60,48 +57,32 @@ def count_scores(scores, low, high, scale, zero, last, counts, weight):
 
 
 class ScoreHistogram:
-    """Scores counted on a fine, even grid; stands in for an array of impostor scores.
+    """Cosines counted on a fine, even grid; stands in for an array of impostor scores.
 
-    The grid has ``bins`` + 1 edges from ``low`` to ``high``, one step apart (2 ** -19, 1.9e-6, by
-    default). A score counts as the edge at or next above it. So ``count_above(t)`` is exactly the
-    number of scores > t for every edge t, and for a t between two edges it counts the scores
-    between the lower edge and t as accepted too: an error rate is rounded up, never down.
+    The grid has ``bins`` + 1 edges from -1 to 1, one step apart (2 ** -19, 1.9e-6, by default). A
+    score counts as the edge at or next above it. So ``count_above(t)`` is exactly the number of
+    scores > t for every edge t, and for a t between two edges it counts the scores between the
+    lower edge and t as accepted too: an error rate is rounded up, never down.
 
     Args:
-        low: lower end; a score may lie 1e-4 below (rounding of cosines) and counts as ``low``.
-        high: upper end, likewise.
-        bins: how many steps. Steps per unit, bins / (high - low), must be a power of two and
-            ``low`` a whole number of steps, so that every edge is an exact float32.
+        bins: how many steps: a power of two, so that every edge is an exact float32.
 
     Attributes:
         counts: int64 [bins + 1], how many scores count as each edge.
-
-    Raises:
-        NbnetError: a grid whose edges are not exact.
     """
 
-    def __init__(self, low: float = -1.0, high: float = 1.0, bins: int = 2**20) -> None:
-        width = high - low
-        scale = bins / width if bins >= 1 and math.isfinite(width) and width > 0 else 0.0
-        exact = (
-            scale > 0
-            and math.frexp(scale)[0] == 0.5
-            and (low * scale).is_integer()
-            and max(abs(low), abs(high), width) * scale <= 2**24
-        )
-        if not exact:
+    def __init__(self, bins: int = 2**20) -> None:
+        if not 2 <= bins <= 2**24 or bins & (bins - 1):
             raise NbnetError(
-                f"a histogram of {bins} bins from {low:g} to {high:g} has edges that are not exact "
-                "in float32: choose bins / (high - low) a power of two, as with -1, 1 and 2**20"
+                f"the edges of {bins} bins are not exact: give a power of two, 2 to 2**24"
             )
-        self.low, self.high, self.bins = float(low), float(high), int(bins)
-        self._scale = scale
+        self.bins = bins
         self.counts = np.zeros(bins + 1, np.int64)
 
     @property
     def step(self) -> float:
         """Distance of two edges."""
-        return 1 / self._scale
+        return 2 / self.bins
 
     @property
     def total(self) -> int:
@@ -112,13 +93,13 @@ class ScoreHistogram:
         return self.total
 
     def __repr__(self) -> str:
-        return f"ScoreHistogram({self.total:,} scores, {self.low:g} to {self.high:g})"
+        return f"ScoreHistogram({self.total:,} scores)"
 
     def add(self, scores: np.ndarray) -> None:
         """Count ``scores``, floats of any shape; nothing is added when one of them is refused.
 
         Raises:
-            NbnetError: NaN, infinity, or a score outside the grid.
+            NbnetError: NaN, or a score outside -1 to 1 by more than rounding.
         """
         flat = np.ascontiguousarray(scores).reshape(-1)
         if flat.dtype not in (np.float32, np.float64):
@@ -130,53 +111,28 @@ class ScoreHistogram:
 
         For threads that count on their own: int32 [bins + 1] counts go through the processor's
         cache faster; add them to `counts` before one of them can reach 2 ** 31.
-
-        Raises:
-            NbnetError: as `add`.
         """
         kind = flat.dtype.type
-        low, high = kind(self.low - ROUNDING), kind(self.high + ROUNDING)
-        scale, zero, last = kind(self._scale), kind(-self.low * self._scale), kind(self.bins)
+        grid = kind(1 + ROUNDING), kind(self.bins // 2), kind(self.bins)
         times = counts.dtype.type(weight)
-        counted = count_scores(flat, low, high, scale, zero, last, counts, times)
+        counted = count_scores(flat, *grid, counts, times)
         if counted == len(flat):
             return
-        count_scores(flat[:counted], low, high, scale, zero, last, counts, -times)
-        near = flat[counted : counted + 256]
-        bad = counted + int(np.argmin((near >= low) & (near <= high)))
-        raise NbnetError(
-            f"score {bad} is {flat[bad]:g}: a histogram from {self.low:g} to {self.high:g} takes "
-            "finite scores of that range"
-        )
+        count_scores(flat[:counted], *grid, counts, -times)
+        bad = counted + int(np.argmin(np.abs(flat[counted : counted + 256]) <= grid[0]))
+        raise NbnetError(f"score {bad} is {flat[bad]:g}: a cosine is between -1 and 1")
 
     def count_above(self, threshold: float | np.ndarray) -> int | np.ndarray:
-        """Return how many scores lie above: an int, or int64 of the shape of ``threshold``.
-
-        Raises:
-            NbnetError: a threshold that is NaN.
-        """
-        asked = np.asarray(threshold, np.float64)
-        if np.isnan(asked).any():
+        """Return how many scores are above: an int, or int64 of the shape of ``threshold``."""
+        limits = np.asarray(threshold, np.float64)
+        if np.isnan(limits).any():
             raise NbnetError("a threshold is NaN: give a number")
         above = np.append(np.cumsum(self.counts[::-1])[::-1], 0)  # of this bin and all after it
-        # The first edge that lies above the threshold.
-        steps = np.clip((asked - self.low) * self._scale, -1, self.bins)
+        # The first edge above the threshold.
+        steps = np.clip((limits + 1) / self.step, -1, self.bins)
         result = above[np.floor(steps).astype(np.int64) + 1]
         return int(result) if result.ndim == 0 else result
 
-    def merge(self, other: ScoreHistogram) -> None:
-        """Add what ``other``, of the same grid, has counted.
-
-        Raises:
-            NbnetError: another grid.
-        """
-        mine, its = (self.low, self.high, self.bins), (other.low, other.high, other.bins)
-        if mine != its:
-            raise NbnetError(
-                f"histograms of (low, high, bins) {mine} and {its} do not add up: use one grid"
-            )
-        self.counts += other.counts
-
     def thresholds(self) -> np.ndarray:
         """Return the edges that scores count as, rising, float64: the distinct values there are."""
-        return self.low + np.flatnonzero(self.counts) * self.step
+        return np.flatnonzero(self.counts) * self.step - 1

@@ -18,9 +18,17 @@ import numba
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.scores import Identities, Templates, as_two_sets, cosines
+from nbnet_lib.evaluate.scores import (
+    GALLERY_AT_ONCE,
+    Identities,
+    Mates,
+    Templates,
+    as_two_sets,
+    cosines,
+    on_all_cores,
+    score_blocks,
+)
 from nbnet_lib.evaluate.verification import threshold_at_far
-from nbnet_lib.evaluate.walk import GALLERY_AT_ONCE, Mates, on_all_cores, score_blocks
 
 # Scores closer than this are equal: so much does the rounding of float32 move the cosine of the
 # very same two templates with their place in a matrix product.
@@ -30,7 +38,7 @@ compiled = numba.njit(cache=True, nogil=True, error_model="numpy")
 
 
 @compiled
-def count_better(scores, subject, own, limit, best, best_subject, better, last):
+def count_better(scores, subject, mate, limit, best, best_subject, better, last):
     """Bring the state of each probe up to date with one more block of the gallery.
 
     The gallery is walked subject by subject, so a subject that was counted is recognised by being
@@ -39,15 +47,15 @@ def count_better(scores, subject, own, limit, best, best_subject, better, last):
     Args:
         scores: float32 [P, g].
         subject: int64 [g], rising: who each column is, as a number from 0.
-        own: int64 [P], the number of the probe's person, -1 without a mate.
+        mate: int64 [P], the number of the probe's person, -1 without a mate.
         limit: float32 [P], subjects with a score as high are counted.
-        best: float32 [P], highest score of any other subject so far, written; ``best_subject``:
-            int64 [P], who.
-        better: int64 [P], other subjects that reach the limit so far, written; ``last``: int64
-            [P], the last one counted.
+        best: float32 [P], highest score of any other subject so far, written.
+        best_subject: int64 [P], who that is, written.
+        better: int64 [P], other subjects that reach the limit so far, written.
+        last: int64 [P], the last one counted, written.
     """
     for i in range(scores.shape[0]):
-        row, me, least, top = scores[i], own[i], limit[i], best[i]
+        row, me, least, top = scores[i], mate[i], limit[i], best[i]
         for j in range(row.shape[0]):
             s = row[j]
             if (s >= least or s > top) and subject[j] != me:
@@ -83,7 +91,9 @@ class Identification:
     def __len__(self) -> int:
         return len(self.rank)
 
-    def _mated_ranks(self) -> np.ndarray:
+    def _mated_ranks(self, rank: int) -> np.ndarray:
+        if rank < 1:
+            raise NbnetError(f"rank {rank}: the best rank is 1")
         if not self.mated.any():
             raise NbnetError(
                 f"none of the {len(self)} probes shows a person of the gallery: ranks need mates"
@@ -91,26 +101,14 @@ class Identification:
         return self.rank[self.mated]
 
     def rank_rate(self, k: int = 1) -> float:
-        """Return the share of mated probes whose person is among the first ``k``, 0 to 1.
-
-        Raises:
-            NbnetError: no mated probe, or k < 1.
-        """
-        if k < 1:
-            raise NbnetError(f"rank {k}: the best rank is 1")
-        return float((self._mated_ranks() <= k).mean())
+        """Return the share of mated probes whose person is among the first ``k``, 0 to 1."""
+        return float((self._mated_ranks(k) <= k).mean())
 
     def cmc(self, max_rank: int = 20) -> np.ndarray:
-        """Return the cumulative match characteristic, float64 [max_rank]: rank-1, rank-2, ...
-
-        Raises:
-            NbnetError: no mated probe, or max_rank < 1.
-        """
-        if max_rank < 1:
-            raise NbnetError(f"max_rank is {max_rank}: the best rank is 1")
-        ranks = self._mated_ranks()
-        found = np.bincount(np.minimum(ranks, max_rank + 1), minlength=max_rank + 2)
-        return np.cumsum(found[1 : max_rank + 1]) / len(ranks)
+        """Return the cumulative match characteristic, float64 [max_rank]: rank-1, rank-2, ..."""
+        ranks = self._mated_ranks(max_rank)
+        counts = np.bincount(np.minimum(ranks, max_rank + 1), minlength=max_rank + 2)
+        return np.cumsum(counts[1 : max_rank + 1]) / len(ranks)
 
     def dir_at_far(self, far: float, rank: int = 1) -> tuple[float, float]:
         """Return (DIR, threshold) of the open set at this FAR (FPIR).
@@ -123,11 +121,9 @@ class Identification:
             NbnetWarning: too few non-mated probes for this FAR, see `threshold_at_far`.
 
         Raises:
-            NbnetError: no mated or no non-mated probe, a FAR outside (0, 1), or rank < 1.
+            NbnetError: no mated or no non-mated probe.
         """
-        if rank < 1:
-            raise NbnetError(f"rank {rank}: the best rank is 1")
-        ranks = self._mated_ranks()
+        ranks = self._mated_ranks(rank)
         if self.mated.all():
             raise NbnetError(
                 f"all {len(self)} probes show persons of the gallery: an open set needs probes of "
@@ -143,7 +139,6 @@ def search(
     probe_identities: Identities,
     gallery: Templates,
     gallery_identities: Identities,
-    at_once: int = GALLERY_AT_ONCE,
     progress: bool = False,
 ) -> Identification:
     """Look for every probe in the gallery.
@@ -159,41 +154,35 @@ def search(
 
     Args:
         probes: float [P, d].
-        probe_identities: whole numbers [P]; probes of a person whom the gallery has not are
+        probe_identities: whole numbers [P]; probes of a person who is not in the gallery are
             non-mated.
         gallery: float [G, d]; not copied when it is float32 and of unit length already.
         gallery_identities: whole numbers [G].
-        at_once: templates of the gallery that each core compares at once with up to 512 probes.
         progress: show a bar on stderr.
-
-    Raises:
-        NbnetError: bad templates or identities, or templates of different length.
     """
-    if at_once < 1:
-        raise NbnetError(f"at_once is {at_once}: give 1 or more")
     x, who, y, whose = as_two_sets(probes, probe_identities, gallery, gallery_identities)
     mates = Mates(who, whose)
     people, subject = np.unique(whose[mates.order], return_inverse=True)
     order = None if (np.diff(whose) >= 0).all() else mates.order
     mated = np.diff(mates.starts) > 0
-    own = np.where(mated, np.searchsorted(people, who), -1)
+    mate = np.where(mated, np.searchsorted(people, who), -1)
     mate_score = np.full(len(x), -np.inf, np.float32)
     top_score = np.full(len(x), -np.inf, np.float32)
     top = np.full(len(x), -1)
     better = np.zeros(len(x), np.int64)
 
-    def work(start: int, stop: int) -> None:
+    def search_stripe(start: int, stop: int) -> None:
         part = slice(start, stop)
         probe, row = mates.of(start, stop)
-        np.maximum.at(mate_score, probe, cosines(x, y, probe, row, at_once))
+        np.maximum.at(mate_score, probe, cosines(x, y, probe, row))
         limit = np.where(mated[part], mate_score[part] - np.float32(TIE), np.float32(np.inf))
         last = np.full(stop - start, -1)
-        for left, score in score_blocks(x[part], y, at_once, order):
+        for left, score in score_blocks(x[part], y, GALLERY_AT_ONCE, order):
             here = subject[left : left + score.shape[1]]
             state = top_score[part], top[part], better[part]
-            count_better(score, here, own[part], limit, *state, last)
+            count_better(score, here, mate[part], limit, *state, last)
 
-    on_all_cores(len(x), work, progress, "search")
+    on_all_cores(len(x), search_stripe, progress, "search")
     # The person comes first where nobody else is as good.
     first = mated & (better == 0)
     return Identification(

@@ -10,49 +10,98 @@ Pairs of a list: `compare_pairs`. One set against another, of any size: `compare
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
+import joblib
 import numpy as np
+from threadpoolctl import threadpool_limits
 from torch import Tensor
+from tqdm import tqdm
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.comparisons import Comparisons
 from nbnet_lib.evaluate.histogram import ScoreHistogram
-from nbnet_lib.evaluate.walk import GALLERY_AT_ONCE, Mates, on_all_cores, score_blocks
 
 Templates = np.ndarray | Tensor
 Identities = Sequence[int] | np.ndarray
 
-MOST_HELD = 2**30  # scores that a thread counts in 32 bits before it hands its counts over
+# These bound the memory: rows of a set whose scores are computed at once, pairs of a list, and
+# scores that a thread counts in 32 bits before it hands its counts over.
+ROWS_AT_ONCE, PAIRS_AT_ONCE, MAX_HELD = 1024, 8192, 2**30
+# Cosines of one core at a time: 512 x 2,048 float32 are 4 MB, and larger blocks are no faster.
+PROBES_AT_ONCE, GALLERY_AT_ONCE = 512, 2048
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """Scores of n comparisons and the identity on either side.
+
+    In a genuine comparison both sides are one identity, in an impostor comparison they differ.
+
+    Attributes:
+        scores: float32 [n], higher means more alike.
+        first: int64 [n], identity code of one side.
+        second: int64 [n], identity code of the other.
+    """
+
+    scores: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    def __post_init__(self) -> None:
+        if not self.scores.shape == self.first.shape == self.second.shape == (len(self.scores),):
+            raise NbnetError(
+                f"{self.scores.shape} scores between identities {self.first.shape} and "
+                f"{self.second.shape}: give one of each for every comparison"
+            )
+        if np.isnan(self.scores).any():
+            raise NbnetError(f"score {int(np.isnan(self.scores).argmax())} is NaN: compare again")
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def select(self, mask: np.ndarray) -> Comparisons:
+        """Return those that ``mask`` (bool [n] or indices) chooses."""
+        return Comparisons(self.scores[mask], self.first[mask], self.second[mask])
+
+    @staticmethod
+    def concatenate(parts: Sequence[Comparisons]) -> Comparisons:
+        """Return all comparisons of ``parts``, in order."""
+        columns = [(part.scores, part.first, part.second) for part in parts]
+        return Comparisons(*(np.concatenate(column) for column in zip(*columns, strict=True)))
+
+
+# Impostor comparisons may be too many to keep: then their scores are counted.
+Impostors = Comparisons | ScoreHistogram
+
+
+def scores_of(impostors: Impostors) -> np.ndarray | ScoreHistogram:
+    """Return what `verification` measures: float32 [n], or the histogram that stands for it."""
+    return impostors.scores if isinstance(impostors, Comparisons) else impostors
 
 
 def as_templates(templates: Templates, what: str = "templates") -> np.ndarray:
-    """Return float32 [N, d] at unit length.
+    """Return float32 [N, d] at unit length; NaN, infinity and rows of zeros are refused.
 
-    Rows that have it already, to 1e-6, are returned as they are: the result may be the array that
-    was given, so do not write to it.
-
-    Raises:
-        NbnetError: another shape, NaN or infinity, or a row of zeros.
+    Rows of unit length, to 1e-6, are returned as they are: the result may be the array that was
+    given, so do not write to it.
     """
     if isinstance(templates, Tensor):
         templates = templates.detach().cpu().float().numpy()
-    try:
-        array = np.asarray(templates, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise NbnetError(f"{what} are not a table of numbers ({error}): give [N, d]") from error
+    array = np.asarray(templates, dtype=np.float32)
     if array.ndim != 2 or not len(array):
         raise NbnetError(f"{what} have shape {array.shape}: give [N, d] with N >= 1")
     length = np.empty(len(array))
     for start in range(0, len(array), 8192):  # no second array of the size of the first
         part = array[start : start + 8192].astype(np.float64)
         length[start : start + 8192] = np.sqrt(np.einsum("nd,nd->n", part, part))
-    if not np.isfinite(length).all():
-        bad = int(np.argmin(np.isfinite(length)))
-        raise NbnetError(f"{what}: row {bad} holds NaN or infinity, extract it again")
-    if not length.all():
-        raise NbnetError(f"{what}: row {int(np.argmin(length))} is all zeros, extract it again")
+    usable = np.isfinite(length) & (length > 0)
+    if not usable.all():
+        row = int(np.argmin(usable))
+        why = "is all zeros" if length[row] == 0 else "holds NaN or infinity"
+        raise NbnetError(f"{what}: row {row} {why}, extract it again")
     if np.abs(length - 1).max() <= 1e-6:
         return array
     scaled = np.empty_like(array)
@@ -63,43 +112,29 @@ def as_templates(templates: Templates, what: str = "templates") -> np.ndarray:
 
 
 def as_identities(identities: Identities, n: int) -> np.ndarray:
-    """Return int64 [n].
-
-    Raises:
-        NbnetError: another length or not whole numbers.
-    """
+    """Return int64 [n]."""
     array = np.asarray(identities)
-    if array.shape != (n,):
-        raise NbnetError(f"{n} templates but identities of shape {array.shape}: give one each")
-    if not np.issubdtype(array.dtype, np.integer):
-        raise NbnetError(f"identities are {array.dtype}: give whole numbers")
+    if array.shape != (n,) or not np.issubdtype(array.dtype, np.integer):
+        raise NbnetError(
+            f"{n} templates but identities are {array.dtype} of shape {array.shape}: give one "
+            "whole number each"
+        )
     return array.astype(np.int64)
 
 
-def genuine_impostor(
-    templates: Templates, identities: Identities, rows_at_once: int = 1024
-) -> tuple[np.ndarray, np.ndarray]:
+def genuine_impostor(templates: Templates, identities: Identities) -> tuple[np.ndarray, np.ndarray]:
     """Compare every picture with every other once: (genuine [G], impostor [I]), float32.
 
-    N pictures make N (N - 1) / 2 unordered pairs. Memory is bounded by ``rows_at_once`` x N scores
-    besides the result.
+    N pictures make N (N - 1) / 2 unordered pairs.
 
     Raises:
         NbnetError: bad templates or identities, or no pair of one of the two kinds.
     """
-    x = as_templates(templates)
-    who = as_identities(identities, len(x))
-    blocks = [
-        (score[same], score[other]) for _, score, same, other in pair_blocks(x, who, rows_at_once)
-    ]
-    genuine, impostor = (np.concatenate(part) for part in zip(*blocks, strict=True))
-    _require_both(len(genuine), len(impostor))
-    return genuine, impostor
+    genuine, impostor = all_pairs(templates, identities)
+    return genuine.scores, impostor.scores
 
 
-def all_pairs(
-    templates: Templates, identities: Identities, rows_at_once: int = 1024
-) -> tuple[Comparisons, Comparisons]:
+def all_pairs(templates: Templates, identities: Identities) -> tuple[Comparisons, Comparisons]:
     """Compare every picture with every other once, and keep who is compared: (genuine, impostor).
 
     A comparison takes 20 bytes: 1,800 pictures (1.6 million pairs) 32 MB, all of LFW (88 million)
@@ -108,55 +143,44 @@ def all_pairs(
     Args:
         templates: float [N, d].
         identities: whole numbers [N].
-        rows_at_once: bounds the memory besides the result: so many rows x N scores.
-
-    Returns:
-        `Comparisons` of the same scores, in the same order, as `genuine_impostor` returns.
 
     Raises:
         NbnetError: bad templates or identities, or no pair of one of the two kinds.
     """
     x = as_templates(templates)
     who = as_identities(identities, len(x))
-    genuine: list[Comparisons] = []
-    impostor: list[Comparisons] = []
-    for start, score, same, other in pair_blocks(x, who, rows_at_once):
+    genuine, impostor = [], []
+    for start, score, same, other in pair_blocks(x, who):
         genuine.append(_compared(who, start, score, same))
         impostor.append(_compared(who, start, score, other))
     result = Comparisons.concatenate(genuine), Comparisons.concatenate(impostor)
-    _require_both(*map(len, result))
+    _require_both(*result)
     return result
 
 
-def count_pairs(
-    templates: Templates, identities: Identities, rows_at_once: int = 1024
-) -> tuple[Comparisons, ScoreHistogram]:
+def count_pairs(templates: Templates, identities: Identities) -> tuple[Comparisons, ScoreHistogram]:
     """Compare every picture with every other once, keep genuine comparisons, count impostors.
 
     As `all_pairs`, for sets whose impostor comparisons are too many to keep: a histogram says
     nothing about people, so there is no bootstrap over them.
-
-    Raises:
-        NbnetError: bad templates or identities, or no pair of one of the two kinds.
     """
     x = as_templates(templates)
     who = as_identities(identities, len(x))
     genuine, impostor = [], ScoreHistogram()
-    for start, score, same, other in pair_blocks(x, who, rows_at_once):
+    for start, score, same, other in pair_blocks(x, who):
         genuine.append(_compared(who, start, score, same))
         impostor.add(score[other])
     kept = Comparisons.concatenate(genuine)
-    _require_both(len(kept), len(impostor))
+    _require_both(kept, impostor)
     return kept, impostor
 
 
 def pair_blocks(
-    x: np.ndarray, who: np.ndarray, rows_at_once: int
+    x: np.ndarray, who: np.ndarray
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (s, cosines of rows s.. with columns s.., mask of genuine, mask of impostor pairs)."""
-    _require_positive(rows_at_once, "rows_at_once")
-    for start in range(0, len(x), rows_at_once):
-        rows = np.arange(start, min(start + rows_at_once, len(x)))
+    for start in range(0, len(x), ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + ROWS_AT_ONCE, len(x)))
         score = x[rows] @ x[start:].T
         np.clip(score, -1, 1, out=score)
         # Columns right of the diagonal: each pair once, none with itself.
@@ -171,16 +195,11 @@ def _compared(who: np.ndarray, start: int, score: np.ndarray, mask: np.ndarray) 
     return Comparisons(score[mask], who[start + row], who[start + column])
 
 
-def _require_both(genuine: int, impostor: int) -> None:
-    if not genuine:
+def _require_both(genuine: Comparisons, impostor: Impostors) -> None:
+    if not len(genuine):
         raise NbnetError("no genuine pair: give at least two pictures of some person")
-    if not impostor:
+    if not len(impostor):
         raise NbnetError("no impostor pair: give pictures of at least two persons")
-
-
-def _require_positive(value: int, name: str) -> None:
-    if value < 1:
-        raise NbnetError(f"{name} is {value}: give 1 or more")
 
 
 def compare_pairs(
@@ -188,7 +207,6 @@ def compare_pairs(
     first: Sequence[int] | np.ndarray,
     second: Sequence[int] | np.ndarray,
     other: Templates | None = None,
-    at_once: int = 65536,
 ) -> np.ndarray:
     """Return the cosine, float32 [P], of each pair of a list.
 
@@ -197,48 +215,31 @@ def compare_pairs(
         first: int [P], rows of ``templates``, 0 to N - 1.
         second: int [P], rows of ``other``, or of ``templates`` without it.
         other: float [M, d].
-        at_once: pairs whose templates are copied at once; bounds the memory.
-
-    Raises:
-        NbnetError: bad templates, lists of different length, or a row that there is not.
     """
-    _require_positive(at_once, "at_once")
     x = as_templates(templates)
     y = x if other is None else as_templates(other, "other templates")
-    _require_same_length(x, y, "templates", "other templates")
-    rows = [np.asarray(first), np.asarray(second)]
+    rows = np.asarray(first), np.asarray(second)
     if rows[0].shape != rows[1].shape or rows[0].ndim != 1:
         raise NbnetError(
             f"pairs of rows {rows[0].shape} and {rows[1].shape}: give two lists of one length"
         )
     for row, of, name in zip(rows, (x, y), ("first", "second"), strict=True):
-        if len(row) and not np.issubdtype(row.dtype, np.integer):
-            raise NbnetError(f"{name} holds {row.dtype}: give row numbers, as whole numbers")
-        wrong = np.flatnonzero((row < 0) | (row >= len(of)))
-        if len(wrong):
+        # NumPy would count a negative row from the end, and take booleans for a mask.
+        if len(row) and (row.dtype.kind not in "iu" or row.min() < 0 or row.max() >= len(of)):
             raise NbnetError(
-                f"{name}[{wrong[0]}] is row {row[wrong[0]]}: there are rows 0 to {len(of) - 1}"
+                f"{name} holds {row.dtype} {row.min()} to {row.max()}: give row numbers, "
+                f"0 to {len(of) - 1}"
             )
-    return cosines(x, y, rows[0].astype(np.int64), rows[1].astype(np.int64), at_once)
+    return cosines(x, y, rows[0].astype(np.int64), rows[1].astype(np.int64))
 
 
-def cosines(
-    x: np.ndarray, y: np.ndarray, first: np.ndarray, second: np.ndarray, at_once: int
-) -> np.ndarray:
+def cosines(x: np.ndarray, y: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Return float32 [P]: `compare_pairs` after its checks."""
     score = np.empty(len(first), np.float32)
-    for start in range(0, len(first), at_once):
-        part = slice(start, start + at_once)
+    for start in range(0, len(first), PAIRS_AT_ONCE):
+        part = slice(start, start + PAIRS_AT_ONCE)
         np.einsum("nd,nd->n", x[first[part]], y[second[part]], out=score[part])
     return np.clip(score, -1, 1, out=score)
-
-
-def _require_same_length(x: np.ndarray, y: np.ndarray, one: str, other: str) -> None:
-    if x.shape[1] != y.shape[1]:
-        raise NbnetError(
-            f"{one} have length {x.shape[1]} but {other} {y.shape[1]}: "
-            "extract both with one encoder"
-        )
 
 
 def compare_sets(
@@ -265,9 +266,6 @@ def compare_sets(
         (genuine, impostor): `Comparisons` probe by probe, ``first`` = ``second`` = the identity
         (none where no probe has a mate), and a `ScoreHistogram`, which `threshold_at_far`,
         `far_at`, `roc` and `det` take in place of impostor scores.
-
-    Raises:
-        NbnetError: bad templates or identities, or templates of different length.
     """
     x, who, y, whose = as_two_sets(probes, probe_identities, gallery, gallery_identities)
     mates = Mates(who, whose)
@@ -275,7 +273,7 @@ def compare_sets(
     impostor = ScoreHistogram()
     lock = threading.Lock()
 
-    def work(start: int, stop: int) -> None:
+    def compare_stripe(start: int, stop: int) -> None:
         counts = np.zeros(impostor.bins + 1, np.int32)
         held = 0
         # The genuine pairs of these probes in the order of the gallery, which is walked in parts.
@@ -288,19 +286,19 @@ def compare_sets(
             impostor.count_into(counts, flat)
             end = int(np.searchsorted(row, left + score.shape[1]))
             if end > done:  # counted with the others: take them out
-                found = score[probe[done:end] - start, row[done:end] - left]
-                impostor.count_into(counts, found, -1)
-                genuine[place[done:end]] = found
+                mated = score[probe[done:end] - start, row[done:end] - left]
+                impostor.count_into(counts, mated, -1)
+                genuine[place[done:end]] = mated
                 done = end
             held += len(flat)
-            if held > MOST_HELD:
+            if held > MAX_HELD:
                 with lock:
                     impostor.counts += counts
                 counts[:], held = 0, 0
         with lock:
             impostor.counts += counts
 
-    on_all_cores(len(x), work, progress, "compare")
+    on_all_cores(len(x), compare_stripe, progress, "compare")
     np.clip(genuine, -1, 1, out=genuine)
     owners = np.repeat(who, np.diff(mates.starts))
     return Comparisons(genuine, owners, owners), impostor
@@ -312,21 +310,78 @@ def as_two_sets(
     gallery: Templates,
     gallery_identities: Identities,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return probes, identities, gallery, identities, checked.
-
-    Raises:
-        NbnetError: bad templates or identities, or templates of different length.
-    """
+    """Return probes, identities, gallery, identities, checked."""
     x, y = as_templates(probes, "probes"), as_templates(gallery, "gallery templates")
-    _require_same_length(x, y, "probes", "gallery templates")
+    if x.shape[1] != y.shape[1]:
+        raise NbnetError(
+            f"probes have length {x.shape[1]} but gallery templates {y.shape[1]}: extract both "
+            "with one encoder"
+        )
     return x, as_identities(probe_identities, len(x)), y, as_identities(gallery_identities, len(y))
+
+
+class Mates:
+    """Which gallery rows show the person of each probe.
+
+    Attributes:
+        order: int64 [G], the gallery rows sorted by identity.
+        starts: int64 [P + 1]: the genuine pairs of probe p are number starts[p] to starts[p + 1].
+    """
+
+    def __init__(self, who: np.ndarray, whose: np.ndarray) -> None:
+        self.order = np.argsort(whose, kind="stable")
+        ranked = whose[self.order]
+        self._first = np.searchsorted(ranked, who, side="left")
+        number = np.searchsorted(ranked, who, side="right") - self._first
+        self.starts = np.concatenate([[0], np.cumsum(number)])
+
+    def of(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return (probe, gallery row) of each genuine pair of the probes ``start`` to ``stop``."""
+        number = np.diff(self.starts[start : stop + 1])
+        probe = np.repeat(np.arange(start, stop), number)
+        place = np.arange(len(probe)) + self.starts[start] - self.starts[probe]
+        return probe, self.order[self._first[probe] + place]
+
+
+def score_blocks(
+    probes: np.ndarray, gallery: np.ndarray, at_once: int, order: np.ndarray | None = None
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (start, cosines with gallery[start : start + at_once]), float32 [P, at_once or fewer].
+
+    Each block overwrites the one before, so that it is used while it is in a core's cache; 10,000
+    probes against a gallery of 1,000,000 would otherwise need 40 GB. ``order`` walks the gallery's
+    rows in another order.
+    """
+    memory = np.empty(len(probes) * min(at_once, len(gallery)), np.float32)
+    for start in range(0, len(gallery), at_once):
+        rows = slice(start, start + at_once)
+        part = gallery[rows] if order is None else gallery[order[rows]]
+        score = memory[: len(probes) * len(part)].reshape(len(probes), len(part))
+        yield start, np.matmul(probes, part.T, out=score)
+
+
+def on_all_cores(n: int, work: Callable[[int, int], None], progress: bool, what: str) -> None:
+    """Call ``work(start, stop)`` for stripes of 0 to n, one thread per core.
+
+    Meanwhile BLAS keeps to the thread that calls it: a stripe is multiplied and counted by one core
+    in its own cache, and no core waits for another.
+    """
+    cores = joblib.cpu_count()
+    rows = min(PROBES_AT_ONCE, math.ceil(n / cores))
+    starts = range(0, n, rows)
+    with threadpool_limits(1, user_api="blas"):
+        done = joblib.Parallel(cores, backend="threading", return_as="generator")(
+            joblib.delayed(work)(start, min(start + rows, n)) for start in starts
+        )
+        for _ in tqdm(done, what, total=len(starts), disable=not progress):
+            pass
 
 
 def same_person_pairs(identities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return all ordered pairs (j, k), j != k, of rows that show the same person.
 
-    This is the type-II rule: the reconstruction of picture j against each *other* picture k.
-    Whoever has a single picture is in no pair.
+    This is the type-II rule: the reconstruction of picture j against each *other* picture k. People
+    with a single picture are in no pair.
 
     Raises:
         NbnetError: nobody has two pictures.

@@ -16,11 +16,10 @@ import numpy as np
 from nbnet_lib.errors import NbnetError, NbnetWarning
 from nbnet_lib.evaluate.attack import AttackResult, Originals, attack_originals, compare_originals
 from nbnet_lib.evaluate.binomial import exact_interval
-from nbnet_lib.evaluate.comparisons import Comparisons, scores_of
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.measure import ORIGINAL, Measure
 from nbnet_lib.evaluate.protocols import Pairs, Trial
-from nbnet_lib.evaluate.scores import compare_pairs
+from nbnet_lib.evaluate.scores import Comparisons, compare_pairs, scores_of
 from nbnet_lib.evaluate.trial_identification import identify, warn_of_few
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 from nbnet_lib.evaluate.verification import (
@@ -102,7 +101,7 @@ def measure_trial(
         impostors = len(originals.impostor if others is None else others[1])
         for far in fars:
             warn_of_few(far, impostors, "impostor comparisons")
-            if resamples and not originals.shown(far):
+            if resamples and not originals.has_interval(far):
                 warnings.warn(
                     f"TAR at FAR {far:g} has no interval: too few impostors", NbnetWarning, 2
                 )

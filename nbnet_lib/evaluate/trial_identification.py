@@ -11,9 +11,9 @@ import numpy as np
 
 from nbnet_lib.errors import NbnetWarning
 from nbnet_lib.evaluate.binomial import share_interval
-from nbnet_lib.evaluate.comparisons import Comparisons
 from nbnet_lib.evaluate.identification import Identification, search
 from nbnet_lib.evaluate.result import ORIGINAL, Measure
+from nbnet_lib.evaluate.scores import Comparisons
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 from nbnet_lib.evaluate.verification import threshold_at_far
 

@@ -13,20 +13,17 @@ For independent trials, such as one comparison per person, there are `wilson_int
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
-from nbnet_lib.errors import NbnetError, NbnetWarning
-from nbnet_lib.evaluate.binomial import check_confidence, exact_interval, wilson_interval
-from nbnet_lib.evaluate.comparisons import Comparisons
+from nbnet_lib.errors import NbnetError, note_or_warn
+from nbnet_lib.evaluate.binomial import check_confidence
+from nbnet_lib.evaluate.scores import Comparisons
+from nbnet_lib.evaluate.verification import check_far
 
-__all__ = ["IdentityBootstrap", "bootstrap_rate", "exact_interval", "wilson_interval"]
-
-_DEGENERATE = 0.05  # above this share of draws without any comparison, `interval` warns
+_DEGENERATE = 0.05  # above this share of draws without any comparison, `interval` says so
 
 
 class IdentityBootstrap:
@@ -36,7 +33,7 @@ class IdentityBootstrap:
     *paired*: their difference in each draw is the difference for the same people.
 
     A draw in which a number cannot be formed (no genuine comparison, or no two persons between whom
-    there is an impostor comparison) gives NaN there. `interval` leaves these out and warns when
+    there is an impostor comparison) gives NaN there. `interval` leaves these out and says so when
     they are more than 5 %: then there are too few people for an interval.
 
     Args:
@@ -44,17 +41,19 @@ class IdentityBootstrap:
             every picture will do. Somebody without a comparison may be among them.
         resamples: R, how often identities are drawn.
         seed: of the draw.
+        notes: where `interval` says that people are too few; without it that is a warning.
 
     Attributes:
         identities: int64 [I], sorted, each once.
         weights: int32 [R, I], how often each was drawn; every row sums to I.
-
-    Raises:
-        NbnetError: no identities or other than whole numbers, or fewer than one resample.
     """
 
     def __init__(
-        self, identities: Sequence[int] | np.ndarray, resamples: int = 1000, seed: int = 0
+        self,
+        identities: Sequence[int] | np.ndarray,
+        resamples: int = 1000,
+        seed: int = 0,
+        notes: list[str] | None = None,
     ) -> None:
         who = np.asarray(identities)
         if who.ndim != 1 or not len(who) or not np.issubdtype(who.dtype, np.integer):
@@ -68,14 +67,11 @@ class IdentityBootstrap:
         # Drawing n identities with replacement = how often each was drawn: one multinomial per row.
         drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
         self.weights: np.ndarray = drawn.astype(np.int32)
+        self._notes = notes
         self._impostor: _Impostors | None = None
 
     def index(self, owners: np.ndarray) -> np.ndarray:
-        """Return int64 [N]: where each owner stands in ``identities``.
-
-        Raises:
-            NbnetError: an owner who is not among them.
-        """
+        """Return int64 [N]: where each owner stands in ``identities``."""
         owners = np.asarray(owners)
         at = np.searchsorted(self.identities, owners)
         known = self.identities[np.minimum(at, len(self.identities) - 1)] == owners
@@ -92,9 +88,6 @@ class IdentityBootstrap:
         Args:
             accepted: bool or finite numbers [N]; decisions, or any value of single pictures.
             owners: [N], the identity that each belongs to.
-
-        Raises:
-            NbnetError: none, lengths that differ, NaN or infinity, or an unknown owner.
         """
         values, owners = np.asarray(accepted, dtype=np.float64), np.asarray(owners)
         if values.ndim != 1 or not len(values) or values.shape != owners.shape:
@@ -116,12 +109,8 @@ class IdentityBootstrap:
         The impostor comparison of persons a and b is there w_a x w_b times when they were drawn w_a
         and w_b times; among these the threshold is that of `threshold_at_far`. A draw with fewer
         than 1 / far comparisons gives its largest impostor score.
-
-        Raises:
-            NbnetError: not `Comparisons`, none, a genuine one among them, or a FAR outside (0, 1).
         """
-        if not 0 < far < 1:
-            raise NbnetError(f"far={far} must lie between 0 and 1 (0.001 means 0.1 %)")
+        check_far(far)
         prepared = self._prepare(impostor)
         if far not in prepared.thresholds:
             prepared.thresholds[far] = self._find_thresholds(prepared, far)
@@ -132,9 +121,6 @@ class IdentityBootstrap:
 
         The threshold is estimated anew in each draw, so what the interval holds is the uncertainty
         of both the people who are accepted and the people who set the threshold.
-
-        Raises:
-            NbnetError: as `threshold` and `tar_at`.
         """
         return self.tar_at(positives, self.threshold(impostor, far))
 
@@ -146,59 +132,49 @@ class IdentityBootstrap:
         Args:
             positives: comparisons with the same identity on both sides.
             thresholds: float64 [R], one per draw (NaN gives NaN), or one for all.
-
-        Raises:
-            NbnetError: none, two persons in one comparison, or another number of thresholds.
         """
         _check(positives, "positive", same=True)
         draws = len(self.weights)
-        limits = np.asarray(thresholds, dtype=np.float64)
-        if limits.shape not in ((), (draws,)):
-            raise NbnetError(f"{limits.shape} thresholds for {draws} resamples: give one each")
-        limits = np.broadcast_to(limits, (draws,))
+        limits = np.broadcast_to(np.asarray(thresholds, dtype=np.float64), (draws,))
         who = self.index(positives.first)
         order = np.lexsort((positives.scores, who))
         scores = positives.scores[order].astype(np.float64)
         owners, starts = np.unique(who[order], return_index=True)
         accepted, total = np.zeros(draws), np.zeros(draws)
-        for owner, own in zip(owners, np.split(scores, starts[1:]), strict=True):
-            above = len(own) - np.searchsorted(own, limits, side="right")
+        for owner, rising in zip(owners, np.split(scores, starts[1:]), strict=True):
+            above = len(rising) - np.searchsorted(rising, limits, side="right")
             accepted += self.weights[:, owner] * above
-            total += self.weights[:, owner] * float(len(own))
+            total += self.weights[:, owner] * float(len(rising))
         return np.where(np.isnan(limits), np.nan, _ratio(accepted, total))
 
     def eer(self, genuine: Comparisons, impostor: Comparisons) -> np.ndarray:
-        """Return the equal error rate in each draw, float64 [R], as `verification.eer` defines it.
-
-        Raises:
-            NbnetError: not `Comparisons`, none, or the wrong kind among either.
-        """
+        """Return the equal error rate in each draw, float64 [R], as in `verification.eer`."""
         _check(genuine, "genuine", same=True)
         prepared = self._prepare(impostor)
         n = len(self.identities)
-        own = self.index(genuine.first)
+        mated = self.index(genuine.first)
         scores = np.concatenate([genuine.scores, impostor.scores]).astype(np.float64)
         order = np.argsort(-scores, kind="stable")
         # Each comparison counts w_a x w_b; a genuine one has the constant 1, in column n, for w_b.
-        a = np.concatenate([own, prepared.first])[order]
-        b = np.concatenate([np.full(len(own), n), prepared.second])[order]
-        is_impostor = order >= len(own)
+        a = np.concatenate([mated, prepared.first])[order]
+        b = np.concatenate([np.full(len(mated), n), prepared.second])[order]
+        is_impostor = order >= len(mated)
         # The points of the ROC lie between groups of equal scores.
         last = np.append(np.diff(scores[order]) != 0, True)
         weights = np.append(self.weights, np.ones((len(self.weights), 1), np.int32), axis=1)
-        totals = self.weights @ np.bincount(own, minlength=n).astype(np.float64)
+        totals = self.weights @ np.bincount(mated, minlength=n).astype(np.float64)
         result = np.full(len(weights), np.nan)
-        open_ = np.flatnonzero((totals > 0) & (prepared.totals > 0))
+        pending = np.flatnonzero((totals > 0) & (prepared.totals > 0))
         length = min(len(order), len(order) // 16 + 1000)
-        while len(open_):
+        while len(pending):
             head = slice(0, length)
             ends = np.flatnonzero(last[head])
-            for r in open_:
+            for r in pending:
                 count = weights[r][a[head]] * weights[r][b[head]]
                 false = np.cumsum(count * is_impostor[head], dtype=np.int64)[ends]
                 true = np.cumsum(count * ~is_impostor[head], dtype=np.int64)[ends]
                 result[r] = _crossing(false / prepared.totals[r], true / totals[r])
-            open_ = open_[np.isnan(result[open_])] if length < len(order) else open_[:0]
+            pending = pending[np.isnan(result[pending])] if length < len(order) else pending[:0]
             length = min(len(order), 2 * length)
         return result
 
@@ -207,12 +183,6 @@ class IdentityBootstrap:
 
         When every person passes (or none), so does every draw, and the interval shrinks to a point:
         that says nothing of people not seen; give `exact_interval` of the number of persons then.
-
-        Warns:
-            NbnetWarning: more than 5 % of the draws are NaN (see the class).
-
-        Raises:
-            NbnetError: a confidence outside (0, 1), or NaN in all draws.
         """
         check_confidence(confidence)
         samples = np.asarray(samples, dtype=np.float64)
@@ -223,12 +193,11 @@ class IdentityBootstrap:
                 "give more identities"
             )
         if len(known) < (1 - _DEGENERATE) * len(samples):
-            warnings.warn(
+            note_or_warn(
                 f"{len(samples) - len(known)} of {len(samples)} resamples of "
                 f"{len(self.identities)} identities hold no comparison of some kind and are left "
                 "out: there are too few people for a trustworthy interval",
-                NbnetWarning,
-                stacklevel=2,
+                self._notes,
             )
         ends = [(1 - confidence) / 2, (1 + confidence) / 2]
         if np.isfinite(known).all():
@@ -258,19 +227,19 @@ class IdentityBootstrap:
         # As in `threshold_at_far`; never all of them, however close to 1 the FAR.
         allowed = np.minimum(np.floor(far * impostor.totals + 1e-9), impostor.totals - 1)
         result = np.full(len(self.weights), np.nan)
-        open_ = np.flatnonzero(impostor.totals > 0)
+        pending = np.flatnonzero(impostor.totals > 0)
         # Only the highest scores matter. How many depends on the draw: begin with twice the mean.
         length = min(len(scores), int(2 * far * len(scores)) + 1000)
-        while len(open_):
+        while len(pending):
             top = np.argpartition(scores, len(scores) - length)[len(scores) - length :]
             top = top[np.argsort(-scores[top], kind="stable")]
             a, b = impostor.first[top], impostor.second[top]
-            for r in open_:
+            for r in pending:
                 count = np.cumsum(self.weights[r][a] * self.weights[r][b], dtype=np.int64)
                 at = np.searchsorted(count, allowed[r], side="right")  # the (allowed + 1)-th
                 if at < length:
                     result[r] = scores[top[at]]
-            open_ = open_[np.isnan(result[open_])] if length < len(scores) else open_[:0]
+            pending = pending[np.isnan(result[pending])] if length < len(scores) else pending[:0]
             length = min(len(scores), 2 * length)
         return result
 
@@ -310,10 +279,8 @@ def bootstrap_rate(
         confidence: 0.95 cuts 2.5 % off either end.
 
     Raises:
-        NbnetError: no comparisons or lengths that differ, or a confidence outside (0, 1).
+        NbnetError: no comparisons or lengths that differ.
     """
-    if resamples < 1 or not 0 < confidence < 1:
-        raise NbnetError(f"resamples={resamples} must be >= 1, confidence={confidence} in (0, 1)")
     _, who = np.unique(np.asarray(owners), return_inverse=True)  # names will do as well
     bootstrap = IdentityBootstrap(who if len(who) else [0], resamples, seed)
     return bootstrap.interval(bootstrap.rate(accepted, who), confidence)
@@ -333,12 +300,7 @@ def _crossing(far: np.ndarray, tar: np.ndarray) -> float:
     return float(far0 - gap0 / (gap[after] - gap0) * (far[after] - far0))
 
 
-def _check(comparisons: Any, what: str, same: bool) -> None:
-    if not isinstance(comparisons, Comparisons):
-        raise NbnetError(
-            f"{what} comparisons are {type(comparisons).__name__}: drawing identities needs "
-            "Comparisons, which say whom each score belongs to"
-        )
+def _check(comparisons: Comparisons, what: str, same: bool) -> None:
     if not len(comparisons):
         raise NbnetError(f"no {what} comparison: give at least one")
     wrong = (comparisons.first == comparisons.second) != same

@@ -10,8 +10,8 @@ names for them:
 ISO/IEC 19795-1 keeps them apart: FMR and FNMR are errors of the comparison alone, FAR and FRR those
 of a transaction, which also fails when no template can be made of a picture. With a failure to
 acquire rate FTA and one attempt, FAR = FMR (1 - FTA) and FRR = FTA + FNMR (1 - FTA). Here every
-picture gives a template, so the two are one number. Who has failures enters them with the score
--inf, which no threshold accepts: then these functions return FAR and 1 - FRR.
+picture gives a template, so the two are one number. Enter failures with the score -inf, which no
+threshold accepts: then these functions return FAR and 1 - FRR.
 
 `Scores` are float arrays, +-inf allowed and NaN refused, or a `ScoreHistogram`, whose scores all
 count as the upper edge of their bin (see there).
@@ -20,22 +20,17 @@ count as the upper edge of their bin (see there).
 from __future__ import annotations
 
 import math
-import warnings
 
 import numpy as np
 
-from nbnet_lib.errors import NbnetError, NbnetWarning
+from nbnet_lib.errors import NbnetError, note_or_warn
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 
 Scores = np.ndarray | ScoreHistogram
 
 
 def as_scores(scores: np.ndarray, what: str) -> np.ndarray:
-    """Return a one-dimensional float array.
-
-    Raises:
-        NbnetError: empty, not one-dimensional, not numbers, or with NaN in it.
-    """
+    """Return a one-dimensional float array; NaN, which every comparison refuses, is an error."""
     array = np.asarray(scores)
     if not np.issubdtype(array.dtype, np.floating):
         if array.dtype.kind not in "iub":
@@ -67,7 +62,7 @@ class _Steps:
         return self._above[np.searchsorted(self.values, thresholds, side="right")] / self.total
 
 
-def threshold_at_far(impostor: Scores, far: float) -> float:
+def threshold_at_far(impostor: Scores, far: float, notes: list[str] | None = None) -> float:
     """Return the lowest impostor score at which at most ``far`` of the impostors are accepted.
 
     With k = floor(far * n) false acceptances allowed among n impostors, the threshold is the
@@ -75,50 +70,48 @@ def threshold_at_far(impostor: Scores, far: float) -> float:
     Scores that tie with it are refused together, so the FAR reached may be lower than ``far``. From
     a `ScoreHistogram` the threshold is an edge of its grid: less than one step higher.
 
-    Warns:
-        NbnetWarning: n is too small for this FAR (far * n < 1); the largest impostor score is
-            returned, so that none is accepted.
-
-    Raises:
-        NbnetError: no scores, NaN, or a FAR outside (0, 1).
+    Where n is too small for this FAR (far * n < 1) it is the largest impostor score, so that none
+    is accepted, and a sentence says so: in ``notes``, or as an `NbnetWarning` without them.
     """
-    scores = (
-        _Steps(impostor, "impostor")
-        if isinstance(impostor, ScoreHistogram)
-        else as_scores(impostor, "impostor")
-    )
+    check_far(far)
+    if isinstance(impostor, ScoreHistogram):
+        steps = _Steps(impostor, "impostor")
+        k = _false_accepts(far, steps.total, notes)
+        return float(steps.values[np.searchsorted(np.cumsum(steps.counts), steps.total - k)])
+    scores = as_scores(impostor, "impostor")
+    at = len(scores) - 1 - _false_accepts(far, len(scores), notes)
+    return float(np.partition(scores, at)[at])
+
+
+def check_far(far: float) -> None:
+    """Refuse percent, and shares at which everybody or nobody passes."""
     if not 0 < far < 1:
-        raise NbnetError(f"far={far} must lie between 0 and 1 (0.001 means 0.1 %)")
-    n = scores.total if isinstance(scores, _Steps) else len(scores)
-    k = min(math.floor(far * n + 1e-9), n - 1)  # 0.29 * 100 is 28.999999999999996 in floating point
+        raise NbnetError(f"far={far} must be between 0 and 1 (0.001 means 0.1 %)")
+
+
+def allowed_false_accepts(far: float, n: int) -> int:
+    """Return floor(far * n), by the rounding that all thresholds use."""
+    return math.floor(far * n + 1e-9)  # 0.29 * 100 is 28.999999999999996 in floating point
+
+
+def _false_accepts(far: float, n: int, notes: list[str] | None) -> int:
+    k = allowed_false_accepts(far, n)
     if k < 1:
-        warnings.warn(
+        note_or_warn(
             f"{n} impostor comparisons cannot show a FAR of {far:g}: at least "
             f"{math.ceil(1 / far - 1e-9)} are needed; the threshold is the largest impostor score",
-            NbnetWarning,
-            stacklevel=2,
+            notes,
         )
-    if isinstance(scores, _Steps):
-        at_or_below = np.cumsum(scores.counts)
-        return float(scores.values[np.searchsorted(at_or_below, n - k)])
-    return float(np.partition(scores, n - 1 - k)[n - 1 - k])
+    return min(k, n - 1)
 
 
 def tar_at(genuine: Scores, threshold: float) -> float:
-    """Return the share of genuine scores above the threshold, 0 to 1 (TAR, TMR, GAR).
-
-    Raises:
-        NbnetError: no scores, or NaN among them or as the threshold.
-    """
+    """Return the share of genuine scores above the threshold, 0 to 1 (TAR, TMR, GAR)."""
     return _accepted(genuine, threshold, "genuine")
 
 
 def far_at(impostor: Scores, threshold: float) -> float:
-    """Return the share of impostor scores above the threshold, 0 to 1 (FAR, FMR).
-
-    Raises:
-        NbnetError: no scores, or NaN among them or as the threshold.
-    """
+    """Return the share of impostor scores above the threshold, 0 to 1 (FAR, FMR)."""
     return _accepted(impostor, threshold, "impostor")
 
 
@@ -136,9 +129,6 @@ def accuracy_threshold(genuine: Scores, impostor: Scores) -> float:
 
     As LFW's view 2 chooses it on nine folds for the tenth. It is one of the scores, or -inf; of
     several that do equally well the highest, which accepts the fewest impostors.
-
-    Raises:
-        NbnetError: no scores of one kind, or NaN.
     """
     far, tar, thresholds = roc(genuine, impostor)
     n, m = _Steps(genuine, "genuine").total, _Steps(impostor, "impostor").total
@@ -151,9 +141,6 @@ def roc(genuine: Scores, impostor: Scores) -> tuple[np.ndarray, np.ndarray, np.n
 
     The thresholds fall; the last is -inf, where everything is accepted. Scores of -inf are not, and
     with them the curve ends before (1, 1).
-
-    Raises:
-        NbnetError: no scores of one kind, or NaN.
     """
     points = _Steps(genuine, "genuine"), _Steps(impostor, "impostor")
     values = np.unique(np.concatenate([p.values.astype(np.float64) for p in points]))[::-1]
@@ -163,11 +150,7 @@ def roc(genuine: Scores, impostor: Scores) -> tuple[np.ndarray, np.ndarray, np.n
 
 
 def det(genuine: Scores, impostor: Scores) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (fmr, fnmr, thresholds): the ROC's points as two errors, for a DET plot.
-
-    Raises:
-        NbnetError: no scores of one kind, or NaN.
-    """
+    """Return (fmr, fnmr, thresholds): the ROC's points as two errors, for a DET plot."""
     far, tar, thresholds = roc(genuine, impostor)
     return far, 1 - tar, thresholds
 
@@ -178,10 +161,6 @@ def eer(genuine: Scores, impostor: Scores) -> float:
     The ROC has steps; between the two points around the crossing it is taken as a straight line.
     (The convention of FVC2000, which `pyeer` follows, instead takes the mean of FMR and FNMR at
     the better of the two points. Both lie between the errors at these points.)
-
-    Raises:
-        NbnetError: no scores of one kind, NaN, or so many scores of -inf that the errors never
-            meet.
     """
     far, tar, _ = roc(genuine, impostor)
     gap = far - (1 - tar)  # rises from -1 to 1
@@ -201,9 +180,6 @@ def auc(genuine: Scores, impostor: Scores) -> float:
 
     The Mann-Whitney statistic over all pairs of a genuine and an impostor score; ties count one
     half, also those of -inf with -inf.
-
-    Raises:
-        NbnetError: no scores of one kind, or NaN.
     """
     mated, other = _Steps(genuine, "genuine"), _Steps(impostor, "impostor")
     below = np.concatenate([[0], np.cumsum(other.counts, dtype=np.float64)])
@@ -213,15 +189,9 @@ def auc(genuine: Scores, impostor: Scores) -> float:
 
 
 def d_prime(genuine: Scores, impostor: Scores) -> float:
-    """Return d' = (mean genuine - mean impostor) / sqrt of the mean of the two variances.
-
-    Raises:
-        NbnetError: no scores of one kind, NaN, infinity, or no spread at all.
-    """
-    (mean, variance), (other_mean, other_variance) = (
-        _moments(genuine, "genuine"),
-        _moments(impostor, "impostor"),
-    )
+    """Return d' = (mean genuine - mean impostor) / sqrt of the mean of the two variances."""
+    mean, variance = _moments(genuine, "genuine")
+    other_mean, other_variance = _moments(impostor, "impostor")
     spread = math.sqrt((variance + other_variance) / 2)
     if spread == 0:
         raise NbnetError("all scores of each kind are equal: d' is not defined without spread")
@@ -236,8 +206,5 @@ def _moments(scores: Scores, what: str) -> tuple[float, float]:
         return mean, float(np.average((steps.values - mean) ** 2, weights=steps.counts))
     values = as_scores(scores, what).astype(np.float64)
     if not np.isfinite(values).all():
-        bad = int(np.isfinite(values).argmin())
-        raise NbnetError(
-            f"{what} score {bad} is {values[bad]:g}: d' is defined for finite scores only"
-        )
+        raise NbnetError(f"some {what} scores are infinite: d' is defined for finite scores only")
     return float(values.mean()), float(values.var())

@@ -21,9 +21,9 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from nbnet_lib.evaluate import threshold_at_far
-from nbnet_lib.evaluate.comparisons import Comparisons
-from nbnet_lib.evaluate.uncertainty import IdentityBootstrap, wilson_interval
+from nbnet_lib.evaluate import threshold_at_far, wilson_interval
+from nbnet_lib.evaluate.scores import Comparisons
+from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 
 MEAN, PERSON, PICTURE, NOISE, WOLF, PAIR = 3.0, 0.7, 0.4, 0.4, 0.4, 0.6
 LEAD = 0.3  # attack a scores that much higher than attack b

@@ -22,7 +22,7 @@ from nbnet_lib.evaluate import (
     score_histogram,
     select_by_score,
 )
-from nbnet_lib.evaluate.attack_result import Rate
+from nbnet_lib.evaluate.originals import Rate
 from nbnet_lib.evaluate.plots_style import MOST_POINTS, styles, thin
 
 

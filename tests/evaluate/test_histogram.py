@@ -37,7 +37,7 @@ def test_counts_at_every_edge_are_exact(bins, kind):
 
 
 def test_between_edges_errors_are_rounded_up():
-    histogram = filled(np.array([0.1, 0.2, 0.3, 0.4]), low=0, high=1, bins=4)  # edges 0, .25, ...
+    histogram = filled(np.array([0.1, 0.2, 0.3, 0.4]), bins=8)  # edges -1, -0.75, ...
     assert histogram.count_above(0.25) == 2
     assert histogram.count_above(0.35) == 2  # 0.3 is counted: it might be 0.36
     assert histogram.count_above(-5) == 4 and histogram.count_above(-np.inf) == 4
@@ -45,16 +45,12 @@ def test_between_edges_errors_are_rounded_up():
     np.testing.assert_array_equal(histogram.thresholds(), [0.25, 0.5])
 
 
-def test_merge_and_threads_equal_one_after_the_other():
+def test_threads_equal_one_after_the_other():
     parts = [draw(3000, seed) for seed in range(4)]
     whole = filled(np.concatenate(parts))
-    merged = ScoreHistogram()
-    for part in parts:
-        merged.merge(filled(part))
-    np.testing.assert_array_equal(whole.counts, merged.counts)
-    counts = [np.zeros(merged.bins + 1, np.int32) for _ in parts]
+    counts = [np.zeros(whole.bins + 1, np.int32) for _ in parts]
     threads = [
-        threading.Thread(target=merged.count_into, args=pair)
+        threading.Thread(target=whole.count_into, args=pair)
         for pair in zip(counts, parts, strict=True)
     ]
     for thread in threads:
@@ -88,7 +84,7 @@ def test_a_refused_score_leaves_nothing_behind(bad, place, kind):
     before = histogram.counts.copy()
     scores = draw(701, kind=kind)
     scores[place] = bad
-    with pytest.raises(NbnetError, match=f"score {place} is .*: a histogram from -1 to 1 takes"):
+    with pytest.raises(NbnetError, match=f"score {place} is"):
         histogram.add(scores)
     np.testing.assert_array_equal(histogram.counts, before)
 
@@ -121,13 +117,9 @@ def test_too_few_impostors_warn_as_with_scores():
 @pytest.mark.parametrize(
     "call, told",
     [
-        (lambda: ScoreHistogram(bins=1000), "edges that are not exact in float32"),
-        (lambda: ScoreHistogram(0.1, 1.1, 4), "not exact"),
-        (lambda: ScoreHistogram(1, -1), "not exact"),
-        (lambda: ScoreHistogram(0, np.inf), "not exact"),
-        (lambda: ScoreHistogram(bins=0), "not exact"),
-        (lambda: ScoreHistogram(bins=2**30), "not exact"),
-        (lambda: ScoreHistogram().merge(ScoreHistogram(bins=4)), "use one grid"),
+        (lambda: ScoreHistogram(bins=1000), "power of two"),
+        (lambda: ScoreHistogram(bins=0), "power of two"),
+        (lambda: ScoreHistogram(bins=2**30), "power of two"),
         (lambda: ScoreHistogram().count_above(np.nan), "threshold is NaN"),
         (lambda: far_at(ScoreHistogram(), 0.5), "histogram of impostor scores is empty"),
     ],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate import walk
+from nbnet_lib.evaluate import identification, scores
 from nbnet_lib.evaluate.identification import Identification, search
 from nbnet_lib.evaluate.verification import far_at
 
@@ -35,7 +35,8 @@ def plain_search(probes, who, gallery, whose):
 @pytest.mark.parametrize("at_once", [1, 13, 2048])
 @pytest.mark.parametrize("sorted_gallery", [True, False])
 def test_search_is_the_double_loop(at_once, sorted_gallery, monkeypatch):
-    monkeypatch.setattr(walk, "PROBES_AT_ONCE", 9)
+    monkeypatch.setattr(scores, "PROBES_AT_ONCE", 9)
+    monkeypatch.setattr(identification, "GALLERY_AT_ONCE", at_once)
     rng = np.random.default_rng(3)
     whose = rng.integers(0, 40, 120) * 5 - 50
     if sorted_gallery:
@@ -48,7 +49,7 @@ def test_search_is_the_double_loop(at_once, sorted_gallery, monkeypatch):
     probes /= np.linalg.norm(probes, axis=1, keepdims=True)
     mated, mate, rank, top_score, top = plain_search(probes, who, gallery, whose)
     assert 0 < mated.sum() < 70 and rank.max() > 2
-    found = search(probes, who, gallery, whose, at_once=at_once)
+    found = search(probes, who, gallery, whose)
     np.testing.assert_array_equal(found.mated, mated)
     np.testing.assert_array_equal(found.rank, rank)
     np.testing.assert_array_equal(found.top_identity, top)
@@ -95,9 +96,10 @@ def test_a_tie_within_rounding_is_a_tie_wherever_it_stands_in_the_gallery():
     assert (found.rank % 2 == 0).all()  # pairs of names come together, so ours is second of its two
 
 
-def test_a_person_with_pictures_far_apart_in_the_gallery_counts_once():
+def test_a_person_with_pictures_far_apart_in_the_gallery_counts_once(monkeypatch):
+    monkeypatch.setattr(identification, "GALLERY_AT_ONCE", 1)
     gallery, whose = at_angles(10, 40, 11, 41, 12, 42), [7, 1, 7, 1, 7, 1]
-    found = search(at_angles(20), [1], gallery, whose, at_once=1)
+    found = search(at_angles(20), [1], gallery, whose)
     assert found.rank.tolist() == [2]
 
 
@@ -159,11 +161,10 @@ def everybody():
         (lambda: nobody().dir_at_far(0.1), "ranks need mates"),
         (lambda: everybody().dir_at_far(0.1), "an open set needs probes of others"),
         (lambda: everybody().rank_rate(0), "the best rank is 1"),
-        (lambda: everybody().cmc(0), "max_rank is 0"),
+        (lambda: everybody().cmc(0), "rank 0"),
         (lambda: everybody().dir_at_far(0.1, rank=0), "the best rank is 1"),
         (lambda: search(np.eye(3), [1, 2, 3], np.eye(4), [1, 2, 3, 4]), "probes have length 3"),
-        (lambda: search(np.eye(3), [1, 2, 3], np.eye(3), [1, 2]), "give one each"),
-        (lambda: search(np.eye(3), [1, 2, 3], np.eye(3), [1, 2, 3], at_once=0), "at_once is 0"),
+        (lambda: search(np.eye(3), [1, 2, 3], np.eye(3), [1, 2]), "one whole number each"),
         (lambda: search(np.full((1, 3), np.nan), [1], np.eye(3), [1, 2, 3]), "probes: row 0 holds"),
     ],
 )

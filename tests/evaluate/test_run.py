@@ -215,7 +215,7 @@ def test_counted_impostors_give_the_same_numbers(protocol, templates, monkeypatc
     attack = {"a": np.roll(templates, 1, axis=0)[None]}
     who, trial = protocol.pictures.identities, protocol.trials[0]
     kept = measure_trial(trial, templates, who, attack, (0.1, 0.05), resamples=0)
-    monkeypatch.setattr(originals, "FEW", 10)
+    monkeypatch.setattr(originals, "MAX_KEPT", 10)
     counted = measure_trial(trial, templates, who, attack, (0.1, 0.05), resamples=0)
     assert isinstance(counted.impostor, ScoreHistogram) and len(counted.impostor) == 594
     assert [m.key for m in counted.measures] == [m.key for m in kept.measures]

@@ -7,14 +7,9 @@ import pytest
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import bootstrap_rate, eer, tar_at, threshold_at_far
-from nbnet_lib.evaluate.binomial import share_interval
-from nbnet_lib.evaluate.comparisons import Comparisons
-from nbnet_lib.evaluate.histogram import ScoreHistogram
-from nbnet_lib.evaluate.uncertainty import (
-    IdentityBootstrap,
-    exact_interval,
-    wilson_interval,
-)
+from nbnet_lib.evaluate.binomial import exact_interval, share_interval, wilson_interval
+from nbnet_lib.evaluate.scores import Comparisons
+from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 
 CODES = np.array([2, 3, 11, 12, 40, 41, 42, 97])  # identity codes need not be 0, 1, 2, ...
 
@@ -276,21 +271,19 @@ BOOTSTRAP = IdentityBootstrap(CODES, resamples=5)
         (lambda: IdentityBootstrap([]), "give a list of whole numbers"),
         (lambda: IdentityBootstrap([0.5]), "give a list of whole numbers"),
         (lambda: IdentityBootstrap([1], resamples=0), "resamples=0 must be >= 1"),
-        (lambda: BOOTSTRAP.threshold(IMPOSTOR, 1.0), "far=1.0 must lie between"),
-        (lambda: BOOTSTRAP.threshold(ScoreHistogram(), 0.1), "are ScoreHistogram: drawing"),
+        (lambda: BOOTSTRAP.threshold(IMPOSTOR, 1.0), "far=1.0"),
         (lambda: BOOTSTRAP.threshold(GENUINE, 0.1), "between pictures of one person"),
         (lambda: BOOTSTRAP.tar(IMPOSTOR, IMPOSTOR, 0.1), "is between two persons"),
         (lambda: BOOTSTRAP.eer(GENUINE.select([]), IMPOSTOR), "no genuine comparison"),
-        (lambda: BOOTSTRAP.tar_at(GENUINE, np.zeros(4)), "thresholds for 5 resamples"),
         (lambda: BOOTSTRAP.rate([1.0], [5]), "identity 5 has comparisons but is not one of the 8"),
         (lambda: BOOTSTRAP.rate([1.0], [98]), "identity 98 has comparisons"),
         (lambda: BOOTSTRAP.rate([1.0], [2, 3]), "one owner each"),
         (lambda: BOOTSTRAP.rate([np.nan], [2]), "value 0 is nan"),
-        (lambda: BOOTSTRAP.interval(np.ones(5), confidence=95), "confidence=95 must lie"),
+        (lambda: BOOTSTRAP.interval(np.ones(5), confidence=95), "confidence=95"),
         (lambda: wilson_interval(3, 2), "3 successes of 2 trials"),
         (lambda: exact_interval(0, 0), "0 successes of 0 trials"),
         (lambda: exact_interval(0.5, 2), "0.5 successes of 2"),
-        (lambda: exact_interval(1, 2, 0), "confidence=0 must lie"),
+        (lambda: exact_interval(1, 2, 0), "confidence=0"),
     ],
 )
 def test_bad_input(call, told):
