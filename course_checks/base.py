@@ -55,6 +55,11 @@ class Exercise:
     hints: tuple[str, str]
     test: Callable[..., str]
 
+    @property
+    def chapter(self) -> int:
+        """The chapter it is in."""
+        return int(self.number.partition(".")[0])
+
 
 EXERCISES: dict[str, Exercise] = {}
 

@@ -1,7 +1,7 @@
 """The command line: ``nbnet`` does at length, and without a notebook, what the chapters show.
 
-One file per command; each offers ``add(subparsers)`` and a function that returns a `Report` (or an
-exit status). Exit status: 0 done, 1 a check failed, 2 bad input, 130 interrupted.
+Each module offers ``add(subparsers)`` and functions that return a `Report` (or an exit status).
+Exit status: 0 done, 1 a check failed, 2 bad input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,27 +14,24 @@ from collections.abc import Sequence
 
 import nbnet_lib
 from nbnet_lib.cli import (
-    build,
-    course,
+    authoring,
     data,
     doctor,
     encoder,
     evaluate,
     faces,
     generator,
-    html,
     lab,
     progress,
     reconstruct,
-    slides,
     train,
 )
 from nbnet_lib.cli.shared import Report, note, to_json
 from nbnet_lib.errors import NbnetError
 
 COMMANDS = (
+    authoring,
     doctor,
-    course,
     lab,
     progress,
     faces,
@@ -44,9 +41,6 @@ COMMANDS = (
     train,
     reconstruct,
     evaluate,
-    build,
-    html,
-    slides,
 )
 
 

@@ -1,4 +1,4 @@
-"""``nbnet doctor``: what is wrong with this machine, and how to mend it."""
+"""``nbnet doctor``: what is wrong with this machine, and how to fix it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ def add(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> Report:
-    """Check everything; status 1 when something must be mended."""
+    """Check everything; status 1 when something must be fixed."""
     from nbnet_lib.course.doctor import examine
 
     findings = examine()
     failed = sum(f.status == "fail" for f in findings)
     warned = sum(f.status == "warn" for f in findings)
     lines = [f.line() for f in findings]
-    lines.append(f"{failed} to mend, {warned} to know, {len(findings) - failed - warned} in order")
+    lines.append(f"{failed} to fix, {warned} to know, {len(findings) - failed - warned} in order")
     payload = {"ok": failed == 0, "checks": [f.to_dict() for f in findings]}
     return Report(payload, "\n".join(lines), 1 if failed else 0)

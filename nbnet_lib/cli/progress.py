@@ -48,16 +48,16 @@ def _chapter(text: str | None) -> int | None:
     if text is None:
         return None
     if not (text.isascii() and text.isdigit()) or int(text) not in CHAPTERS:
-        last = CHAPTERS[-1]
-        raise NbnetError(f"there is no chapter {text!r}: there are 00 to {last:02d}")
+        known = ", ".join(f"{chapter:02d}" for chapter in CHAPTERS)
+        raise NbnetError(f"there is no chapter {text!r}: there are {known}")
     return int(text)
 
 
-def _reset(chapter: int | None, sure: bool) -> Report:
+def _reset(chapter: int | None, confirmed: bool) -> Report:
     from nbnet_lib.course.progress import progress_path, read_progress, reset_progress
 
     what = "all progress" if chapter is None else f"the progress in chapter {chapter:02d}"
-    if not sure:
+    if not confirmed:
         if not sys.stdin.isatty():
             raise NbnetError(f"nobody here to ask whether {what} is to be forgotten: add --yes")
         print(f"Forget {what}? [y/N] ", end="", flush=True, file=sys.stderr)
@@ -77,7 +77,7 @@ def _reset(chapter: int | None, sure: bool) -> Report:
 
 
 def _show(chapter: int | None, path: str) -> Report:
-    from nbnet_lib.course.overview import overview
+    from nbnet_lib.course.progress import overview
 
     payload = {"file": path, **overview(chapter)}
     rows = [

@@ -185,7 +185,7 @@ def open_encoder(args: argparse.Namespace) -> Any:
     if name.endswith(".safetensors"):
         if weights:
             raise NbnetError(
-                f"--encoder {name} is a weight file already: leave --encoder-weights away"
+                f"--encoder {name} is a weight file already: leave out --encoder-weights"
             )
         name, weights = "synth", name
     encoder = create_encoder(

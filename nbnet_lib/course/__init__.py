@@ -1,27 +1,25 @@
-"""The course itself: exercise checks, hints, quizzes, widgets, the builder and the runner.
+"""The course itself: exercise checks, hints, quizzes, widgets, progress, and `nbnet doctor`.
 
 What a chapter needs is here: ``from nbnet_lib.course import check, explore, hint, quiz, show,
-start``. The names are imported when first used: the command line must not wait for matplotlib.
+start``. The names are imported when first used: ``nbnet doctor`` must speak where matplotlib or
+torch is broken.
 """
 
 import importlib
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nbnet_lib.course.check import check
-    from nbnet_lib.course.explore import explore, show
-    from nbnet_lib.course.hints import hint
+    from nbnet_lib.course.checking import check, hint
+    from nbnet_lib.course.exploring import explore, show
     from nbnet_lib.course.profile import start
-    from nbnet_lib.course.quiz import quiz
+    from nbnet_lib.course.quizzes import quiz
 
-_LATER = {
-    "check": "check",
-    "explore": "explore",
-    "hint": "hints",
-    "quiz": "quiz",
-    "show": "explore",
+_MODULES = {
+    "check": "checking",
+    "explore": "exploring",
+    "hint": "checking",
+    "quiz": "quizzes",
+    "show": "exploring",
     "start": "profile",
 }
 
@@ -29,23 +27,6 @@ __all__ = ["check", "explore", "hint", "quiz", "show", "start"]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _LATER:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"nbnet_lib.course.{_LATER[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-class _Room(ModuleType):
-    """`check`, `explore` and `quiz` are names of modules too, and here mean the functions.
-
-    Importing a module sets it as an attribute of its package, so that without this the meaning
-    would depend on what was imported before.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name not in _LATER or not isinstance(value, ModuleType):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Room
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -16,44 +16,44 @@ from typing import Any
 
 from filelock import FileLock
 
+from course_checks import CHAPTERS, load_chapter
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path
 
 OFF = "off"  # the value of NBNET_PROGRESS that keeps nothing
 KINDS = ("exercises", "quizzes")
+NEVER_TRIED = {"tries": 0, "passed": None}
 
-_told: set[str] = set()
+_reported: set[str] = set()
 
 
 def progress_path() -> Path | None:
     """Return the file, or None where nothing is to be kept.
 
-    ``$NBNET_PROGRESS`` names another file or says "off".
+    ``$NBNET_PROGRESS`` names another file or says "off". The default is where programs keep what
+    cannot be made again; the cache may be deleted.
     """
     wanted = os.environ.get("NBNET_PROGRESS", "").strip()
-    if wanted.lower() == OFF:
-        return None
-    return Path(wanted).expanduser() if wanted else _data_folder() / "progress.json"
+    if wanted:
+        return None if wanted.lower() == OFF else Path(wanted).expanduser()
+    home = Path.home()
+    if sys.platform == "win32":
+        folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        folder = home / "Library" / "Application Support"
+    else:
+        folder = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    return folder / "nbnet" / "progress.json"
 
 
 def _in_solutions() -> bool:
-    """Say whether this is the kernel of a notebook in a folder ``solutions``.
+    """Return whether this is the kernel of a notebook in a folder ``solutions``.
 
-    Jupyter tells a kernel the path of its notebook; other editors start it in its folder.
+    Jupyter gives a kernel the path of its notebook; other editors start it in its folder.
     """
     session = os.environ.get("JPY_SESSION_NAME", "").replace("\\", "/")
     folder = session.rpartition("/")[0] or os.getcwd().replace("\\", "/")
     return folder.rpartition("/")[2] == "solutions"
-
-
-def _data_folder() -> Path:
-    """Return where programs keep what cannot be made again; the cache may be deleted."""
-    home = Path.home()
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "nbnet"
-    if sys.platform == "darwin":
-        return home / "Library" / "Application Support" / "nbnet"
-    return Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share") / "nbnet"
 
 
 def read_progress(path: Path | None = None) -> dict[str, dict[str, Any]]:
@@ -76,7 +76,7 @@ def read_progress(path: Path | None = None) -> dict[str, dict[str, Any]]:
             entry["tries"] + 0, entry["passed"]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NbnetError(
-            f"{path} cannot be read as progress ({type(error).__name__}): mend it, or begin a new "
+            f"{path} cannot be read as progress ({type(error).__name__}): fix it, or begin a new "
             "one with `nbnet progress --reset`"
         ) from error
     return {kind: stored[kind] for kind in KINDS}
@@ -97,7 +97,7 @@ def record(kind: str, number: str, passed: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{path}.lock", timeout=5):
             whole = read_progress(path)
-            entry = whole[kind].setdefault(number, {"tries": 0, "passed": None})
+            entry = whole[kind].setdefault(number, dict(NEVER_TRIED))
             if entry["passed"]:
                 return
             entry["tries"] += 1
@@ -106,8 +106,8 @@ def record(kind: str, number: str, passed: bool) -> None:
             _write(path, whole)
     # RuntimeError: no home folder, or a disk that knows no locks.
     except (NbnetError, OSError, RuntimeError) as error:
-        if str(error) not in _told:  # once is enough
-            _told.add(str(error))
+        if str(error) not in _reported:  # once is enough
+            _reported.add(str(error))
             print(f"(progress is not kept: {error})")
 
 
@@ -141,3 +141,54 @@ def reset_progress(chapter: int | None = None) -> int:
 def _write(path: Path, whole: dict[str, dict[str, Any]]) -> None:
     with atomic_path(path) as temporary:
         temporary.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def overview(only: int | None = None) -> dict[str, Any]:
+    """Return what was passed, chapter by chapter.
+
+    Args:
+        only: one chapter; None for all.
+
+    Returns:
+        {"chapters": [...], "next": ...}. A chapter has its number and title, how many exercises it
+        has and how many are passed, the stars still open, its quiz ("passed", "tried" or "open"),
+        ``next`` (the first exercise or the quiz still open, or None) and every exercise with title,
+        stars, tries and the time it was passed. ``next`` names the first of all that is open.
+
+    Raises:
+        NbnetError: the file of the progress is damaged.
+    """
+    kept = read_progress()
+    chapters = []
+    first_open = None
+    for chapter in CHAPTERS if only is None else [only]:
+        name = f"{chapter:02d}"
+        rows = [
+            {"number": e.number, "title": e.title, "stars": e.stars}
+            | kept["exercises"].get(e.number, NEVER_TRIED)
+            for e in load_chapter(chapter).values()
+        ]
+        left = [row for row in rows if not row["passed"]]
+        entry = kept["quizzes"].get(name, NEVER_TRIED)
+        quiz = "passed" if entry["passed"] else "tried" if entry["tries"] else "open"
+        if left:
+            following = left[0]["number"]
+            what = f"exercise {following} {'★' * left[0]['stars']} {left[0]['title']}"
+        else:
+            following = None if quiz == "passed" else "quiz"
+            what = f"the quiz of chapter {name}"
+        if following:
+            first_open = first_open or what
+        chapters.append(
+            {
+                "chapter": name,
+                "title": CHAPTERS[chapter],
+                "exercises": len(rows),
+                "passed": len(rows) - len(left),
+                "open_stars": sum(row["stars"] for row in left),
+                "quiz": quiz,
+                "next": following,
+                "details": rows,
+            }
+        )
+    return {"chapters": chapters, "next": first_open}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from authoring import build as builder
+from authoring import rules, walk
 from nbnet_lib.cli import lab, main
-from nbnet_lib.course import build as builder
-from nbnet_lib.course import run as runner
 from nbnet_lib.evaluate.result import Measure, Result
 
 NAMES = {"original": "original", "type1": "nbnet-b-64", "type2": "nbnet-b-64"}
@@ -52,7 +52,7 @@ def course(monkeypatch):
                 "seconds": 9.0,
             }
 
-        monkeypatch.setattr(runner, "run_course", run_course)
+        monkeypatch.setattr(walk, "run_course", run_course)
         return seen
 
     return install
@@ -65,7 +65,6 @@ def test_course_prints_the_attack_table_last(course, capsys):
         "profile": "quick",
         "only": None,
         "output": Path("build/x"),
-        "progress": True,
         "jobs": 1,
     }
     lines = capsys.readouterr().out.splitlines()
@@ -111,8 +110,6 @@ def test_build_passes_its_options_on(monkeypatch, capsys):
 
 
 def test_build_check_asks_the_rules_too(monkeypatch, capsys):
-    from nbnet_lib.course import rules
-
     monkeypatch.setattr(builder, "build_all", lambda **options: {"written": [], "checked": []})
     monkeypatch.setattr(rules, "read_chapter", lambda source: source)
     monkeypatch.setattr(rules, "complaints", lambda chapter: [])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nbnet_lib.course.check import check
+from nbnet_lib.course.checking import check
 
 
 @pytest.fixture

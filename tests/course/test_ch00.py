@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from course_checks.ch00 import SITUATIONS
-from nbnet_lib.course.check import check
+from nbnet_lib.course.checking import check
 
 SOURCE = Path(__file__).resolve().parents[2] / "solutions" / "00_before_you_start.py"
 RIGHT = {key: letter for key, (letter, _) in SITUATIONS.items()}

@@ -193,7 +193,7 @@ def test_slips_of_the_floor(answer, part, is_told):
     "number_and_names", [("4.1", "x"), ("4.2", "xmck"), ("4.3", "txs"), ("4.4", "pi")]
 )
 def test_an_untouched_stub_is_not_attempted(number_and_names):
-    from nbnet_lib.course.check import check
+    from nbnet_lib.course.checking import check
 
     number, names = number_and_names
     stub = eval(f"lambda {', '.join(names)}: None")  # noqa: S307

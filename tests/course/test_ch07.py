@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from nbnet_lib.course.check import check
+from nbnet_lib.course.checking import check
 from nbnet_lib.course.losses import strength_at, wish
 
 

@@ -175,6 +175,6 @@ def test_source_slips(answer, part, is_told):
 
 
 def test_open_answers_are_not_attempted():
-    from nbnet_lib.course.check import check
+    from nbnet_lib.course.checking import check
 
     assert check("10.4", dict.fromkeys("ABCDEF")).status == "not attempted"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from nbnet_lib.course.check import check
+from nbnet_lib.course.checking import check
 
 
 def unit(x):

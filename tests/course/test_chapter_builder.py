@@ -5,9 +5,9 @@ import json
 import nbformat
 import pytest
 
-from nbnet_lib.course.build import build_all, clean
-from nbnet_lib.course.notebooks import WIDGET_VIEW
-from nbnet_lib.course.source import (
+from authoring.build import build_all, clean
+from authoring.sources import (
+    WIDGET_VIEW,
     chapter_sources,
     course_root,
     cut_solution,
@@ -71,14 +71,14 @@ def test_text_without_markers_stays():
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("### BEGIN SOLUTION\nx = 1", "without ### END"),
-        ("x = 1\n### END SOLUTION", "without ### BEGIN"),
-        ("### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION", "within a solution"),
+        ("### BEGIN SOLUTION\nx = 1", "each ### BEGIN"),
+        ("x = 1\n### END SOLUTION", "each ### BEGIN"),
+        ("### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION", "each ### BEGIN"),
         ("### BEGIN SOLUTION\nprint(1)\n### END SOLUTION", "assigns no name"),
         ("def f():\n  ### BEGIN SOLUTION\n  x\n  ### END SOLUTION\n y", "not Python"),
     ],
 )
-def test_bad_markers_are_told(text, part):
+def test_bad_markers_are_refused(text, part):
     with pytest.raises(NbnetError, match=part):
         cut_solution(text, "02, cell 3")
 
@@ -190,7 +190,7 @@ def test_drift_names_the_file(tiny, what, part):
         build_all(root=tiny, check=True)
 
 
-def test_a_failing_cell_is_told(tiny):
+def test_a_failing_cell_is_named(tiny):
     source = tiny / "solutions" / "01_tiny.py"
     source.write_text(SOURCE + "\n# %%\nundefined_name + 1\n")
     with pytest.raises(NbnetError, match=r"01_tiny.py: cell .*`undefined_name \+ 1`.*NameError"):
@@ -199,7 +199,7 @@ def test_a_failing_cell_is_told(tiny):
 
 
 def test_building_without_execution_refuses_stale_outputs(tiny):
-    with pytest.raises(NbnetError, match="is missing: build with execution"):
+    with pytest.raises(NbnetError, match="01_tiny.ipynb is missing"):
         build_all(root=tiny, execute=False)
 
 
@@ -215,7 +215,7 @@ def test_prose_can_change_without_execution_and_code_cannot(tiny):
     assert built.cells[0].source == "# Another title" and built.cells[2].outputs[0].text == "kept\n"
     build_all(root=tiny, check=True)
     source.write_text(SOURCE.replace("x + x", "2 * x"))
-    with pytest.raises(NbnetError, match="the code of solutions/01_tiny.ipynb differs"):
+    with pytest.raises(NbnetError, match="code of 01_tiny.ipynb differs"):
         build_all(root=tiny, execute=False)
 
 
@@ -229,6 +229,6 @@ def test_chapters_are_picked_by_number_or_name(tiny):
         chapter_sources(tiny, "03")
 
 
-def test_a_folder_without_sources_is_told(tmp_path):
+def test_a_folder_without_sources_is_refused(tmp_path):
     with pytest.raises(NbnetError, match="no solutions/NN_title.py found in"):
         course_root(tmp_path)

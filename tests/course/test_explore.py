@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbnet_lib.course.explore import explore, picture, show
+from nbnet_lib.course.exploring import explore, picture, show
 from nbnet_lib.errors import NbnetError
 
 # The name in the package is the function.
-module = importlib.import_module("nbnet_lib.course.explore")
+module = importlib.import_module("nbnet_lib.course.exploring")
 
 
 def wave(frequency=2, phase=0.0, kind="sine", grid=False):

@@ -10,9 +10,8 @@ from datetime import datetime
 import pytest
 
 from nbnet_lib.course import progress
-from nbnet_lib.course.check import check
-from nbnet_lib.course.overview import overview
-from nbnet_lib.course.progress import progress_path, read_progress, record, reset_progress
+from nbnet_lib.course.checking import check
+from nbnet_lib.course.progress import overview, progress_path, read_progress, record, reset_progress
 from nbnet_lib.errors import NbnetError
 
 EMPTY = {"exercises": {}, "quizzes": {}}
@@ -38,7 +37,7 @@ def kept(tmp_path, monkeypatch):
     path = tmp_path / "folder" / "progress.json"
     monkeypatch.setenv("NBNET_PROGRESS", str(path))
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
-    monkeypatch.setattr(progress, "_told", set())
+    monkeypatch.setattr(progress, "_reported", set())
     monkeypatch.chdir(tmp_path)
     return path
 

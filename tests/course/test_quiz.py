@@ -10,10 +10,10 @@ from IPython.utils.capture import capture_output
 
 from course_checks import CHAPTERS
 from nbnet_lib.course.progress import read_progress
-from nbnet_lib.course.quiz import FOLDER, LETTERS, Quiz, load_quiz, quiz
+from nbnet_lib.course.quizzes import FOLDER, LETTERS, Quiz, load_quiz, quiz
 from nbnet_lib.errors import NbnetError
 
-module = importlib.import_module("nbnet_lib.course.quiz")
+module = importlib.import_module("nbnet_lib.course.quizzes")
 MADE = """
 questions:
   - ask: Is `a < b` shown & escaped?

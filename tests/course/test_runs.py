@@ -1,6 +1,6 @@
 """The steps that chapter 09 goes on with, where the learner's own are not there yet."""
 
-from nbnet_lib.course.check import check
+from nbnet_lib.course.checking import check
 from nbnet_lib.course.runs import pack_run, pixel_step
 
 

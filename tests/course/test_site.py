@@ -7,13 +7,12 @@ from html import unescape
 import nbformat
 import pytest
 
+from authoring.links import check_pages
+from authoring.pages import build_site, folded, with_contents
+from authoring.slides import REVEAL, build_slides, on_slides
+from authoring.sources import read_source, to_text
 from nbnet_lib.cli import main
-from nbnet_lib.course.links import check_pages
-from nbnet_lib.course.pages import folded, with_contents
-from nbnet_lib.course.quiz import load_quiz
-from nbnet_lib.course.site import build_site
-from nbnet_lib.course.slides import REVEAL, build_slides, on_slides
-from nbnet_lib.course.source import read_source, to_text
+from nbnet_lib.course.quizzes import load_quiz
 from nbnet_lib.errors import NbnetError
 
 FIRST = """# %% [markdown] tags=["slide"]
@@ -167,7 +166,11 @@ def test_pages_of_an_earlier_run_go(root, tmp_path):
         ("#Again)", "#Never)", "01_first.html links to #Never, and there is no #Never"),
         ("walk.md#Steps", "walk.md#Never", "01_first.html links to walk.html#Never, and there is"),
         ("../README.md", "../NEVER.md", "01_first.html links to ../NEVER.md"),
-        ("https://arxiv.org/abs", "https://arxiv/abs", "https://arxiv/abs/1703.00832, which is no"),
+        (
+            "https://arxiv.org/abs",
+            "https://arxiv/abs",
+            "https://arxiv/abs/1703.00832, which is not",
+        ),
         ("[card](../README.md)", "![x](https://a.org/x.png)", "loads https://a.org/x.png from"),
         ("[card](../README.md)", "![ ](../guides/pictures/face.png)", "without alternative text"),
         ("[card](../README.md)", "![x](no.png)", "loads no.png, which is not there"),
@@ -190,9 +193,9 @@ def test_a_link_without_an_end_names_page_and_link(root, tmp_path, old, new, par
         ('<html lang="en"><style>a { background: url(https://a.org/x) }</style>', "from elsewhere"),
         ('<html lang="en"><style>@import "https://a.org/x";</style>', "from elsewhere"),
         ('<html lang="en"><p style="background: url(http://a.org/x)">', "from elsewhere"),
-        ('<html lang="en"><a href="mailto:nobody">x</a>', "no address"),
-        ('<html lang="en"><a href="javascript:x()">x</a>', "no address"),
-        ('<html lang="en"><a href="http://[x">x</a>', "no address"),
+        ('<html lang="en"><a href="mailto:nobody">x</a>', "not an address"),
+        ('<html lang="en"><a href="javascript:x()">x</a>', "not an address"),
+        ('<html lang="en"><a href="http://[x">x</a>', "not an address"),
         ('<html lang="en"><a href="other.html">x</a>', "which is not there"),
     ],
 )
@@ -212,9 +215,11 @@ def test_the_check_of_pages_is_content_with_good_ones(tmp_path):
 
 
 def test_an_anchor_with_signs_is_quoted_in_links_only():
-    article = with_contents('<h2 id="0-%25">0 %<a class="anchor-link" href="#0-%25">x</a></h2>')
-    assert article.contents == [(2, "0-%", "0 %")]
-    assert 'id="0-%"' in article.html and 'href="#0-%25"' in article.html
+    body, contents = with_contents(
+        '<h2 id="0-%25">0 %<a class="anchor-link" href="#0-%25">x</a></h2>'
+    )
+    assert contents == [(2, "0-%", "0 %")]
+    assert 'id="0-%"' in body and 'href="#0-%25"' in body
 
 
 @pytest.fixture

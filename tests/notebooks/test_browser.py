@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from authoring.sources import BEGIN, END, UNFINISHED
 from nbnet_lib.course.progress import read_progress
-from nbnet_lib.course.source import BEGIN, END, UNFINISHED
 
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 240  # for the whole chapter, quick profile, on a busy machine

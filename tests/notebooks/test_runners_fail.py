@@ -3,9 +3,9 @@
 import nbformat
 import pytest
 
-from nbnet_lib.course.build import clean
-from nbnet_lib.course.notebooks import execute
-from nbnet_lib.course.source import make_chapter, read_source, to_text
+from authoring.build import clean
+from authoring.running import execute
+from authoring.sources import make_chapter, read_source, to_text
 
 SOURCE = """# %% [markdown]
 # # A small notebook
@@ -24,7 +24,7 @@ print(random.random())
 EXPLORE = '''
 # %%
 import matplotlib.pyplot as plt
-from nbnet_lib.course.explore import explore
+from nbnet_lib.course.exploring import explore
 
 
 def view(n=1):
@@ -110,7 +110,7 @@ def test_a_chapter_of_a_half_solved_exercise_still_runs(made, papermill, tmp_pat
         SOURCE
         + """
 # %%
-from nbnet_lib.course.check import check
+from nbnet_lib.course.checking import check
 
 
 def cosine(a, b):

@@ -18,7 +18,7 @@ else:
 
 # conda-forge's name -> PyPI's name, where they differ.
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib", "seaborn-base": "seaborn"}
-LOCAL = {"nbnet_lib", "synthfaces", "course_checks"}
+LOCAL = {"nbnet_lib", "synthfaces", "course_checks", "authoring"}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +107,9 @@ def imported_names(folder: Path) -> set[str]:
     return names - set(sys.stdlib_module_names) - LOCAL
 
 
-@pytest.mark.parametrize("folder", ["nbnet_lib", "solutions"])
+@pytest.mark.parametrize(
+    "folder", ["nbnet_lib", "course_checks", "synthfaces", "tools/authoring", "solutions"]
+)
 def test_what_is_imported_is_declared(root, pyproject, folder):
     project = pyproject["project"]
     declared = bounds(project["dependencies"])

@@ -1,4 +1,4 @@
-"""A chapter's source: finding it, reading it as a notebook, and cutting the solutions out.
+"""A chapter's source and what is stored of it: finding, reading, and cutting the solutions out.
 
 The source is a jupytext percent script, ``solutions/NN_title.py``. What stands between
 ``### BEGIN SOLUTION`` and ``### END SOLUTION`` is the answer to an exercise.
@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import re
-import textwrap
 from pathlib import Path
 
 import jupytext
@@ -21,6 +20,11 @@ from nbnet_lib.errors import NbnetError
 
 BEGIN, END = "### BEGIN SOLUTION", "### END SOLUTION"
 UNFINISHED = "# your code"
+WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
+
+_SOLUTION = re.compile(
+    rf"^(?P<indent>[ \t]*){BEGIN}\n(?P<body>.*?)^[ \t]*{END}$", re.MULTILINE | re.DOTALL
+)
 
 # The same on every machine: neither the Python version nor the name of an environment.
 METADATA = {
@@ -32,11 +36,10 @@ METADATA = {
 def course_root(root: str | os.PathLike[str] | None = None) -> Path:
     """Return the folder that holds ``solutions/`` and ``chapters/``.
 
-    Looks in ``root`` where given, else in the working folder, else beside the package (a clone
-    that was installed in place).
+    That is ``root`` where given, else the working folder, else the clone that this file is in.
 
     Raises:
-        NbnetError: there is no ``solutions/`` with chapter sources in any of them.
+        NbnetError: none of them has chapter sources.
     """
     places = [Path(root)] if root else [Path.cwd(), Path(__file__).parents[2]]
     for place in places:
@@ -98,13 +101,51 @@ def read_source(source: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+def read_stored(path: Path) -> nbformat.NotebookNode:
+    """Read a notebook that `nbnet build` wrote.
+
+    Raises:
+        NbnetError: it is missing, or not a notebook.
+    """
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError as error:
+        raise NbnetError(f"{name} is missing: run `nbnet build` to make it") from error
+    except (ValueError, nbformat.ValidationError) as error:
+        raise NbnetError(f"{name} is not a notebook: run `nbnet build`") from error
+
+
+def copy_of(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """Return a notebook that can be changed without changing this one."""
+    return nbformat.from_dict(json.loads(json.dumps(notebook)))
+
+
+def first_heading(notebook: nbformat.NotebookNode) -> str:
+    """Return the text of the first heading, or "" where there is none."""
+    prose = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    heading = re.search(r"^#\s+(.+)$", prose, re.MULTILINE)
+    return heading.group(1).strip() if heading else ""
+
+
+def drop_widgets(notebook: nbformat.NotebookNode) -> None:
+    """Remove stored widget views and their state, in place; pictures and text stay.
+
+    A stored view without its state is "Invalid notebook" to some readers.
+    """
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [o for o in cell.outputs if WIDGET_VIEW not in o.get("data", {})]
+
+
 def make_chapter(solution: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
     """Return the starter of a solution notebook: exercise bodies cut, no outputs.
 
     Raises:
         NbnetError: markers that do not pair, or a cell that is no Python after the cut.
     """
-    chapter = nbformat.from_dict(json.loads(json.dumps(solution)))
+    chapter = copy_of(solution)
     for index, cell in enumerate(chapter.cells):
         if cell.cell_type != "code":
             continue
@@ -124,26 +165,9 @@ def cut_solution(text: str, where: str) -> str:
     """
     if BEGIN not in text and END not in text:
         return text
-    kept: list[str] = []
-    solution: list[str] | None = None
-    for line in text.splitlines():
-        if line.strip() == BEGIN:
-            if solution is not None:
-                raise NbnetError(f"{where}: {BEGIN} within a solution")
-            solution = []
-            indent = line[: len(line) - len(line.lstrip())]
-        elif line.strip() == END:
-            if solution is None:
-                raise NbnetError(f"{where}: {END} without {BEGIN}")
-            kept += _unfinished(solution, indent, where)
-            solution = None
-        elif solution is not None:
-            solution.append(line)
-        else:
-            kept.append(line)
-    if solution is not None:
-        raise NbnetError(f"{where}: {BEGIN} without {END}")
-    result = "\n".join(kept)
+    result = _SOLUTION.sub(lambda found: _unfinished(found["indent"], found["body"], where), text)
+    if BEGIN in result or END in result:
+        raise NbnetError(f"{where}: each {BEGIN} needs one {END} below it")
     try:
         ast.parse(result)
     except SyntaxError as error:
@@ -151,22 +175,21 @@ def cut_solution(text: str, where: str) -> str:
     return result
 
 
-def _unfinished(solution: list[str], indent: str, where: str) -> list[str]:
+def _unfinished(indent: str, solution: str, where: str) -> str:
+    if BEGIN in solution:
+        raise NbnetError(f"{where}: each {BEGIN} needs one {END} below it")
     if indent:
-        return [f"{indent}return None  {UNFINISHED}"]
-    tree = ast.parse(textwrap.dedent("\n".join(solution)))
+        return f"{indent}return None  {UNFINISHED}"
     names = [
         target.id
-        for node in tree.body
+        for node in ast.parse(solution).body
         if isinstance(node, ast.Assign)
         for target in node.targets
         if isinstance(target, ast.Name)
     ]
     if not names:
-        raise NbnetError(
-            f"{where}: the solution assigns no name, so there is nothing to leave open"
-        )
-    return [f"{name} = None  {UNFINISHED}" for name in dict.fromkeys(names)]
+        raise NbnetError(f"{where}: the solution assigns no name, so nothing can be left open")
+    return "\n".join(f"{name} = None  {UNFINISHED}" for name in dict.fromkeys(names))
 
 
 def to_text(notebook: nbformat.NotebookNode) -> str:

@@ -19,13 +19,16 @@ from typing import Any
 
 import nbformat
 
-from nbnet_lib.course.notebooks import drop_widgets, execute
-from nbnet_lib.course.source import (
+from authoring.running import execute
+from authoring.sources import (
     METADATA,
     chapter_sources,
+    copy_of,
     course_root,
+    drop_widgets,
     make_chapter,
     read_source,
+    read_stored,
     to_text,
 )
 from nbnet_lib.errors import NbnetError
@@ -37,19 +40,15 @@ EXECUTE_PROFILE = "laptop"
 def clean(executed: nbformat.NotebookNode, plain: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return ``plain`` with the outputs of ``executed`` and nothing else that varies.
 
-    Widget outputs go: a stored view without its state is "Invalid notebook" to some readers.
-    Text printed to stderr (progress bars, warnings of a machine) goes too, and counts run from 1.
+    Widget outputs go, and so does text printed to stderr (progress bars, warnings of a machine);
+    counts run from 1.
     """
-    result = nbformat.from_dict(json.loads(json.dumps(plain)))
-    outputs = {cell.id: cell for cell in executed.cells if cell.cell_type == "code"}
-    count = 0
-    for cell in result.cells:
-        if cell.cell_type != "code":
-            continue
-        count += 1
-        cell.execution_count = count
-        cell.outputs = []
-        for output in nbformat.from_dict(json.loads(json.dumps(outputs[cell.id].outputs))):
+    result = copy_of(plain)
+    outputs = {cell.id: cell.outputs for cell in executed.cells if cell.cell_type == "code"}
+    code = [cell for cell in result.cells if cell.cell_type == "code"]
+    for count, cell in enumerate(code, 1):
+        cell.execution_count, cell.outputs = count, []
+        for output in nbformat.from_dict(json.loads(json.dumps(outputs[cell.id]))):
             if output.output_type == "stream" and output.name == "stderr":
                 continue
             if output.output_type == "execute_result":
@@ -57,8 +56,8 @@ def clean(executed: nbformat.NotebookNode, plain: nbformat.NotebookNode) -> nbfo
             last = cell.outputs[-1] if cell.outputs else None
             if output.output_type == "stream" and last and last.output_type == "stream":
                 last.text += output.text  # where the kernel split a print is chance
-                continue
-            cell.outputs.append(output)
+            else:
+                cell.outputs.append(output)
     drop_widgets(result)
     return result
 
@@ -68,7 +67,6 @@ def build_all(
     check: bool = False,
     execute: bool = True,
     root: str | os.PathLike[str] | None = None,
-    progress: bool = True,
 ) -> dict[str, Any]:
     """Make the notebooks of all chapters, or compare them with their sources.
 
@@ -78,7 +76,6 @@ def build_all(
         execute: run the solutions in the laptop profile; False keeps the stored outputs, which is
             an error where code changed (prose may).
         root: folder that holds ``solutions/`` and ``chapters/``; found where it is None.
-        progress: say on stderr which notebook is being run.
 
     Returns:
         {"written": [...], "checked": [...]}, paths relative to the root.
@@ -91,77 +88,67 @@ def build_all(
     drift: list[str] = []
     for source in chapter_sources(base, only):
         plain = read_source(source)
+        paths = source.with_suffix(".ipynb"), base / "chapters" / f"{source.stem}.ipynb"
+        names = [path.relative_to(base).as_posix() for path in paths]
         starter = to_text(make_chapter(plain, source.name))
-        starter_path = base / "chapters" / f"{source.stem}.ipynb"
-        solution_path = source.with_suffix(".ipynb")
         if check:
-            drift += _differences(starter_path, solution_path, starter, plain, base)
-            report["checked"] += [_relative(p, base) for p in (solution_path, starter_path)]
+            reasons = _solution_drift(paths[0], plain), _starter_drift(paths[1], starter)
+            drift += [f"{n} {why}" for n, why in zip(names, reasons, strict=True) if why]
+            report["checked"] += names
             continue
-        if execute:
-            executed = _run_solution(plain, source.name, progress)
-        else:
-            executed = _stored_solution(solution_path, plain, base)
-        _write(solution_path, to_text(clean(executed, plain)))
-        report["written"].append(_relative(solution_path, base))
-        _write(starter_path, starter)
-        report["written"].append(_relative(starter_path, base))
+        executed = _run(plain, source.name) if execute else _stored(paths[0], plain)
+        for path, text in zip(paths, (to_text(clean(executed, plain)), starter), strict=True):
+            with atomic_path(path) as temporary:
+                temporary.write_text(text, encoding="utf-8", newline="\n")
+        report["written"] += names
     if not only:
-        stale = _strays(base)
-        drift += [f"{name} has no source in solutions/" for name in stale]
+        known = {source.stem for source in chapter_sources(base)}
+        notebooks = [p for f in ("solutions", "chapters") for p in (base / f).glob("*.ipynb")]
+        drift += [
+            f"{path.relative_to(base).as_posix()} has no source in solutions/"
+            for path in sorted(notebooks)
+            if path.stem not in known
+        ]
     if drift:
         raise NbnetError("; ".join(drift) + ": run `nbnet build` and commit what it writes")
     return report
 
 
-def _run_solution(plain: nbformat.NotebookNode, name: str, progress: bool) -> nbformat.NotebookNode:
-    if progress:
-        print(f"{name}: running it ... ", end="", flush=True, file=sys.stderr)
+def _run(plain: nbformat.NotebookNode, name: str) -> nbformat.NotebookNode:
+    print(f"{name}: running it ... ", end="", flush=True, file=sys.stderr)
     run = execute(plain, {"profile": EXECUTE_PROFILE, "device": "cpu"})
-    if progress:
-        print(f"{run.seconds:.1f} s", file=sys.stderr)
+    print(f"{run.seconds:.1f} s", file=sys.stderr)
     if run.error is not None:
         raise NbnetError(f"{name}: {run.error}")
     return run.notebook
 
 
-def _stored_solution(path: Path, plain: nbformat.NotebookNode, base: Path) -> nbformat.NotebookNode:
+def _stored(path: Path, plain: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the solution on disk, whose outputs still belong to the code of the source."""
-    name = _relative(path, base)
-    if not path.is_file():
-        raise NbnetError(f"{name} is missing: build with execution")
-    stored = nbformat.read(path, as_version=4)
-
-    def code(notebook: nbformat.NotebookNode) -> list[tuple[str, str]]:
-        return [(cell.id, cell.source) for cell in notebook.cells if cell.cell_type == "code"]
-
-    if code(stored) != code(plain):
-        raise NbnetError(f"the code of {name} differs from its source: build with execution")
+    stored = read_stored(path)
+    old, new = (
+        [cell for cell in notebook.cells if cell.cell_type == "code"]
+        for notebook in (stored, plain)
+    )
+    if [cell.source for cell in old] != [cell.source for cell in new]:
+        raise NbnetError(f"the code of {path.name} differs from its source: build with execution")
+    for stored_cell, cell in zip(old, new, strict=True):
+        stored_cell.id = cell.id
     return stored
 
 
-def _differences(
-    starter_path: Path, solution_path: Path, starter: str, plain: nbformat.NotebookNode, base: Path
-) -> list[str]:
-    found = []
-    if not starter_path.is_file():
-        found.append(f"{_relative(starter_path, base)} is missing")
-    elif starter_path.read_text(encoding="utf-8") != starter:
-        found.append(f"{_relative(starter_path, base)} differs from its source")
-    reason = _solution_drift(solution_path, plain)
-    if reason:
-        found.append(f"{_relative(solution_path, base)} {reason}")
-    return found
+def _starter_drift(path: Path, starter: str) -> str:
+    if not path.is_file():
+        return "is missing"
+    return "" if path.read_text(encoding="utf-8") == starter else "differs from its source"
 
 
 def _solution_drift(path: Path, plain: nbformat.NotebookNode) -> str:
-    """Say how a stored solution differs from its source; "" where it does not."""
-    if not path.is_file():
-        return "is missing"
+    """Return how a stored solution differs from its source; "" where it does not."""
     try:
-        stored = nbformat.read(path, as_version=4)
-    except (ValueError, nbformat.ValidationError) as error:
-        return f"is not a notebook ({str(error).splitlines()[0]})"
+        stored = read_stored(path)
+    except NbnetError as error:
+        return str(error).partition(" ")[2]
     if dict(stored.metadata) != METADATA:
         return "has other metadata than the generator writes"
 
@@ -177,22 +164,3 @@ def _solution_drift(path: Path, plain: nbformat.NotebookNode) -> str:
     if counts != list(range(1, len(counts) + 1)):
         return "was not executed from top to bottom"
     return ""
-
-
-def _strays(base: Path) -> list[str]:
-    known = {source.stem for source in chapter_sources(base)}
-    return [
-        _relative(path, base)
-        for folder in ("solutions", "chapters")
-        for path in sorted((base / folder).glob("*.ipynb"))
-        if path.stem not in known
-    ]
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-
-
-def _relative(path: Path, base: Path) -> str:
-    return path.relative_to(base).as_posix()

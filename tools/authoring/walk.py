@@ -1,8 +1,8 @@
 """The whole walk in one call: every solution notebook, then the attack's benchmark.
 
-This is what ``make course`` and ``nbnet course`` do. Each notebook goes through papermill, several
-at a time where asked for; the executed notebook and a page of HTML are written beside a
-``summary.json``, which also tells the seconds and the memory each one took.
+This is what ``make course`` and ``nbnet course`` do. Notebooks run several at a time where asked
+for; the executed notebook and a page of HTML are written beside a ``summary.json``, which also
+holds the seconds and the memory each one took.
 """
 
 from __future__ import annotations
@@ -18,10 +18,16 @@ from typing import Any
 import nbformat
 
 import nbnet_lib
-from nbnet_lib.course.notebooks import Run, drop_widgets, first_heading
+from authoring.pages import single_page
+from authoring.running import Run, run_all
+from authoring.sources import (
+    chapter_sources,
+    course_root,
+    drop_widgets,
+    first_heading,
+    read_stored,
+)
 from nbnet_lib.course.profile import resolve_profile
-from nbnet_lib.course.source import chapter_sources, course_root
-from nbnet_lib.course.workers import run_all
 from nbnet_lib.device import resolve_device
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path, require_writable_folder
@@ -36,7 +42,6 @@ def run_course(
     profile: str = "laptop",
     only: str | list[str] | None = None,
     output: str | Path = Path("build/course"),
-    progress: bool = True,
     seed: int = 7,
     device: str = "auto",
     benchmark: bool = True,
@@ -45,11 +50,12 @@ def run_course(
 ) -> dict[str, Any]:
     """Run the solution notebooks and the attack benchmark; write everything to ``output``.
 
+    A line for each notebook goes to stderr, and at the end a table where one failed.
+
     Args:
         profile: "quick", "laptop", "gpu", "paper", or "auto".
         only: numbers or names of chapters; None for all. The benchmark runs with all of them.
         output: folder for NN_title.ipynb, NN_title.html and summary.json.
-        progress: print a line for each notebook, and at the end a table where one failed.
         seed: handed to every notebook.
         device: handed to every notebook and to the benchmark.
         benchmark: False leaves the benchmark out.
@@ -66,38 +72,25 @@ def run_course(
             is written and the other notebooks ran, notebooks that failed.
     """
     profile, device = resolve_profile(profile), resolve_device(device)
-    base = course_root(root)
-    sources = chapter_sources(base, only)
+    sources = chapter_sources(course_root(root), only)
     folder = require_writable_folder(output)
     started = time.perf_counter()
-    notebooks = [_read_solution(source.with_suffix(".ipynb")) for source in sources]
-    reports = _run_notebooks(
-        notebooks,
-        [source.stem for source in sources],
-        {"profile": profile, "seed": seed, "device": device},
-        folder,
-        jobs,
-        progress,
-    )
-    attack = None
-    if benchmark and not only:
-        attack = _benchmark(profile, device, progress)
+    notebooks = {s.stem: read_stored(s.with_suffix(".ipynb")) for s in sources}
+    parameters = {"profile": profile, "seed": seed, "device": device}
+    reports = _run_notebooks(notebooks, parameters, folder, jobs)
     summary = {
-        "profile": profile,
-        "seed": seed,
-        "device": device,
+        **parameters,
         "jobs": jobs,
         "versions": _versions(),
         "notebooks": reports,
-        "attack": attack,
+        "attack": _benchmark(profile, device) if benchmark and not only else None,
         "seconds": round(time.perf_counter() - started, 1),
     }
     with atomic_path(folder / "summary.json") as temporary:
         temporary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     failed = [f"{r['file']}: {r['error']}" for r in reports if r["error"]]
     if failed:
-        if progress:
-            _say(times_table(summary))
+        _say(times_table(summary))
         raise NbnetError(
             f"{len(failed)} of {len(reports)} notebooks failed ({'; '.join(failed)}); "
             f"see {folder / 'summary.json'}"
@@ -106,24 +99,19 @@ def run_course(
 
 
 def _run_notebooks(
-    notebooks: list[nbformat.NotebookNode],
-    stems: list[str],
-    parameters: dict[str, Any],
-    folder: Path,
-    jobs: int,
-    progress: bool,
+    notebooks: dict[str, nbformat.NotebookNode], parameters: dict[str, Any], folder: Path, jobs: int
 ) -> list[dict[str, Any]]:
     """Run them and write their pages; return what the summary says of each, in order."""
-    titles = [first_heading(n) or stem for n, stem in zip(notebooks, stems, strict=True)]
+    stems = list(notebooks)
+    titles = [first_heading(notebooks[stem]) or stem for stem in stems]
     names = [f"[{i}/{len(titles)}] {title}" for i, title in enumerate(titles, 1)]
-    single = jobs == 1  # one line for each, begun when it begins; else whole lines only
+    one_by_one = jobs == 1  # one line for each, begun when it begins; else whole lines only
 
     def started(index: int) -> None:
-        if progress:
-            _say(f"{names[index]} ... " if single else f"{names[index]}: begun\n", end="")
+        _say(f"{names[index]} ... " if one_by_one else f"{names[index]}: begun\n", end="")
 
     reports: dict[int, dict[str, Any]] = {}
-    for index, run in run_all(notebooks, parameters, jobs, started):
+    for index, run in run_all(list(notebooks.values()), parameters, jobs, started):
         _write_pages(folder, stems[index], titles[index], run)
         reports[index] = {
             "title": titles[index],
@@ -133,10 +121,10 @@ def _run_notebooks(
             "peak_mb": run.peak_mb,
             "error": run.error,
         }
-        if progress:
-            took = f"{run.seconds:.1f} s, {run.peak_mb:,} MB"
-            told = took if run.error is None else f"FAILED: {run.error}"
-            _say(told if single else f"{names[index]}: {told}")
+        outcome = (
+            f"FAILED: {run.error}" if run.error else f"{run.seconds:.1f} s, {run.peak_mb:,} MB"
+        )
+        _say(outcome if one_by_one else f"{names[index]}: {outcome}")
     return [reports[index] for index in sorted(reports)]
 
 
@@ -154,18 +142,7 @@ def times_table(summary: dict[str, Any]) -> str:
     return "\n".join([*lines, f"wall time {summary['seconds']:.1f} s, everything included"])
 
 
-def _read_solution(path: Path) -> nbformat.NotebookNode:
-    try:
-        return nbformat.read(path, as_version=4)
-    except FileNotFoundError as error:
-        raise NbnetError(f"{path} is missing: run `nbnet build` to make it") from error
-    except ValueError as error:
-        raise NbnetError(f"{path} is not a notebook ({error}): run `nbnet build`") from error
-
-
 def _write_pages(folder: Path, stem: str, title: str, run: Run) -> None:
-    from nbnet_lib.course.site import single_page
-
     notebook = run.notebook
     drop_widgets(notebook)
     with atomic_path(folder / f"{stem}.ipynb") as temporary:
@@ -174,22 +151,20 @@ def _write_pages(folder: Path, stem: str, title: str, run: Run) -> None:
         temporary.write_text(single_page(notebook, title), encoding="utf-8")
 
 
-def _benchmark(profile: str, device: str, progress: bool) -> dict[str, Any]:
+def _benchmark(profile: str, device: str) -> dict[str, Any]:
     """Attack identities that neither the encoder nor the decoder ever saw, with shipped weights."""
     from nbnet_lib.decoders import load_decoder
     from nbnet_lib.encoders import create_encoder
     from nbnet_lib.evaluate import run_protocol, synthfaces
 
     count = BENCHMARK_IDENTITIES[profile]
-    if progress:
-        _say(f"attack benchmark: {DECODER} on identities 0-{count - 1} ... ", end="")
+    _say(f"attack benchmark: {DECODER} on identities 0-{count - 1} ... ", end="")
     started = time.perf_counter()
     encoder = create_encoder(ENCODER, device=device)
     decoder = load_decoder(DECODER, device=device)
     # One line says what happens, as for the notebooks.
     result = run_protocol(synthfaces(range(count), 6), encoder, [decoder], seed=0, progress=False)
-    if progress:
-        _say(f"{time.perf_counter() - started:.1f} s")
+    _say(f"{time.perf_counter() - started:.1f} s")
     return result.to_dict()
 
 

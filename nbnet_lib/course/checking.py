@@ -1,4 +1,4 @@
-"""Instant answers to exercises: ``check("3.2", my_function)``.
+"""Instant answers to exercises: ``check("3.2", my_function)``, and ``hint("3.2")``.
 
 A check never raises, so a chapter runs from top to bottom before, while and after its reader works:
 
@@ -6,8 +6,8 @@ A check never raises, so a chapter runs from top to bottom before, while and aft
     [FAIL] threshold_at_far: expected ..., got ...: what to look at
     [PASS] 3.2 ...
 
-The checks themselves are in ``course_checks/``, one small file a chapter. They test
-properties rather than one stored number, so that every correct way of solving an exercise passes.
+The checks themselves are in ``course_checks/``, a file for each chapter. They test properties
+rather than one stored number, so that every correct way of solving an exercise passes.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class CheckResult:
 def check(exercise: str, *candidates: Any) -> CheckResult:
     """Check an answer, print one line about it and return the result; never raises.
 
-    What is passed is kept in a file on this machine (`nbnet_lib.course.progress`).
+    What is passed is kept in a file on this machine, see `nbnet_lib.course.progress`.
 
     Args:
         exercise: its number, such as ``"3.2"``.
@@ -78,7 +78,7 @@ def _judge(number: str, candidates: tuple[Any, ...]) -> CheckResult:
                 f"expected {wanted} after the number, got {len(candidates)} values",
                 "run the cell as it was in the chapter",
             )
-        said = exercise.test(*candidates)
+        praise = exercise.test(*candidates)
     except NotAttempted as reason:
         return CheckResult(
             number,
@@ -95,4 +95,21 @@ def _judge(number: str, candidates: tuple[Any, ...]) -> CheckResult:
             f"{number}: the answer could not be judged ({type(error).__name__}: "
             f"{one_line(error)}): does it return what the exercise asks for?",
         )
-    return CheckResult(number, "passed", f"{number} {exercise.title}: {said}")
+    return CheckResult(number, "passed", f"{number} {exercise.title}: {praise}")
+
+
+def hint(exercise: str, level: int = 1) -> None:
+    """Print a hint, ``hint("3.2")`` or ``hint("3.2", level=2)``; never raises.
+
+    Level 1 points the way, level 2 nearly says it.
+    """
+    try:
+        hints = find_exercise(exercise).hints
+    except Wrong as wrong:
+        print(wrong)
+        return
+    if level not in (1, 2):
+        print(f"hint: level is 1 or 2, not {level!r}")
+        return
+    more = f' (more: hint("{exercise}", level=2))' if level == 1 else ""
+    print(f"Hint {level} for {exercise}: {hints[level - 1]}{more}")

@@ -1,6 +1,6 @@
 """A quiz at the end of each chapter: ``quiz("02")`` asks, a click answers and says why.
 
-The questions lie in ``nbnet_lib/course/quizzes/chNN.yaml``; a wrong option has its own explanation,
+The questions are in ``course_checks/quizzes/chNN.yaml``; a wrong option has its own explanation,
 because it stands for a misconception. They are shown as ordinary text, so that they can be read
 without a kernel; the buttons below each need one. ``quiz("02", "bdac")`` answers without buttons.
 """
@@ -18,11 +18,13 @@ import ipywidgets as widgets
 import yaml
 from IPython.display import HTML, display
 
+import course_checks
 from nbnet_lib.course.progress import record
 from nbnet_lib.errors import NbnetError
 
-FOLDER = Path(__file__).parent / "quizzes"
+FOLDER = Path(course_checks.__file__).parent / "quizzes"
 LETTERS = "abcdef"
+_REMARK = "margin:0 0 .6em 2.3em;max-width:44em"
 
 
 @dataclass(frozen=True)
@@ -60,17 +62,17 @@ def quiz(chapter: str | int, answers: str | None = None) -> Quiz:
         answers: a letter for each question, such as ``"bdac"``; None shows the buttons.
 
     Returns:
-        the quiz, true once every question was answered rightly.
+        the quiz, true once every question was answered correctly.
 
     Raises:
         NbnetError: there is no such quiz.
     """
-    asked = Quiz(chapter_name(chapter), load_quiz(chapter))
+    made = Quiz(chapter_name(chapter), load_quiz(chapter))
     if answers is None:
-        asked.show()
+        made.show()
     else:
-        asked.answer(answers)
-    return asked
+        made.answer(answers)
+    return made
 
 
 def chapter_name(chapter: str | int) -> str:
@@ -91,8 +93,8 @@ def load_quiz(chapter: str | int) -> tuple[Question, ...]:
         known = ", ".join(sorted(p.stem[2:] for p in FOLDER.glob("ch[0-9][0-9].yaml")))
         raise NbnetError(f"there is no quiz {chapter!r}: there are {known}")
     try:
-        told = yaml.safe_load(path.read_text(encoding="utf-8"))
-        questions = tuple(_question(entry) for entry in told["questions"])
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))["questions"]
+        questions = tuple(_question(entry) for entry in entries)
     except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise NbnetError(f"{path.name}: {error}") from error
     if not questions:
@@ -127,7 +129,7 @@ class Quiz:
 
     @property
     def right(self) -> int:
-        """How many questions are answered rightly now."""
+        """How many questions are answered correctly now."""
         return sum(self.questions[i].judge(letter)[0] for i, letter in self.given.items())
 
     def answer(self, letters: str) -> None:
@@ -149,7 +151,7 @@ class Quiz:
             right, why = question.judge(letter)
             print(f"[{'PASS' if right else 'FAIL'}] question {number}, {letter}: {why}")
         self._done()
-        print(self._told())
+        print(self._score_line())
 
     def show(self) -> None:
         """Show each question as text and, below it, a row of buttons."""
@@ -178,19 +180,16 @@ class Quiz:
         self.given[i] = letter
         right, why = self.questions[i].judge(letter)
         mark = "Right" if right else "Not quite"
-        self._remarks[
-            i
-        ].value = (
-            f'<div style="margin:0 0 .6em 2.3em;max-width:44em"><b>{mark}.</b> {as_html(why)}</div>'
-        )
+        text = f"<b>{mark}.</b> {as_html(why)}"
+        self._remarks[i].value = f'<div style="{_REMARK}">{text}</div>'
         self._done()
-        self._score.value = f"<b>{html.escape(self._told())}</b>"
+        self._score.value = f"<b>{html.escape(self._score_line())}</b>"
 
     def _done(self) -> None:
         if len(self.given) == len(self.questions):
             record("quizzes", self.chapter, passed=bool(self))
 
-    def _told(self) -> str:
+    def _score_line(self) -> str:
         mark = "PASS" if self else "----"
         return f"[{mark}] quiz {self.chapter}: {self.right} of {len(self.questions)} right"
 

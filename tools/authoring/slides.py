@@ -7,7 +7,6 @@ by reveal.js, which is loaded from the network or from a folder (``npm pack reve
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -15,11 +14,9 @@ from typing import Any
 
 import nbformat
 
-from nbnet_lib.course.links import check_pages
-from nbnet_lib.course.notebooks import first_heading
-from nbnet_lib.course.pages import exporter, folded, with_contents
-from nbnet_lib.course.site import read_solution, style
-from nbnet_lib.course.source import chapter_sources, course_root
+from authoring.links import check_pages
+from authoring.pages import exporter, folded, style, with_contents
+from authoring.sources import chapter_sources, course_root, first_heading, read_stored
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path, require_writable_folder
 
@@ -54,10 +51,10 @@ def build_slides(
     address = _reveal_for(reveal, folder)
     made = {}
     for source in chapter_sources(course_root(root), only):
-        notebook = on_slides(read_solution(source), source.name)
+        notebook = on_slides(read_stored(source.with_suffix(".ipynb")), source.name)
         title = first_heading(notebook) or source.stem
-        told = {"title": title, "reveal": address, "css": style("slides.css")}
-        text, _ = exporter("nbnet_slides").from_notebook_node(notebook, resources={"slides": told})
+        frame = {"title": title, "reveal": address, "css": style("slides.css")}
+        text, _ = exporter("nbnet_slides").from_notebook_node(notebook, resources={"slides": frame})
         name = f"{source.stem}.slides.html"
         with atomic_path(folder / name) as temporary:
             temporary.write_text(_alone(text), encoding="utf-8", newline="\n")
@@ -76,9 +73,9 @@ def on_slides(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNo
     Raises:
         NbnetError: there are none.
     """
-    copy = nbformat.from_dict(json.loads(json.dumps(notebook)))
+    copy = folded(notebook, name)
     kept: list[nbformat.NotebookNode] = []
-    for cell in folded(copy, name).cells:
+    for cell in copy.cells:
         tags = cell.metadata.get("tags", [])
         kind = next((kind for kind in KINDS if kind in tags), None)
         if kind is None:
@@ -104,7 +101,7 @@ def on_slides(notebook: nbformat.NotebookNode, name: str) -> nbformat.NotebookNo
 
 def _alone(text: str) -> str:
     """Leave only links to other sites: what a chapter links to is not on its slides."""
-    text = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", with_contents(text).html)
+    text = re.sub(r'<a class="anchor-link"[^>]*>.*?</a>', "", with_contents(text)[0])
     return re.sub(r'<a [^>]*href="(?!https?://)[^"]*"[^>]*>(.*?)</a>', r"\1", text, flags=re.DOTALL)
 
 
