@@ -6,7 +6,7 @@
 #   make lab       open the chapters in JupyterLab
 #   make html      the course as pages to read, in build/html/
 #   make slides    slides of each chapter, in build/slides/
-#   make doctor    say what is wrong with this machine and how to mend it
+#   make doctor    say what is wrong with this machine and how to fix it
 #   make clean     remove what the targets made, .venv included
 #
 # Another Python: make course PYTHON=python3.12

@@ -36,7 +36,7 @@ def parameter_controls(
         difficulty: of the picture.
 
     Returns:
-        Name -> slider, list or box, for `nbnet_lib.course.explore.explore`.
+        Name -> slider, list or box, for `nbnet_lib.course.exploring.explore`.
 
     Raises:
         NbnetError: an unknown name, or a label, which cannot be changed.

@@ -118,7 +118,7 @@ def test_what_is_imported_is_declared(root, pyproject, folder):
     owners = metadata.packages_distributions()
     # Parts of a declared package that bring their own import name.
     owners |= {"jupyter_client": ["ipykernel"], "IPython": ["ipykernel"]}
-    owners |= {"dlib": ["dlib-bin"], "google": ["onnx"]}
+    owners |= {"dlib": ["dlib-bin"], "google": ["onnx"], "pygments": ["nbconvert"]}
     for name in imported_names(root / folder):
         distributions = {canonicalize_name(d) for d in owners.get(name, [name])}
         assert distributions & declared.keys(), f"{name} is imported in {folder} but not declared"
