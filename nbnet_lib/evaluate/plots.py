@@ -2,6 +2,7 @@
 
 Colours are seaborn's colour-blind palette; lines also differ in dash, so a grey print is readable.
 The same kind of comparison (genuine, type-I, type-II, impostor) looks the same in every figure.
+Each function that returns axes draws on ``axes`` if given, else on a new figure.
 
 | function | draws |
 |---|---|
@@ -9,19 +10,44 @@ The same kind of comparison (genuine, type-I, type-II, impostor) looks the same 
 | `det_plot` | FNMR over FMR on normal-deviate axes |
 | `cmc_plot` | rank-k rates over k |
 | `score_histogram` | the scores of each kind, and the thresholds |
+| `interval_plot` | any values with intervals, and chance behind them (leakage) |
 | `rates_plot` | TAR of several attacks with their intervals |
 | `judges_plot` | TAR of the target beside that of the judges |
-| `interval_plot` | any values with intervals, and chance behind them (leakage) |
 | `quality_plot` | the distribution of PSNR, SSIM and the like over the pictures |
 | `reconstruction_strip` | originals above reconstructions: best, median, worst by score |
+
+scikit-learn's `RocCurveDisplay` and `DetCurveDisplay` are not used: they take arrays of scores and
+not counts, draw every point, and their axes end at 0.1 %, where thresholds of recognisers begin.
 """
 
-from nbnet_lib.evaluate.plots_curves import cmc_plot, det_plot, roc_plot
-from nbnet_lib.evaluate.plots_judges import judges_plot
-from nbnet_lib.evaluate.plots_rates import interval_plot, quality_plot, rates_plot
-from nbnet_lib.evaluate.plots_scores import score_histogram
-from nbnet_lib.evaluate.plots_strip import reconstruction_strip, select_by_score
-from nbnet_lib.evaluate.plots_style import DASHES, LABELS
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
+from scipy.special import ndtr, ndtri
+from torch import Tensor
+
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.plots_style import (
+    DASHES,
+    INK,
+    LABELS,
+    label,
+    percent_axis,
+    styles,
+    thin,
+)
+from nbnet_lib.evaluate.result import percent
+from nbnet_lib.evaluate.selection import select_by_score
+from nbnet_lib.evaluate.verification import as_scores, roc
+from nbnet_lib.faces import to_uint8
 
 __all__ = [
     "DASHES",
@@ -37,3 +63,472 @@ __all__ = [
     "score_histogram",
     "select_by_score",
 ]
+
+Interval = tuple[float, float, float]  # value, lower end, upper end
+
+_DET_TICKS = np.array(
+    [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99, 0.999, 0.9999]
+)
+
+
+def roc_plot(
+    curves: Mapping[str, np.ndarray],
+    impostor: Any,
+    axes: Axes | None = None,
+    far_min: float | None = None,
+) -> Axes:
+    """Draw TAR over FAR, FAR on a log axis, one curve per entry of ``curves``.
+
+    Args:
+        curves: {label: scores that should be accepted}; the keys of ``AttackResult.scores`` get
+            full names.
+        impostor: scores of impostors, shared by all curves: an array or a `ScoreHistogram`.
+        axes: where to draw.
+        far_min: left end of the axis; by default ten false acceptances, below which a curve says
+            little.
+    """
+    axes = _axes(axes, (5, 4))
+    far_min = far_min or _ten_false_acceptances(impostor)
+    look = styles(curves)
+    for name, scores in curves.items():
+        far, tar, _ = roc(scores, impostor)
+        with np.errstate(divide="ignore"):
+            far, tar = thin(np.log10(far), far, tar, np.log10(far_min), 0)
+        axes.step(
+            far, tar, where="post", label=label(name), color=look[name][0], linestyle=look[name][1]
+        )
+    axes.set(
+        xscale="log",
+        xlim=(far_min, 1),
+        ylim=(0, 1.01),
+        xlabel="FAR (share of impostors accepted)",
+        ylabel="TAR (share accepted)",
+    )
+    axes.xaxis.set_major_locator(LogLocator(numticks=6))  # "0.0001 %" needs room
+    percent_axis(axes.xaxis)
+    return _finished_curves(axes)
+
+
+def det_plot(
+    curves: Mapping[str, np.ndarray],
+    impostor: Any,
+    axes: Axes | None = None,
+    far_min: float | None = None,
+) -> Axes:
+    """Draw the DET curve: FNMR over FMR, both on normal-deviate axes (ISO/IEC 19795-1).
+
+    On these axes scores of two normal distributions give a straight line. The thin diagonal is
+    where both errors are equal: a curve crosses it at its EER. For an attack, "FNMR" is the share
+    of its reconstructions that are refused.
+
+    Args:
+        curves: {label: scores that should be accepted}, as in `roc_plot`.
+        impostor: scores of impostors, shared by all curves: an array or a `ScoreHistogram`.
+        axes: where to draw.
+        far_min: left end of the axis; by default ten false acceptances.
+    """
+    axes = _axes(axes, (5, 4))
+    left, right = min(far_min or _ten_false_acceptances(impostor), 0.2), 0.5
+    lowest = highest = 0.5
+    look = styles(curves)
+    for name, scores in curves.items():
+        far, tar, _ = roc(scores, impostor)
+        fnmr = 1 - tar
+        # Where one of so few is refused, the next lower value is 0, which no such axis can show.
+        shown = fnmr[(far >= left) & (far <= right) & (fnmr > 0)]
+        lowest = min(lowest, shown.min() if len(shown) else 1 / np.size(scores))
+        highest = max(highest, fnmr[far <= left].min())
+        x, y = thin(ndtri(far), far, fnmr, ndtri(left), ndtri(right))
+        axes.step(
+            x, y, where="post", label=label(name), color=look[name][0], linestyle=look[name][1]
+        )
+    bottom = _DET_TICKS[max(0, np.searchsorted(_DET_TICKS, lowest) - 1)]
+    top = _DET_TICKS[min(np.searchsorted(_DET_TICKS, highest), len(_DET_TICKS) - 1)]
+    top = 0.5 if highest <= 0.5 else top
+    for axis, set_scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
+        set_scale("function", functions=(_deviate, ndtr))
+        axis.set_major_locator(FixedLocator(_DET_TICKS.tolist()))
+        axis.set_minor_locator(NullLocator())
+        percent_axis(axis)
+    equal = [max(left, bottom), min(right, top)]
+    axes.plot(equal, equal, color="0.6", linewidth=0.8, zorder=1, label="FMR = FNMR")
+    axes.set(
+        xlim=(left, right),
+        ylim=(bottom, top),
+        xlabel="FMR (share of impostors accepted)",
+        ylabel="FNMR (share refused)",
+    )
+    axes.tick_params(labelsize=9)
+    return _finished_curves(axes)
+
+
+def cmc_plot(curves: Mapping[str, np.ndarray], axes: Axes | None = None) -> Axes:
+    """Draw the CMC: the share of probes whose mate is among the first k subjects, over k.
+
+    The y axis starts above 0 where all curves are high; its ticks say so.
+
+    Args:
+        curves: {label: float [K], entry k - 1 the rank-k rate}, such as `Identification.cmc`.
+        axes: where to draw.
+    """
+    axes = _axes(axes, (5, 4))
+    look = styles(curves)
+    ranks = max(len(rates) for rates in curves.values())
+    for name, rates in curves.items():
+        colour, dash, marker = look[name]
+        axes.plot(
+            np.arange(1, len(rates) + 1),
+            rates,
+            label=label(name),
+            color=colour,
+            linestyle=dash,
+            marker=marker if ranks <= 30 else None,
+            markersize=4,
+            clip_on=False,
+        )
+    lowest = min(rates[0] for rates in curves.values())
+    bottom = max(0.0, np.floor(10 * (lowest - 0.05)) / 10)
+    axes.set(
+        ylim=(bottom, 1 + 0.01 * (1 - bottom)),
+        xlabel="rank k",
+        ylabel="share of probes with the mate at rank k or better",
+    )
+    if ranks > 30:
+        axes.set(xscale="log", xlim=(1, ranks))
+        axes.xaxis.set_major_formatter("{x:g}")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_xlim(0.7, ranks + 0.3)
+    return _finished_curves(axes)
+
+
+def _axes(axes: Axes | None, size: tuple[float, float]) -> Axes:
+    return plt.subplots(figsize=size, layout="constrained")[1] if axes is None else axes
+
+
+def _finished_curves(axes: Axes) -> Axes:
+    percent_axis(axes.yaxis)
+    axes.grid(True, which="major", alpha=0.4)
+    axes.legend(loc="best", frameon=True, framealpha=0.9)
+    sns.despine(ax=axes)
+    return axes
+
+
+def _ten_false_acceptances(impostor: Any) -> float:
+    total = impostor.total if _is_counted(impostor) else np.size(impostor)
+    return min(0.1, 10 / max(1, int(total)))
+
+
+def _deviate(share: Any) -> Any:
+    """Return the normal deviate, finite also at 0 and 1 (there: far outside of the axes)."""
+    return ndtri(np.clip(share, 1e-12, 1 - 1e-12))
+
+
+def score_histogram(
+    scores: Mapping[str, Any],
+    thresholds: Mapping[float, float] | None = None,
+    axes: Axes | None = None,
+    bins: int = 80,
+) -> Axes:
+    """Draw one outlined histogram per kind of score (each with area 1) and the thresholds.
+
+    Infinite scores (a failure to acquire scores -inf) have no place on the axis: the legend says
+    how many there are, and the area 1 is that of the others.
+
+    Args:
+        scores: {label: array of scores or `ScoreHistogram`}, such as ``AttackResult.scores``.
+        thresholds: {far: threshold}, such as ``AttackResult.thresholds``.
+        axes: where to draw.
+        bins: over the whole range of the scores.
+
+    Raises:
+        NbnetError: NaN among the scores, or none that is finite.
+    """
+    clean = {
+        name: values if _is_counted(values) else as_scores(values, name)
+        for name, values in scores.items()
+    }
+    ends = np.concatenate([_range(values) for values in clean.values()])
+    if not len(ends):
+        raise NbnetError("no finite score: a histogram needs at least one")
+    low, high = ends.min(), ends.max()
+    edges = np.linspace(low, high if high > low else low + 1e-3, bins + 1)
+    axes = _axes(axes, (6, 3.6))
+    look = styles(clean)
+    for name, values in clean.items():
+        counts, n_infinite = _counts(values, edges)
+        colour, dash, _ = look[name]
+        background = name == "impostor"
+        axes.stairs(
+            counts / max(1, counts.sum()) / (edges[1] - edges[0]),
+            edges,
+            fill=True,
+            facecolor=(*colour, 0.4 if background else 0.12),
+            edgecolor=colour,
+            linestyle="-" if background else dash,
+            linewidth=1 if background else 1.5,
+            label=label(name) + (f"\n({n_infinite:,} not finite)" if n_infinite else ""),
+        )
+    top = axes.get_ylim()[1]
+    axes.set_ylim(0, top * 1.12)
+    # A stricter FAR has a higher threshold: its label is drawn on the right, the others on the
+    # left of their lines, each one step lower so that they do not meet.
+    for i, (far, threshold) in enumerate(sorted((thresholds or {}).items())):
+        axes.axvline(threshold, color=INK, linewidth=1, linestyle=DASHES[i % len(DASHES)])
+        axes.annotate(
+            f"FAR {percent(far)}",
+            (threshold, top * (1.1 - 0.07 * max(0, i - 1))),
+            xytext=(3 if i == 0 else -3, 0),
+            textcoords="offset points",
+            ha="left" if i == 0 else "right",
+            va="top",
+            fontsize=8,
+            color=INK,
+        )
+    axes.set(xlabel="score (cosine)", ylabel="density", yticks=[])
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    sns.despine(ax=axes, left=True)
+    return axes
+
+
+def _is_counted(scores: Any) -> bool:
+    """Return whether these are the counts of a `ScoreHistogram` and not an array of scores."""
+    return hasattr(scores, "count_above")
+
+
+def _range(scores: Any) -> np.ndarray:
+    """Return the lowest and the highest finite score; nothing where there is none."""
+    if not _is_counted(scores):
+        finite = scores[np.isfinite(scores)]
+        return np.array([finite.min(), finite.max()]) if len(finite) else finite
+    coarse = np.linspace(-1, 1, 801)
+    filled = np.flatnonzero(_counts(scores, coarse)[0])
+    return coarse[[filled[0], filled[-1] + 1]] if len(filled) else coarse[:0]
+
+
+def _counts(scores: Any, edges: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return the counts of each bin and how many scores are infinite."""
+    if not _is_counted(scores):
+        finite = scores[np.isfinite(scores)]
+        return np.histogram(finite, edges)[0], len(scores) - len(finite)
+    above = np.array(scores.count_above(edges))
+    above[0] = scores.total if edges[0] <= -1 else above[0]  # a score of exactly -1 counts too
+    return above[:-1] - above[1:], 0
+
+
+def interval_plot(
+    rows: Mapping[str, Mapping[str, Interval]],
+    xlabel: str,
+    axes: Axes | None = None,
+    reference: Mapping[str, tuple[float, float]] | None = None,
+    reference_label: str = "chance",
+) -> Axes:
+    """Draw values as dots and their intervals as whiskers, one row per entry, first row on top.
+
+    Args:
+        rows: {row: {series: (value, low, high)}}; each series has its colour and marker. An
+            interval may be NaN (not known): then only the dot is drawn.
+        xlabel: what the values are.
+        axes: where to draw.
+        reference: {row: (low, high)}, a grey bar behind the row, such as the range of chance.
+        reference_label: its name in the legend.
+    """
+    series = list(dict.fromkeys(name for values in rows.values() for name in values))
+    axes = _axes(axes, (6.8, 0.9 + len(rows) * max(0.32, 0.17 * len(series) + 0.1)))
+    look = styles(series)
+    height = {row: -i for i, row in enumerate(rows)}
+    if reference:
+        low, high = np.array(list(reference.values())).T
+        axes.barh(
+            [height[row] for row in reference],
+            high - low,
+            left=low,
+            height=0.72,
+            color="0.85",
+            edgecolor="0.65",
+            linewidth=0.8,
+            zorder=1,
+            label=reference_label,
+        )
+    step = 0.62 / max(1, len(series))
+    for i, name in enumerate(series):
+        colour, _, marker = look[name]
+        points = [(height[row], *values[name]) for row, values in rows.items() if name in values]
+        y, value, low, high = np.array(points, dtype=np.float64).T
+        axes.errorbar(
+            value,
+            y + step * ((len(series) - 1) / 2 - i),
+            xerr=[value - low, high - value],
+            fmt=marker,
+            color=colour,
+            markersize=5,
+            capsize=2.5,
+            elinewidth=1.4,
+            zorder=3,
+            label=label(name),
+        )
+    axes.set_yticks(list(height.values()), [label(row) for row in height])
+    axes.set(xlabel=xlabel, ylim=(-len(rows) + 0.5, 0.5))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x", alpha=0.4)
+    axes.set_axisbelow(True)
+    if len(series) > 1 or reference:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
+    sns.despine(ax=axes, left=True)
+    return axes
+
+
+def rates_plot(
+    rates: Mapping[str, Mapping[str, Any]], far: float | None = None, axes: Axes | None = None
+) -> Axes:
+    """Draw the acceptance rates of several attacks side by side, with their intervals.
+
+    Args:
+        rates: {decoder: {"original" | "type1" | "type2": Rate}}, such as
+            ``{r.decoder: r.rates[0.001] for r in results}``.
+        far: at whose threshold; for the label of the axis.
+        axes: where to draw.
+    """
+    rows = {
+        name: {kind: (rate.tar, *rate.ci95) for kind, rate in kinds.items()}
+        for name, kinds in rates.items()
+    }
+    axes = interval_plot(rows, f"{_tar_at(far)} (share accepted)", axes)
+    axes.set_xlim(right=1.01)
+    percent_axis(axes.xaxis)
+    return axes
+
+
+def _tar_at(far: float | None) -> str:
+    return "TAR" if far is None else f"TAR at FAR {percent(far)}"
+
+
+def judges_plot(
+    panels: Mapping[str, Mapping[str, Mapping[str, Interval]]], far: float | None = None
+) -> Figure:
+    """Draw acceptance rates of the target and the judges, a panel per kind of comparison.
+
+    The distance between two markers of a row is the gap.
+
+    Args:
+        panels: {title: {row: {recogniser: (value, low, high)}}}, values 0 to 1; the same rows in
+            each panel, and a row may lack recognisers.
+        far: at whose thresholds; for the label of the axes.
+    """
+    rows = list(dict.fromkeys(row for panel in panels.values() for row in panel))
+    series = {name for panel in panels.values() for row in panel.values() for name in row}
+    height = 1.5 + len(rows) * max(0.34, 0.2 * len(series) + 0.1)
+    figure, all_axes = plt.subplots(
+        1,
+        len(panels),
+        figsize=(3.5 * len(panels) + 1.2, height),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    figure.get_layout_engine().set(wspace=0.08)  # type: ignore[union-attr, call-arg]
+    legend: dict[str, Any] = {}
+    for axes, (title, panel) in zip(all_axes[0], panels.items(), strict=True):
+        interval_plot({row: panel.get(row, {}) for row in rows}, _tar_at(far), axes)
+        axes.set(title=title, xlim=(-0.02, 1.02))
+        percent_axis(axes.xaxis)
+        legend |= {text: line for line, text in zip(*axes.get_legend_handles_labels(), strict=True)}
+        if axes.get_legend() is not None:
+            axes.get_legend().remove()
+    # One for all panels: each has the same recognisers, in the same colours.
+    figure.legend(
+        list(legend.values()), list(legend), loc="outside lower center", ncols=3, frameon=False
+    )
+    return figure
+
+
+def quality_plot(
+    measures: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str] | None = None
+) -> Figure:
+    """Draw how image quality is distributed over the pictures: one panel per measure.
+
+    A curve shows, for each value, the share of pictures that reach at most this value (the
+    empirical distribution: no bins, no smoothing).
+
+    Args:
+        measures: {decoder: {measure: array [N]}}; the frame of `ImageQuality` will do.
+        labels: {measure: text of its axis}; only these are drawn, in this order. By default all
+            floating-point measures of the first decoder.
+    """
+    if labels is None:
+        first = next(iter(measures.values()))
+        labels = {name: name for name in first if np.asarray(first[name]).dtype.kind == "f"}
+    look = styles(measures)
+    figure, panels = plt.subplots(
+        1,
+        len(labels),
+        figsize=(2.9 * len(labels) + 0.3, 3.1),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
+    )
+    for axes, (measure, text) in zip(panels[0], labels.items(), strict=True):
+        for name, table in measures.items():
+            values = np.asarray(table[measure], dtype=np.float64)
+            colour, dash, _ = look[name]
+            finite = values[np.isfinite(values)]  # the PSNR of equal pictures is infinite
+            axes.ecdf(finite, label=label(name), color=colour, linestyle=dash)
+        axes.set(xlabel=text, ylim=(0, 1.01))
+        axes.grid(True, alpha=0.4)
+        percent_axis(axes.yaxis)
+        sns.despine(ax=axes)
+    panels[0][0].set_ylabel("share of pictures")
+    if len(measures) > 1:
+        handles, names = panels[0][0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def reconstruction_strip(
+    originals: np.ndarray | Tensor,
+    reconstructions: np.ndarray | Tensor,
+    scores: Sequence[float] | np.ndarray,
+    each: int = 3,
+    threshold: float | None = None,
+) -> Figure:
+    """Draw originals above their reconstructions: best, median and worst by type-I score.
+
+    Args:
+        originals: uint8 array [N, H, W, 3] or float32 tensor [N, 3, H, W] in [-1, 1].
+        reconstructions: likewise, row by row (the edge may differ).
+        scores: type-I score of each row, printed below it.
+        each: how many of each group.
+        threshold: if given, scores above it are printed bold ("accepted").
+
+    Raises:
+        NbnetError: lengths that differ (pictures would stand below the wrong original) or too few
+            rows.
+    """
+    scores = as_scores(np.asarray(scores), "type-I")
+    if not len(originals) == len(reconstructions) == len(scores):
+        raise NbnetError(
+            f"{len(originals)} originals, {len(reconstructions)} reconstructions and {len(scores)} "
+            "scores: give as many of each"
+        )
+    figure = plt.figure(figsize=(3 * each * 0.95 + 0.6, 2.35), layout="constrained")
+    figure.get_layout_engine().set(hspace=0, h_pad=0.02)  # type: ignore[union-attr, call-arg]
+    # The first group also holds the names of the two rows; its pictures are as large as the others.
+    parts = figure.subfigures(1, 3, wspace=0.03, width_ratios=[each + 0.25, each, each])
+    groups = select_by_score(scores, each)
+    for part, (name, rows) in zip(parts, groups.items(), strict=True):  # type: ignore[arg-type]
+        part.suptitle(name, fontsize=10)
+        grid = part.subplots(2, each, squeeze=False)
+        for column, row in enumerate(rows):
+            for axes, pictures in zip(grid[:, column], (originals, reconstructions), strict=True):
+                picture = pictures[int(row)]
+                axes.imshow(to_uint8(picture[None])[0] if isinstance(picture, Tensor) else picture)
+                axes.set(xticks=[], yticks=[])
+                sns.despine(ax=axes, left=True, bottom=True)
+            accepted = threshold is not None and scores[row] > threshold
+            grid[1, column].set_xlabel(
+                f"{scores[row]:.2f}", fontsize=9, fontweight="bold" if accepted else "normal"
+            )
+        if part is parts[0]:
+            grid[0, 0].set_ylabel("original", fontsize=9)
+            grid[1, 0].set_ylabel("reconstruction", fontsize=9)
+    return figure

@@ -7,12 +7,13 @@ and every kind of colour vision can tell the lines apart.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import product
 
 import numpy as np
 import seaborn as sns
+from matplotlib.axis import Axis
 from matplotlib.ticker import FuncFormatter
 
-from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.result import percent
 
 Dash = str | tuple[int, tuple[float, ...]]
@@ -42,25 +43,29 @@ KINDS = {
     "type2": (2, 2),
     "impostor": (7, 3),
 }
-_FREE = [(3, 1), (9, 2), (4, 3), (1, 4), (2, 5), (5, 0)]  # for other names, in order
+_OTHER_NAMES = [(3, 1), (9, 2), (4, 3), (1, 4), (2, 5), (5, 0)]
 INK = "0.25"
-MOST_POINTS = 2000
-LONGEST = 36  # characters of a label
+MAX_POINTS = 2000
+MAX_LABEL = 36  # characters
 
 
 def styles(names: Iterable[str]) -> dict[str, tuple[tuple[float, float, float], Dash, str]]:
     """Return {name: (colour, dash, marker)}: fixed for the known kinds, distinct for the others."""
     names = list(names)
     palette = sns.color_palette("colorblind", 10)
-    taken = {KINDS[name] for name in names if name in KINDS}
-    colours, dashes = {c for c, _ in taken}, {d for _, d in taken}
-    free = [pair for pair in _FREE if pair[0] not in colours and pair[1] not in dashes]
+    used = {KINDS[name] for name in names if name in KINDS}
+    colours, dashes = {colour for colour, _ in used}, {dash for _, dash in used}
     # With more names than dashes some dash comes twice, but never with the same colour.
-    free += [(c, d) for d in range(6) for c in (3, 9, 4, 1, 2, 5, 0, 8) if (c, d) not in free]
-    free = [pair for pair in free if pair not in taken]
-    chosen, rest = {}, iter(free)
+    pairs = dict.fromkeys([*_OTHER_NAMES, *product((3, 9, 4, 1, 2, 5, 0, 8), range(6))])
+    free = iter(
+        sorted(
+            (pair for pair in pairs if pair not in used),
+            key=lambda pair: pair[0] in colours or pair[1] in dashes,
+        )
+    )
+    chosen = {}
     for name in names:
-        colour, dash = KINDS[name] if name in KINDS else next(rest)
+        colour, dash = KINDS[name] if name in KINDS else next(free)
         chosen[name] = (palette[colour], DASHES[dash], MARKERS[dash])
     return chosen
 
@@ -72,21 +77,15 @@ def label(name: str) -> str:
     names of decoders and of protocols come from files and may hold either.
     """
     text = LABELS.get(name, str(name))
-    if len(text) > LONGEST:  # the axes must keep some room
-        text = f"{text[: LONGEST // 2 - 1]}…{text[-LONGEST // 2 :]}"
+    if len(text) > MAX_LABEL:  # the axes must keep some room
+        text = f"{text[: MAX_LABEL // 2 - 1]}…{text[-MAX_LABEL // 2 :]}"
     text = text.replace("$", r"\$")
     return "\u200b" + text if text.startswith("_") else text
 
 
-def percent_axis(axis: object) -> None:
+def percent_axis(axis: Axis) -> None:
     """Label the ticks of an axis that holds shares (0 to 1) in percent."""
-    axis.set_major_formatter(FuncFormatter(lambda value, _: percent(round(value, 10))))  # type: ignore[attr-defined]
-
-
-def need_some(given: object, what: str) -> None:
-    """Raise if an empty mapping was given to be drawn."""
-    if not given:
-        raise NbnetError(f"nothing to draw: give at least one {what}")
+    axis.set_major_formatter(FuncFormatter(lambda value, _: percent(round(value, 10))))
 
 
 def thin(
@@ -94,22 +93,22 @@ def thin(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Leave out points of a monotone step curve that no eye could see, if there are many.
 
-    The visible axis is cut into `MOST_POINTS` / 2 columns; of each, the first and the last point
+    The visible axis is cut into `MAX_POINTS` / 2 columns; of each, the first and the last point
     stay. The curve is monotone, so these two span all that happens inside a column: what is drawn
     differs from the whole curve by less than the width of one column, half a pixel in a figure of
     500 pixels.
 
     Args:
         screen: float [P], never falling: where along the axis each point is drawn (log or normal
-            deviate of x; infinities lie outside).
+            deviate of x; infinities are outside).
         x: float [P], drawn horizontally.
         y: float [P], drawn vertically.
         low: left end of the axis, in units of ``screen``.
         high: right end.
     """
-    if len(x) <= MOST_POINTS:
+    if len(x) <= MAX_POINTS:
         return x, y
-    column = np.digitize(screen, np.linspace(low, high, MOST_POINTS // 2 - 1))
+    column = np.digitize(screen, np.linspace(low, high, MAX_POINTS // 2 - 1))
     change = np.flatnonzero(np.diff(column))
     keep = np.unique(np.concatenate([[0], change, change + 1, [len(x) - 1]]))
     return x[keep], y[keep]
