@@ -68,8 +68,8 @@ def _threshold(threshold_at_far: Answer) -> str:
             raw = threshold_at_far.call(scores, far, returns="a score")
         except Wrong as wrong:
             if "integer" in str(wrong):  # numpy's words for an index that is a float
-                message = "np.floor gives a float, and an index must be an int: int(np.floor(far * n))"
-                raise Wrong(str(wrong), message) from wrong
+                hint = "np.floor gives a float, and an index must be an int: int(np.floor(far * n))"
+                raise Wrong(str(wrong), hint) from wrong
             raise
         got = threshold_at_far.number(raw)
         accepted, fair = int((scores > got).sum()), int((scores > want).sum())

@@ -82,7 +82,7 @@ def _run_block(
             message = "a unit was given the wrong number of channels"
             raise Wrong(f"{name}.forward", message, wrong_channels) from wrong
         if "except in dimension 0" in str(wrong):
-            why = "torch.cat joins along dim=0 (the batch) unless message dim=1"
+            why = "torch.cat joins along dim=0 (the batch) unless told dim=1"
             raise Wrong(str(wrong), why) from wrong
         raise
     finally:

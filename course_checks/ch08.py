@@ -21,7 +21,7 @@ FAKE, REAL = (0.0, 0.3), (0.7, 1.2)
 def _losses(gan_losses: Answer) -> str:
     n = 4000
     of = ("the discriminator's loss", "the generator's loss")
-    message: dict[str, np.ndarray] = {}
+    signed: dict[str, np.ndarray] = {}
     for level in (0.0, -30.0):
         real, fake = (torch.full((n,), level, requires_grad=True) for _ in range(2))
         raw = gan_losses.call(real, fake, np.random.default_rng(81), returns="two losses")
@@ -40,9 +40,9 @@ def _losses(gan_losses: Answer) -> str:
         ):
             slopes = torch.autograd.grad(loss, inputs, allow_unused=True, retain_graph=True)
             for what, slope in zip(keys, slopes, strict=True):
-                message[f"{what}{level:.0f}"] = np.zeros(n) if slope is None else n * slope.numpy()
+                signed[f"{what}{level:.0f}"] = np.zeros(n) if slope is None else n * slope.numpy()
     # The slope of a cross entropy is sigmoid(logit) - label: the labels can be read off.
-    if np.abs(message["g_real0"]).mean() > 1e-6:
+    if np.abs(signed["g_real0"]).mean() > 1e-6:
         raise Wrong(
             "the generator's loss",
             "it depends on the logits of pictures",
@@ -53,7 +53,7 @@ def _losses(gan_losses: Answer) -> str:
         ("d_fake", "the discriminator's loss on drawings", FAKE),
         ("g_fake", "the generator's loss", REAL),
     ):
-        _read_labels(what, message[f"{key}0"], message[f"{key}-30"], ends, is_generator=key[0] == "g")
+        _read_labels(what, signed[f"{key}0"], signed[f"{key}-30"], ends, is_generator=key[0] == "g")
     return "labels of pictures in 0.7 to 1.2, of drawings in 0 to 0.3, drawn anew for each"
 
 
@@ -82,7 +82,7 @@ def _read_labels(
             found, hint = f"every label is {value:.2f}", "draw one for each picture, len(logits)"
         raise Wrong(what, found, hint)
     if labels.min() < ends[0] - 0.01 or labels.max() > ends[1] + 0.01:
-        why = "is it message the truth about drawings and pictures? labels seem swapped"
+        why = "is it told the truth about drawings and pictures? labels seem swapped"
         if is_generator:
             why = "the generator wants its drawings to be taken for pictures"
         elif abs(labels.mean() - np.mean(ends)) < 0.2:

@@ -145,7 +145,7 @@ _PLAN = {
 }
 _PLAN_HINTS = {
     "A": "the box is what turns a leak into faces; each hour it answers is worth pairs",
-    "B": "is it true? Chapter 10 says otherwise, and people decide by what they are message",
+    "B": "is it true? Chapter 10 says otherwise, and people decide by what they are told",
     "C": "what can be done before a single template is replaced?",
     "D": "who will say then what was taken, since when, and by whom?",
     "E": "the law gives a term, and it is counted from becoming aware",
@@ -229,10 +229,12 @@ def _check_words(report: Mapping[str, Any]) -> None:
     if not any(letter.isdigit() for letter in report["finding"]):
         raise Wrong("finding", "no number in it", "say how often, compared to what")
     for key in _LISTS:
-        message = report[key]
-        if isinstance(message, str) or not isinstance(message, list | tuple):
-            raise Wrong(key, f"expected a list of sentences, got {describe(message)}")
-        if len(message) < 2 or not all(isinstance(s, str) and len(s.strip()) >= 15 for s in message):
+        sentences = report[key]
+        if isinstance(sentences, str) or not isinstance(sentences, list | tuple):
+            raise Wrong(key, f"expected a list of sentences, got {describe(sentences)}")
+        if len(sentences) < 2 or not all(
+            isinstance(text, str) and len(text.strip()) >= 15 for text in sentences
+        ):
             raise Wrong(key, "expected two sentences at least", "what, exactly?")
     limits = " ".join(report["limits"]).lower()
     if not any(word in limits for word in _PICTURES):
