@@ -1,7 +1,7 @@
 """Color FERET, fa against fb: the gallery is one regular picture (fa) of each person.
 
 Names of the colour release (NIST): ``NNNNN_YYMMDD_fa.ppm``, subject, day, pose; ``_a`` and the like
-at the end tell apart sessions of one day; on disk ``data/images/NNNNN/`` with each file packed by
+at the end tell sessions of one day apart; on disk ``data/images/NNNNN/`` with each file packed by
 bzip2. Its lists, ``doc/partitions/fa.txt`` and ``fb.txt``, have a subject and a file name in each
 line. The FERET evaluation (Phillips, Moon, Rizvi, Rauss, IEEE TPAMI 22(10), 2000) enrols one fa
 picture per person and takes the fb picture, with another expression, as the probe.
@@ -20,11 +20,11 @@ import numpy as np
 from nbnet_lib.data.pictures import ENDINGS
 from nbnet_lib.data.text import existing_folder, read_fields
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.protocols.pictures import Folder, Pictures
+from nbnet_lib.evaluate.protocols.pictures import Folder, pictures_of
 from nbnet_lib.evaluate.protocols.types import Protocol, Trial
 
 NAME = re.compile(r"(?P<person>[0-9]{5})_(?P<session>[0-9]{6})_(?P<pose>fa|fb)(?P<letter>_[a-z])?")
-LISTS = ("", "doc/partitions", "dvd1/doc/partitions")  # where fa.txt and fb.txt may lie
+LIST_FOLDERS = ("", "doc/partitions", "dvd1/doc/partitions")  # where fa.txt and fb.txt may be
 
 
 def feret(
@@ -46,26 +46,24 @@ def feret(
     Raises:
         NbnetError: no such folder, no fa or no fb pictures, one list without the other, a line
             that does not fit, a person twice in a list or in fb only, a picture that is missing or
-            lies there twice; with file:line.
+            is there twice. With file:line where one line is to blame.
     """
     root = existing_folder(Path(root), "FERET")
     if (fa_list is None) != (fb_list is None):
         raise NbnetError("one list without the other: give both the fa and the fb list, or neither")
     files = _scan(root)
-    if fa_list is None:
-        for folder in LISTS:
-            if (root / folder / "fa.txt").is_file() and (root / folder / "fb.txt").is_file():
-                fa_list, fb_list = root / folder / "fa.txt", root / folder / "fb.txt"
-                break
+    for folder in LIST_FOLDERS:
+        lists = root / folder / "fa.txt", root / folder / "fb.txt"
+        if fa_list is None and all(path.is_file() for path in lists):
+            fa_list, fb_list = lists
     if fa_list is not None and fb_list is not None:
         fa = _read(Path(fa_list), "fa", files, root)
         fb = _read(Path(fb_list), "fb", files, root)
-        for person in fb:
-            if person not in fa:
-                raise NbnetError(
-                    f"{fb_list}: {person} is in fb but not in fa: a probe of a closed set needs "
-                    "its person in the gallery"
-                )
+        for person in fb.keys() - fa.keys():
+            raise NbnetError(
+                f"{fb_list}: {person} is in fb but not in fa: a probe of a closed set needs "
+                "its person in the gallery"
+            )
         source = f"{Path(fa_list).name} and {Path(fb_list).name}"
     else:
         fa, fb = _first_sessions(files)
@@ -75,20 +73,14 @@ def feret(
             f"{root} holds {len(fa)} fa and {len(fb)} fb pictures (NNNNN_YYMMDD_fa.ppm and the "
             "like): both are needed"
         )
-    people = sorted(fa)
-    ordered = tuple(files[fa[p]] for p in people) + tuple(files[fb[p]] for p in people if p in fb)
-    codes = [i for i, _ in enumerate(people)] + [i for i, p in enumerate(people) if p in fb]
-    pictures = Pictures(ordered, np.array(codes, np.int64), tuple(people), Folder(root, ordered))
-    rows = np.arange(len(ordered))
-    gallery, others = rows[: len(people)], rows[len(people) :]
+    people = [*sorted(fa), *sorted(fb)]
+    stems = [fa[person] for person in sorted(fa)] + [fb[person] for person in sorted(fb)]
+    pictures = pictures_of(people, Folder(root, tuple(files[stem] for stem in stems)))
+    rows = np.arange(len(pictures))
+    gallery, others = rows[: len(fa)], rows[len(fa) :]
     trial = Trial(rows, gallery=gallery, probes={"fa": gallery, "fb": others})
-    return Protocol(
-        "feret",
-        pictures,
-        (trial,),
-        "bootstrap",
-        f"{source}: {len(gallery)} fa and {len(others)} fb pictures",
-    )
+    about = f"{source}: {len(gallery)} fa and {len(others)} fb pictures"
+    return Protocol("feret", pictures, (trial,), "bootstrap", about)
 
 
 def _stem(name: str) -> str:
@@ -100,19 +92,13 @@ def _stem(name: str) -> str:
 def _scan(root: Path) -> dict[str, str]:
     """Return {stem: path relative to root} of all fa and fb pictures, by name."""
     files: dict[str, str] = {}
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        for name in names:
-            stem = _stem(name)
-            if not NAME.fullmatch(stem):
-                continue
-            path = (Path(folder) / name).relative_to(root).as_posix()
-            if stem in files:
-                raise NbnetError(
-                    f"{root} holds {stem} twice, as {files[stem]} and as {path}: "
-                    "give the folder of one size and one format"
-                )
-            files[stem] = path
+    for path in sorted(root.rglob("*")):
+        stem, inner = _stem(path.name), path.relative_to(root).as_posix()
+        if NAME.fullmatch(stem) and files.setdefault(stem, inner) != inner:
+            raise NbnetError(
+                f"{root} holds {stem} twice, as {files[stem]} and as {inner}: "
+                "give the folder of one size and one format"
+            )
     return dict(sorted(files.items()))
 
 
@@ -120,18 +106,13 @@ def _read(path: Path, pose: str, files: dict[str, str], root: Path) -> dict[str,
     """Return {person: stem} of a list."""
     found: dict[str, str] = {}
     for place, fields in read_fields(path):
-        name = fields[-1].replace("\\", "/").rpartition("/")[2]
-        stem = _stem(name)
+        stem = _stem(fields[-1].replace("\\", "/").rpartition("/")[2])
         match = NAME.fullmatch(stem)
-        if len(fields) > 2 or not match or match["pose"] != pose:
+        person = match["person"] if match and match["pose"] == pose else ""
+        if not person or fields[:-1] not in ([], [person]):
             raise NbnetError(
                 f"{place}: {' '.join(fields)!r} is not a line of the {pose} list: expected "
                 f"'NNNNN NNNNN_YYMMDD_{pose}.ppm' or the file name alone"
-            )
-        person = match["person"]
-        if len(fields) == 2 and fields[0] != person:
-            raise NbnetError(
-                f"{place}: {fields[1]} belongs to {person}, not to {fields[0]}: keep the right one"
             )
         if person in found:
             raise NbnetError(

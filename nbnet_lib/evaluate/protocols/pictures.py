@@ -1,16 +1,15 @@
-"""Where the pictures of a protocol come from: drawn (SynthFaces) or read from a folder."""
+"""Where the pictures of a protocol come from: drawn (SynthFaces) or read from files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
+from joblib import Parallel, delayed
 from PIL import Image
 from tqdm import tqdm
 
@@ -19,24 +18,6 @@ from nbnet_lib.data.pictures import read_picture as read_any_picture
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import SynthFaces, require_evaluation
 from nbnet_lib.faces.framing import FRAMINGS, Framing
-
-
-class Stored(Protocol):
-    """What reads pictures that lie on the disk: `Folder`, or another of this form."""
-
-    @property
-    def path(self) -> Path:
-        """The folder that they lie in."""
-
-    @property
-    def framing(self) -> Framing | None:
-        """How the faces are cut out; None where nothing tells."""
-
-    def read(self, rows: np.ndarray, size: int) -> np.ndarray:
-        """Return the pictures of ``rows``, uint8 [n, size, size, 3]."""
-
-    def prepare(self, size: int, progress: bool) -> None:
-        """Do what is to be done before the first picture."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +32,7 @@ class Drawn:
     numbers: np.ndarray = field(repr=False)
     samples: np.ndarray = field(repr=False)
 
+    framing = FRAMINGS["synthfaces"]
     _sets: dict[int, SynthFaces] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
@@ -65,18 +47,13 @@ class Drawn:
     def read(self, rows: np.ndarray, size: int) -> np.ndarray:
         """Return uint8 [n, size, size, 3]; what is drawn stays in the cache for next time."""
         faces = self._set(size)
-        person = np.searchsorted(np.unique(self.numbers), self.numbers[rows])
         samples = np.unique(self.samples)
+        person = np.searchsorted(np.unique(self.numbers), self.numbers[rows])
         index = person * len(samples) + np.searchsorted(samples, self.samples[rows])
         images = np.empty((len(rows), size, size, 3), np.uint8)
         for i, at in enumerate(index):
             images[i] = faces.pixels(int(at))
         return images
-
-    @property
-    def framing(self) -> Framing:
-        """Where eyes, nose and mouth lie in all that is drawn."""
-        return FRAMINGS["synthfaces"]
 
     def prepare(self, size: int, progress: bool) -> None:
         """Draw everything that is not in the cache yet, on all cores."""
@@ -90,33 +67,37 @@ class Drawn:
 
 @dataclass(frozen=True, eq=False)
 class Folder:
-    """The source of pictures that lie in files.
+    """The source of pictures that are stored in files.
 
     Attributes:
         path: the folder.
         files: the file of each row, relative to ``path``.
-        told: how the faces were cut out, where the list of the pictures tells it.
+        known_framing: how the faces were cut out, where the list of the pictures says it.
     """
 
     path: Path
     files: tuple[str, ...] = field(repr=False)
-    told: Framing | None = None
+    known_framing: Framing | None = None
 
     @cached_property
     def framing(self) -> Framing | None:
-        """How the faces were cut out: as the list told, or alignment.json; None if neither does.
+        """How the faces were cut out: as listed, or by alignment.json; None if neither says.
 
         Raises:
             NbnetError: an alignment.json that cannot be used.
         """
-        aligned = None if self.told else read_alignment(self.path)
-        return self.told or (aligned.framing if aligned else None)
+        aligned = None if self.known_framing else read_alignment(self.path)
+        return self.known_framing or (aligned.framing if aligned else None)
 
     def read(self, rows: np.ndarray, size: int) -> np.ndarray:
         """Return uint8 [n, size, size, 3]."""
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # decoding lets go of the GIL
-            images = list(pool.map(lambda r: read_picture(self.path / self.files[r], size), rows))
+        threads = Parallel(min(8, os.cpu_count() or 1), prefer="threads")  # decoding frees the GIL
+        images = threads(delayed(self.read_one)(int(row), size) for row in rows)
         return np.stack(images) if images else np.empty((0, size, size, 3), np.uint8)
+
+    def read_one(self, row: int, size: int) -> np.ndarray:
+        """Return uint8 [size, size, 3]."""
+        return read_picture(self.path / self.files[row], size)
 
     def prepare(self, size: int, progress: bool) -> None:
         """Nothing to do: files are read when they are needed."""
@@ -136,13 +117,14 @@ class Pictures:
         where: what draws or reads them.
 
     Raises:
-        NbnetError: no pictures, lengths that differ, or an identity without a name.
+        NbnetError: no pictures, one that is named twice, lengths that differ, or an identity
+            without a name.
     """
 
     names: tuple[str, ...] = field(repr=False)
     identities: np.ndarray = field(repr=False)
     people: tuple[str, ...] = field(repr=False)
-    where: Drawn | Stored
+    where: Drawn | Folder
 
     def __post_init__(self) -> None:
         n = len(self.names)
@@ -151,6 +133,9 @@ class Pictures:
                 f"{n} pictures with identities {self.identities.dtype} "
                 f"{list(self.identities.shape)}: give int64, one for each picture, and at least one"
             )
+        if len(set(self.names)) < n:
+            again = next(name for name in self.names if self.names.count(name) > 1)
+            raise NbnetError(f"the picture {again} is listed twice: remove one")
         if self.identities.min() < 0 or self.identities.max() >= len(self.people):
             raise NbnetError(
                 f"identities run from {self.identities.min()} to {self.identities.max()}, but "
@@ -162,7 +147,7 @@ class Pictures:
 
     @property
     def framing(self) -> Framing | None:
-        """How the faces are cut out; None where nothing tells."""
+        """How the faces are cut out; None where that is not known."""
         return self.where.framing
 
     def read(self, rows: np.ndarray, size: int) -> np.ndarray:
@@ -192,6 +177,12 @@ class Pictures:
                 batch = self.read(np.arange(start, min(start + at_once, len(self))), size)
                 yield batch
                 bar.update(len(batch))
+
+
+def pictures_of(people: list[str], where: Folder) -> Pictures:
+    """Return the pictures of a folder, with the person on each."""
+    names, codes = np.unique(people, return_inverse=True)
+    return Pictures(where.files, codes.astype(np.int64), tuple(names.tolist()), where)
 
 
 def read_picture(path: Path, size: int) -> np.ndarray:

@@ -43,9 +43,11 @@ class Pairs:
             raise NbnetError(
                 f"pair {alone[0]} compares picture {self.first[alone[0]]} with itself: remove it"
             )
-        again = repeated_pair(self.first, self.second)
-        if again:
-            raise NbnetError(f"pairs {again[0]} and {again[1]} are the same: remove one")
+        low, high = np.minimum(self.first, self.second), np.maximum(self.first, self.second)
+        once = np.unique(low * (high.max(initial=0) + 1) + high, return_index=True)[1]
+        if len(once) < len(self):
+            again = np.setdiff1d(np.arange(len(self)), once)[0]
+            raise NbnetError(f"pair {again} occurs twice, in this or the other order: remove one")
 
     def __len__(self) -> int:
         return len(self.first)
@@ -58,18 +60,6 @@ class Pairs:
     def select(self, mask: np.ndarray) -> Pairs:
         """Return those that ``mask`` (bool [P]) chooses."""
         return Pairs(self.first[mask], self.second[mask], self.same[mask])
-
-
-def repeated_pair(first: np.ndarray, second: np.ndarray) -> tuple[int, int] | None:
-    """Return (earlier, later) index of the first pair that came before, in either order."""
-    low, high = np.minimum(first, second), np.maximum(first, second)
-    order = np.lexsort((high, low))  # stable: of equal pairs the earlier comes first
-    same = (np.diff(low[order]) == 0) & (np.diff(high[order]) == 0)
-    if not same.any():
-        return None
-    later = order[1:][same]
-    at = int(np.argmin(later))
-    return int(order[:-1][same][at]), int(later[at])
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +93,7 @@ class Protocol:
         name: for reports.
         pictures: all pictures that occur.
         trials: one or more runs.
-        spread: how the uncertainty of a result over trials is told: "bootstrap" (one trial:
+        spread: how the uncertainty of a result over trials is stated: "bootstrap" (one trial:
             bootstrap over identities), "folds" (no person in two trials: mean and standard error)
             or "trials" (random trials that share people: mean and standard deviation, which is
             not a standard error).
@@ -122,86 +112,83 @@ class Protocol:
     source: str
 
     def __post_init__(self) -> None:
-        if self.spread not in SPREADS or (self.spread == "bootstrap") != (len(self.trials) == 1):
+        single = len(self.trials) == 1
+        if self.spread not in SPREADS or not self.trials or (self.spread == "bootstrap") != single:
             raise NbnetError(
                 f"spread {self.spread!r} with {len(self.trials)} trials: one trial goes with "
                 f"'bootstrap', several with 'folds' or 'trials'"
             )
+        seen = np.array([], np.int64)
         for number, trial in enumerate(self.trials, start=1):
-            many = len(self.trials) > 1
-            self._check(trial, f"{self.name}, {self._part} {number}" if many else self.name)
-        if self.spread == "folds":
-            seen: set[int] = set()
-            for number, trial in enumerate(self.trials, start=1):
-                people = set(self.pictures.identities[trial.rows].tolist())
-                if seen & people:
-                    raise NbnetError(
-                        f"{self.name}, fold {number}: {self._person(min(seen & people))} is in an "
-                        "earlier fold too; keep each person in one fold"
-                    )
-                seen |= people
-
-    @property
-    def _part(self) -> str:
-        return "fold" if self.spread == "folds" else "trial"
+            part = "fold" if self.spread == "folds" else "trial"
+            where = f"{self.name}, {part} {number}" if len(self.trials) > 1 else self.name
+            self._check(trial, where)
+            if self.spread == "folds":
+                people = self.pictures.identities[trial.rows]
+                self._refuse_both(seen, people, f"{where}, and in an earlier fold")
+                seen = np.append(seen, people)
 
     def _person(self, code: int) -> str:
         return repr(self.pictures.people[code])
 
-    def _check(self, trial: Trial, what: str) -> None:
-        who = self.pictures.identities
-        self._check_rows(trial, what)
+    def _refuse_both(self, some: np.ndarray, others: np.ndarray, where: str) -> None:
+        both = np.intersect1d(some, others)
+        if len(both):
+            raise NbnetError(f"{self._person(both[0])} is in {where}: keep each person on one side")
+
+    def _check(self, trial: Trial, where: str) -> None:
+        """Raise what would pass quietly and give wrong numbers."""
+        self._check_rows(trial, where)
+        people = self.pictures.identities
         for pairs in (trial.pairs, trial.threshold_pairs):
             if pairs is None:
                 continue
-            wrong = np.flatnonzero((who[pairs.first] == who[pairs.second]) != pairs.same)
+            wrong = np.flatnonzero((people[pairs.first] == people[pairs.second]) != pairs.same)
             if len(wrong):
                 raise NbnetError(
-                    f"{what}: pair {wrong[0]} is marked same={bool(pairs.same[wrong[0]])} but "
-                    f"shows {self._person(who[pairs.first[wrong[0]]])} and "
-                    f"{self._person(who[pairs.second[wrong[0]]])}"
+                    f"{where}: pair {wrong[0]} is marked same={bool(pairs.same[wrong[0]])} but "
+                    f"shows {self._person(people[pairs.first[wrong[0]]])} and "
+                    f"{self._person(people[pairs.second[wrong[0]]])}"
                 )
-        counts = comparisons(trial, who)
+        counts = comparisons(trial, people)
         if not counts["genuine"] or not counts["impostor"]:
             raise NbnetError(
-                f"{what}: {counts['genuine']} genuine and {counts['impostor']} impostor "
+                f"{where}: {counts['genuine']} genuine and {counts['impostor']} impostor "
                 "comparisons: add pictures or pairs, at least one of each kind is needed"
             )
         if trial.threshold_pairs is not None and trial.threshold_pairs.same.all():
             raise NbnetError(
-                f"{what}: no impostor pair to set the threshold on, add some to the other folds"
+                f"{where}: no impostor pair to set the threshold on, add some to the other folds"
             )
         if (trial.gallery is None) != (not trial.probes):
-            raise NbnetError(f"{what}: a gallery and probes go together, give both or neither")
+            raise NbnetError(f"{where}: a gallery and probes go together, give both or neither")
         if trial.train is not None:
-            tested = [trial.rows, *trial.probes.values()]
-            tested += [] if trial.gallery is None else [trial.gallery]
-            both = np.intersect1d(who[trial.train], who[np.concatenate(tested)])
-            if len(both):
-                raise NbnetError(
-                    f"{what}: {self._person(both[0])} is in training and in the test; "
-                    "keep each person on one side"
-                )
+            gallery = [] if trial.gallery is None else [trial.gallery]
+            tested = np.concatenate([trial.rows, *trial.probes.values(), *gallery])
+            self._refuse_both(
+                people[trial.train], people[tested], f"the training and in the test of {where}"
+            )
 
-    def _check_rows(self, trial: Trial, what: str) -> None:
+    def _check_rows(self, trial: Trial, where: str) -> None:
         n = len(self.pictures)
         for rows in (trial.rows, trial.gallery, trial.train, *trial.probes.values()):
-            if rows is None:
-                continue
-            if rows.dtype != np.int64 or rows.ndim != 1 or not len(rows):
-                raise NbnetError(f"{what}: rows are {rows.dtype} {rows.shape}: give int64 [n >= 1]")
-            if rows.min() < 0 or rows.max() >= n:
+            if rows is not None and (
+                rows.dtype != np.int64
+                or not len(rows)
+                or rows.min() < 0  # would count from the end
+                or rows.max() >= n
+                or len(np.unique(rows)) < len(rows)
+            ):
                 raise NbnetError(
-                    f"{what}: rows run from {rows.min()} to {rows.max()} but there are {n} pictures"
+                    f"{where}: rows {rows.dtype} {rows[:3]}...: give int64 [n >= 1], each row of "
+                    f"the {n} pictures at most once"
                 )
-            if len(np.unique(rows)) < len(rows):
-                raise NbnetError(f"{what}: a list of rows names one twice: name each once")
         if (np.diff(trial.rows) < 0).any():
-            raise NbnetError(f"{what}: rows are out of order: sort them")
+            raise NbnetError(f"{where}: rows are out of order: sort them")
         for pairs, among in ((trial.pairs, trial.rows), (trial.threshold_pairs, np.arange(n))):
             if pairs is not None and not np.isin(pairs.rows, among).all():
                 raise NbnetError(
-                    f"{what}: pairs name pictures that are not in its rows or do not exist: "
+                    f"{where}: pairs name pictures that are not in its rows or do not exist: "
                     "build rows from the pairs"
                 )
 
@@ -217,19 +204,19 @@ class Protocol:
         }
 
     def _counts(self, trial: Trial) -> dict[str, Any]:
-        who = self.pictures.identities
+        people = self.pictures.identities
         counts: dict[str, Any] = {
             "pictures": len(trial.rows),
-            "identities": len(np.unique(who[trial.rows])),
-            **comparisons(trial, who),
+            "identities": len(np.unique(people[trial.rows])),
+            **comparisons(trial, people),
         }
         if trial.threshold_pairs is not None:
             counts["threshold_impostor"] = int((~trial.threshold_pairs.same).sum())
         if trial.gallery is not None:
             counts["gallery"] = len(trial.gallery)
             counts["probes"] = {name: len(rows) for name, rows in trial.probes.items()}
-            mates = [np.isin(who[rows], who[trial.gallery]) for rows in trial.probes.values()]
-            counts["non_mated"] = int((~np.concatenate(mates)).sum())
+            probes = np.concatenate(list(trial.probes.values()))
+            counts["non_mated"] = int((~np.isin(people[probes], people[trial.gallery])).sum())
         if trial.train is not None:
             counts["train"] = len(trial.train)
         return counts
@@ -243,3 +230,27 @@ def comparisons(trial: Trial, identities: np.ndarray) -> dict[str, int]:
     per_person = np.unique(identities[trial.rows], return_counts=True)[1]
     genuine, n = int((per_person * (per_person - 1) // 2).sum()), len(trial.rows)
     return {"genuine": genuine, "impostor": n * (n - 1) // 2 - genuine}
+
+
+def enrolled_and_strangers(known: np.ndarray, first: np.ndarray) -> Trial:
+    """Return the trial of a whole set: all pairs, and an identification in a part of its people.
+
+    Probe sets: "enrolled" (the gallery's very pictures: a question for reconstructions only, as
+    partition fa of FERET), "others" (other pictures of these people) and "strangers" (all pictures
+    of people whom the gallery does not know; they set the thresholds of the open set).
+
+    Args:
+        known: bool [N], whether the person of each picture is enrolled.
+        first: bool [N], True for one picture of each person: the one that is enrolled.
+    """
+    rows = np.arange(len(known))
+    probes = {
+        "enrolled": rows[known & first],
+        "others": rows[known & ~first],
+        "strangers": rows[~known],
+    }
+    return Trial(
+        rows,
+        gallery=probes["enrolled"],
+        probes={name: chosen for name, chosen in probes.items() if len(chosen)},
+    )

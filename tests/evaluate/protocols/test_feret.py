@@ -93,7 +93,7 @@ BROKEN = {
     "three fields": ([FA + " x"], [FB], r"fa.txt:1: .* is not a line of the fa list"),
     "not a picture": (["00001 00001_930831_fa_a.xml"], [FB], "fa.txt:1: .* not a line of the fa"),
     "lists swapped": ([FB], [FA], r"fa.txt:1: .* is not a line of the fa list"),
-    "wrong subject": (["00002 " + FA[6:]], [FB], r"fa.txt:1: 00001_.* belongs to 00001, not to 0"),
+    "wrong subject": (["00002 " + FA[6:]], [FB], "fa.txt:1: .*00002 00001_"),
     "twice the same": ([FA, "", FA], [FB], r"fa.txt:3: 00001 has a picture in this list already"),
     "two of a person": (
         ["00002_931230_fa.ppm", "00002_940422_fa.ppm"],
