@@ -123,7 +123,7 @@ def make_row(row: str, pictures: Any, templates: Any, args: argparse.Namespace) 
             identities=pictures.numbers,
             folder=args.out / f"{name}-{loss}",
             resume=True,
-            surrogate=surrogate(pictures, templates, args) if config.template_weight else None,
+            recogniser=surrogate(pictures, templates, args) if config.template_weight else None,
             device=args.device,
         )
         facts = {"config": asdict(config), "metrics": history[-1]}

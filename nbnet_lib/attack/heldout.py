@@ -2,8 +2,8 @@
 
 The authors' code prints the distance between the templates of original and reconstruction every
 1,000 batches. Here it is the mean cosine, on training-range pictures that the decoder does not
-learn from; no person of the evaluation is touched. It asks the target, as a black box, for the
-templates of the reconstructions.
+learn from; no person of the evaluation is touched. The target, as a black box, gives the templates
+of the reconstructions.
 """
 
 from __future__ import annotations
@@ -15,12 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.attack.mixture import Stack
 from nbnet_lib.attack.reconstruct import reconstruct
 from nbnet_lib.faces.framing import Framing
 
-AT_MOST = 128  # pictures that are kept aside unless told otherwise
-SHARE = 20  # at most one of so many
+MAX_HELD_OUT, SHARE = 128, 20  # pictures kept aside by default: at most 128, and one of 20
 
 
 def first_held_out(
@@ -36,7 +34,7 @@ def first_held_out(
     Returns:
         a row from 1 to ``count``; ``count`` keeps none aside.
     """
-    wanted = min(AT_MOST, count // SHARE) if wanted is None else wanted
+    wanted = min(MAX_HELD_OUT, count // SHARE) if wanted is None else wanted
     first = count - wanted
     if wanted and identities is not None:
         while first > 0 and identities[first - 1] == identities[first]:
@@ -48,9 +46,9 @@ class TemplateCosine:
     """The mean cosine of original and reconstructed templates, for `train_decoder(evaluate=...)`.
 
     Args:
-        encoder: the target; it is only asked.
+        encoder: the target, as a black box.
         templates: float32 [N, d], of pictures that are not trained on.
-        framing: where faces lie in the reconstructions; see `Encoder.embed`.
+        framing: where faces are in the reconstructions; see `Encoder.embed`.
     """
 
     def __init__(self, encoder: Any, templates: np.ndarray | Tensor, framing: Framing | None):
@@ -62,11 +60,3 @@ class TemplateCosine:
         pictures = reconstruct(decoder, self.templates)
         again = self.encoder.embed(pictures, framing=self.framing)
         return {"cosine": float((again * self.templates).sum(1).mean())}
-
-
-def first_rows(images: Any, count: int) -> Any:
-    """Return the first ``count`` pictures without a copy, also of a mixture."""
-    if isinstance(images, Stack):
-        before = zip(images.arrays, images.starts[:-1].tolist(), strict=True)
-        return Stack([array[: count - start] for array, start in before if start < count])
-    return images[:count]

@@ -10,24 +10,30 @@ returns one number to minimise. Mai et al., arXiv 1703.00832, compare two kinds:
 "perceptual" stands in for the second offline: the same idea on EfficientNet-Lite0, whose weights
 come with the install.
 
-EXTENSIONS BEYOND THE PAPER: "ms-ssim" (see `attack.similarity`), and sums of several losses with
+EXTENSIONS BEYOND THE PAPER: "ms-ssim" (see `MsSsimLoss`), and sums of several losses with
 weights, written "pixel+0.2*perceptual+0.1*ms-ssim".
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nbnet_lib.attack.features import Features, create_features
-from nbnet_lib.attack.similarity import MsSsimLoss
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.settings import LOSSES, parse_loss
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+# MS-SSIM: weights of the scales, finest first (Wang et al.); its window in pixels of each scale.
+SCALES = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+WINDOW, SIGMA = 11, 1.5
+C1, C2 = 0.01**2, 0.03**2
+FLOOR = 0.01  # a similarity below counts as this one, or its root has no finite slope
 
 
 def pixel_loss(reconstruction: Tensor, target: Tensor) -> Tensor:
@@ -62,6 +68,84 @@ class PerceptualLoss(nn.Module):
         return torch.stack(scaled).mean()
 
 
+class MsSsimLoss(nn.Module):
+    """1 - MS-SSIM of two batches: 0 for equal pictures, towards 1 for pictures unlike each other.
+
+    EXTENSION BEYOND THE PAPER. A pixel difference of 0.1 is as bad on a cheek as on the edge of an
+    eyelid. MS-SSIM (Wang, Simoncelli, Bovik, "Multiscale structural similarity for image quality
+    assessment", 2003) compares what is within a small window instead: whether brightness rises and
+    falls at the same places, at the full size, at half of it, and so on. Used in losses since Zhao
+    et al. (arXiv 1511.08861). Calculated in float32, under autocast too: a variance is the small
+    difference of two large numbers.
+
+    Why not torchmetrics' function, which measures nearly the same (tests compare them): where two
+    pictures have nothing in common its similarity is cut at zero and no gradient is left to learn
+    from, and it adds reflected borders at the coarsest scale, where they are half of the picture.
+    """
+
+    def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
+        """Return the mean over the batch; both float32 [N, 3, H, W] in [-1, 1], 11 pixels or more.
+
+        A picture is halved while the window still fits: 40 px have 2 scales, 64 and 80 px have 3,
+        112 and 160 px have 4.
+        """
+        if reconstruction.shape != target.shape:
+            raise NbnetError(
+                f"ms-ssim compares batches of one shape [N, C, H, W], not "
+                f"{tuple(reconstruction.shape)} and {tuple(target.shape)}"
+            )
+        size = min(reconstruction.shape[2:])
+        if size < WINDOW:
+            raise NbnetError(
+                f"images have a side of {size} pixels: ms-ssim needs {WINDOW} at least"
+            )
+        weights = SCALES[: 1 + int(math.log2(size / WINDOW))]
+        with torch.autocast(reconstruction.device.type, enabled=False):
+            # SSIM compares amounts of light, which begin at 0 and not at -1.
+            a, b = (reconstruction.float() + 1) / 2, (target.float() + 1) / 2
+            similarity = torch.ones(len(a), device=a.device)
+            for scale, weight in enumerate(weights, 1):
+                whole, structure = _ssim(a, b)
+                last = scale == len(weights)  # brightness itself counts at the coarsest scale only
+                part = _above_zero(whole if last else structure)
+                similarity = similarity * part ** (weight / sum(weights))
+                a, b = (a, b) if last else (F.avg_pool2d(a, 2), F.avg_pool2d(b, 2))
+            return 1 - similarity.mean()
+
+
+def _ssim(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (SSIM, its part without brightness), means over each picture, float32 [N]."""
+    rows, columns = (_window(side, a.device) for side in a.shape[2:])
+    # All five means that are needed in one go, along columns, then along rows.
+    mean_a, mean_b, aa, bb, ab = rows @ torch.stack([a, b, a * a, b * b, a * b]) @ columns.T
+    # Rounding may leave a variance slightly below zero.
+    var_a, var_b = (aa - mean_a.square()).clamp_min(0), (bb - mean_b.square()).clamp_min(0)
+    structure = (2 * (ab - mean_a * mean_b) + C2) / (var_a + var_b + C2)
+    brightness = (2 * mean_a * mean_b + C1) / (mean_a.square() + mean_b.square() + C1)
+    return (structure * brightness).mean((1, 2, 3)), structure.mean((1, 2, 3))
+
+
+def _window(side: int, device: torch.device) -> Tensor:
+    """Return the Gaussian window at each place where it fits, one place a row: [side - 10, side].
+
+    As a matrix, because on a CPU the product with it is several times as fast as a convolution.
+    """
+    places = torch.arange(side - WINDOW + 1, device=device)[:, None]
+    from_middle = torch.arange(side, device=device) - places - WINDOW // 2
+    inside = from_middle.abs() <= WINDOW // 2
+    window = torch.exp(-from_middle.square() / (2 * SIGMA**2)) * inside
+    return window / window.sum(1, keepdim=True)
+
+
+def _above_zero(similarity: Tensor) -> Tensor:
+    """Return ``similarity``, at least `FLOOR`; the gradient passes as if nothing had been cut.
+
+    So pictures that have nothing in common, as at the start of a training, are still pulled
+    together, and no power of zero makes a NaN.
+    """
+    return similarity + (similarity.clamp_min(FLOOR) - similarity).detach()
+
+
 class WeightedSum(nn.Module):
     """Several losses, each times its weight, added up.
 
@@ -72,7 +156,7 @@ class WeightedSum(nn.Module):
     def __init__(self, terms: list[tuple[float, Loss]]):
         super().__init__()
         self.terms = terms
-        # Those that hold a network are moved to a device with the sum.
+        # Losses that hold a network are moved to a device with the sum.
         self.networks = nn.ModuleList(loss for _, loss in terms if isinstance(loss, nn.Module))
 
     def forward(self, reconstruction: Tensor, target: Tensor) -> Tensor:
@@ -86,13 +170,11 @@ _LOSSES: dict[str, Callable[[], Loss]] = {
     "perceptual-vgg19": lambda: PerceptualLoss(create_features("vgg19")),
     "ms-ssim": MsSsimLoss,
 }
-EXAMPLE = "pixel+0.2*perceptual+0.1*ms-ssim"
-_PLUS = re.compile(r"(?<![0-9.][eE])\+")  # not the one within 1e+3
 
 
 def loss_names() -> list[str]:
     """Return the names that `create_loss` knows and adds up."""
-    return list(_LOSSES)
+    return list(LOSSES)
 
 
 def create_loss(text: str) -> Loss:
@@ -106,49 +188,7 @@ def create_loss(text: str) -> Loss:
         NbnetError: an unknown name, one that is named twice, a weight that is not a number above 0,
             or the weights of a network are not on this machine.
     """
-    terms = _parse(text)
+    terms = parse_loss(text)
     if list(terms.values()) == [1.0]:
         return _LOSSES[next(iter(terms))]()
     return WeightedSum([(weight, _LOSSES[name]()) for name, weight in terms.items()])
-
-
-def loss_text(text: str) -> str:
-    """Return the one way to write a loss, for cards and settings that are compared.
-
-    "0.20*perceptual + pixel" and "pixel+.2*perceptual" are both "pixel+0.2*perceptual".
-
-    Raises:
-        NbnetError: as `create_loss`, but for networks that are not there.
-    """
-    return "+".join(
-        name if weight == 1 else f"{weight:g}*{name}" for name, weight in _parse(text).items()
-    )
-
-
-def _parse(text: str) -> dict[str, float]:
-    """Return {name: weight}, in the order of `loss_names`."""
-    terms: dict[str, float] = {}
-    for part in _PLUS.split(text):
-        number, times, name = (piece.strip() for piece in part.rpartition("*"))
-        if name not in _LOSSES:
-            within = f" (in {text!r})" if name != text else ""
-            raise NbnetError(
-                f"no loss is named {name!r}{within}: choose one of {', '.join(_LOSSES)}, or a sum "
-                f"such as {EXAMPLE}"
-            )
-        if name in terms:
-            raise NbnetError(f"the loss {text!r} names {name} twice: give it one weight")
-        terms[name] = _weight(number, text) if times else 1.0
-    return {name: terms[name] for name in _LOSSES if name in terms}
-
-
-def _weight(number: str, text: str) -> float:
-    try:
-        weight = float(number)
-    except ValueError:
-        weight = 0.0
-    if not 0 < weight < math.inf:
-        raise NbnetError(
-            f"the weight {number!r} in the loss {text!r} is no number above 0: write {EXAMPLE}"
-        )
-    return weight

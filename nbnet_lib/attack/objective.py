@@ -9,19 +9,14 @@ The extensions are off unless their weight is set; results with them are to be l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.attack.config import TrainConfig
+from nbnet_lib.attack.adversarial import create_adversary
 from nbnet_lib.attack.consistency import template_consistency
 from nbnet_lib.attack.losses import create_loss
-from nbnet_lib.attack.white_box import white_box_of
 from nbnet_lib.errors import NbnetError
-
-if TYPE_CHECKING:
-    from nbnet_lib.attack.adversarial import Adversary
+from nbnet_lib.settings import TrainConfig
 
 
 class Objective:
@@ -30,53 +25,37 @@ class Objective:
     Args:
         config: names the loss and weighs the terms.
         device: where to compute.
-        surrogate: stands in for the target in the consistency term; see `attack.surrogate`.
-        target: the target itself, differentiated through, in its place; see `attack.white_box`.
-        framing: how the faces of the decoder's pictures are cut out (for ``target``).
-        adversary: see `attack.adversarial`.
+        recogniser: network of the consistency term, for ``config.template_weight`` > 0: a
+            surrogate of the target (`attack.surrogate`), or `attack.white_box.white_box_of`.
 
     Raises:
-        NbnetError: a term with a weight but nothing to compute it, or the other way round, or a
-            target that gives no gradient.
+        NbnetError: a weight without a recogniser, or the other way round.
     """
 
     def __init__(
-        self,
-        config: TrainConfig,
-        device: torch.device,
-        surrogate: nn.Module | None = None,
-        target: Any = None,
-        framing: Any = None,
-        adversary: Adversary | None = None,
+        self, config: TrainConfig, device: torch.device, recogniser: nn.Module | None = None
     ):
-        if (adversary is None) != (config.adversarial_weight == 0):
+        if (recogniser is None) != (config.template_weight == 0):
             raise NbnetError(
-                f"adversarial_weight={config.adversarial_weight} with "
-                f"{'no' if adversary is None else 'an'} adversary: give both or neither"
-            )
-        if target is not None and config.template_weight == 0:
-            raise NbnetError("white_box=True needs template_weight above 0: nothing would use it")
-        recogniser: nn.Module | None = surrogate
-        if target is not None:
-            recogniser = white_box_of(target, framing)
-        if config.template_weight > 0 and recogniser is None:
-            raise NbnetError(
-                f"template_weight={config.template_weight} needs a surrogate encoder: "
-                "train one with nbnet_lib.attack.surrogate.train_surrogate"
+                f"template_weight={config.template_weight} with "
+                f"{'no' if recogniser is None else 'a'} recogniser: give both (a surrogate from "
+                "attack.surrogate.train_surrogate, say) or neither"
             )
         if recogniser is not None and not isinstance(recogniser, nn.Module):
             raise NbnetError(
-                f"the surrogate is a {type(recogniser).__name__}: give a network of your own (see "
-                "attack.surrogate); the target itself is differentiated only with white_box=True"
+                f"the recogniser is a {type(recogniser).__name__}: give a network of your own (see "
+                "attack.surrogate); the target itself only by attack.white_box.white_box_of"
             )
-        self.config = config
-        self.recogniser = (
-            None if recogniser is None else recogniser.to(device).eval().requires_grad_(False)
-        )
-        self.adversary = None if adversary is None else adversary.to(device)
+        self.config, self.recogniser = config, recogniser
+        if recogniser is not None:
+            recogniser.to(device).eval().requires_grad_(False)
         self.loss = create_loss(config.loss)
         if isinstance(self.loss, nn.Module):
             self.loss = self.loss.to(device)
+        self.adversary = None
+        if config.adversarial_weight:
+            self.adversary = create_adversary(seed=config.seed).to(device)
+        self._shown: list[tuple[Tensor, Tensor]] = []  # what the adversary learns from next
 
     def __call__(
         self, reconstruction: Tensor, picture: Tensor, template: Tensor, step: int
@@ -90,11 +69,20 @@ class Objective:
             step: of the update; random parts of a term follow from it and the seed.
         """
         total = self.loss(reconstruction, picture)
-        if self.recogniser is not None and self.config.template_weight > 0:
+        if self.recogniser is not None:
             consistency = template_consistency(
                 self.recogniser, reconstruction, template, step=step, seed=self.config.seed
             )
             total = total + self.config.template_weight * consistency
         if self.adversary is not None:
             total = total + self.config.adversarial_weight * self.adversary.loss(reconstruction)
+            self._shown.append((reconstruction.detach(), picture))
         return total
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """Let the adversary learn from the batch of this step; return its numbers, if any."""
+        if self.adversary is None:
+            return {}
+        made, real = map(torch.cat, zip(*self._shown, strict=True))
+        self._shown = []
+        return self.adversary.update(made, real, step)

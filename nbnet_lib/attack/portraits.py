@@ -7,60 +7,23 @@ them and may ask for something else: the template of *any* picture of a person s
 person's portrait, frontal, neutral and evenly lit (`synthfaces.portrait`). What is then left to
 learn is who it is.
 
-The target is asked about the pictures as before; only what the decoder is compared with changes.
+The target sees the pictures as before; only what the decoder is compared with changes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
-from nbnet_lib.attack.sources import People
+from nbnet_lib.attack.data import Pictures
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import render_set, require_training
 
 
-class Repeated:
-    """Pictures uint8 [N, S, S, 3] of which few differ: row i is ``images[rows[i]]``, uncopied.
-
-    It has what training asks of an array: ``shape``, ``dtype``, ``ndim``, ``len``, and rows by
-    number, by slice or by an array of numbers.
-    """
-
-    def __init__(self, images: np.ndarray, rows: np.ndarray):
-        self.images, self.rows = images, rows
-        self.shape = (len(rows), *images.shape[1:])
-        self.dtype, self.ndim = images.dtype, len(self.shape)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, rows: Any) -> np.ndarray:
-        return self.images[self.rows[rows]]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype)
-
-
-def require_people(sources: Sequence[Any]) -> None:
-    """Raise unless all sources (see `attack.sources`) are SynthFaces.
-
-    Raises:
-        NbnetError: one of them is not, so nobody knows what its people look like from the front.
-    """
-    for source in sources:
-        if not isinstance(source, People):
-            raise NbnetError(
-                f"portraits can be drawn of SynthFaces only, not of {source}: train on synthfaces "
-                "sources alone, or without portraits"
-            )
-
-
 def portraits_of(
     identities: Sequence[int] | np.ndarray | None, size: int, progress: bool = True
-) -> Repeated:
+) -> Pictures:
     """Return the portrait of the person in each picture.
 
     Args:
@@ -82,4 +45,4 @@ def portraits_of(
         )
     require_training(identities)
     people, rows = np.unique(np.asarray(identities, np.int64), return_inverse=True)
-    return Repeated(render_set(people, "portrait", size, progress=progress).images, rows)
+    return Pictures([render_set(people, "portrait", size, progress=progress).images], rows)

@@ -6,8 +6,8 @@ batch, and the result is to be that of one process (up to rounding). Four things
 - the gradients are averaged (torch's DistributedDataParallel, which `accelerate` wraps around the
   decoder), with each share weighted by its pictures, as shares may differ by one;
 - batch norm takes its statistics over the whole batch. `torch.nn.SyncBatchNorm` does that on GPUs
-  only, so `WholeBatchNorm2d` does it here, on any device, in 20 lines;
-- what the main process finds out (an evaluation) is told to all of them;
+  only (it refuses others), so `WholeBatchNorm2d` does it here, on any device, in 20 lines;
+- what the main process finds out (an evaluation) is sent to all of them;
 - what any process notices (Ctrl-C) is known to all of them before the next update, so that none
   waits for another one that has left.
 
@@ -75,7 +75,7 @@ def whole_batch_norm(decoder: nn.Module, processes: int) -> Iterator[None]:
     """Let the decoder's batch norms look at the batch of all processes inside the block.
 
     Only the class of the layers changes, so weights, buffers and their names stay what they are.
-    Of a decoder with a fast implementation the readable one is used: only that asks its layers.
+    Of a decoder with a fast implementation the readable one is used: only that calls its layers.
     """
     if processes == 1:
         yield
@@ -110,19 +110,19 @@ def from_main(accelerator: Accelerator, value: T) -> T:
     return broadcast_object_list([value])[0]
 
 
-def parts_of_batch(rows: np.ndarray, parts: int, accelerator: Accelerator) -> list[np.ndarray]:
-    """Return this process's share of a batch, in ``parts`` pieces of about the same size.
+def parts_of_batch(rows: int, parts: int, accelerator: Accelerator) -> list[np.ndarray]:
+    """Return the rows of this process's share of a batch, in ``parts`` of about the same size.
 
     Raises:
         NbnetError: there are not enough rows to give every process one for every piece.
     """
     processes = accelerator.num_processes
-    if len(rows) < processes * parts:
+    if rows < processes * parts:
         raise NbnetError(
-            f"a batch of {len(rows)} is too small for {processes} processes with accumulate="
+            f"a batch of {rows} is too small for {processes} processes with accumulate="
             f"{parts}: make it {processes * parts} at least"
         )
-    return np.array_split(rows[accelerator.process_index :: processes], parts)
+    return np.array_split(np.arange(accelerator.process_index, rows, processes), parts)
 
 
 def require_same(accelerator: Accelerator, what: str, value: Any) -> None:

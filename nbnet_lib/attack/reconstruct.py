@@ -30,13 +30,13 @@ def reconstruct(decoder: nn.Module, templates: Tensor | np.ndarray, batch_size: 
             f"templates have shape {tuple(templates.shape)} but this decoder takes [N, {dim}]: "
             "use templates of the encoder that the decoder was trained against"
         )
+    if not len(templates) or batch_size < 1:
+        raise NbnetError(
+            f"{len(templates)} templates with batch_size={batch_size}: give at least one of each"
+        )
     bad = (~torch.isfinite(templates)).any(dim=1).nonzero()
     if len(bad):
         raise NbnetError(f"template {int(bad[0])} holds NaN or infinity: extract it again")
-    if not len(templates):
-        raise NbnetError("no templates were given: give at least one")
-    if batch_size < 1:
-        raise NbnetError(f"batch_size={batch_size} must be at least 1")
     device = next(decoder.parameters()).device
     was_training = decoder.training
     decoder.eval()

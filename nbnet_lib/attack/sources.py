@@ -8,31 +8,41 @@ what that adds). Each source is written as one word:
   `nbnet generator train` draws, from seed 0 or 7;
 - a path: a folder of people's folders, a ``.parquet`` list (its training people), tar shards.
 
-Whatever is drawn is drawn once and kept, so a run that resumes sees the same pictures to the bit.
+Several are brought to one size and one framing. Whatever is drawn is drawn once and kept, so a run
+that resumes sees the same pictures to the bit (another machine, or another number of threads, might
+round a pixel the other way).
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
-from nbnet_lib.attack.mixture import Part, TrainingSet, mixture
-from nbnet_lib.attack.stored import stored_images
+from nbnet_lib.array_cache import cached_array
+from nbnet_lib.attack.data import Pictures
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces import require_training
-from nbnet_lib.faces.framing import FRAMINGS, Framing
+from nbnet_lib.faces import require_training, resize, to_tensor, to_uint8
+from nbnet_lib.faces.framing import FRAMINGS, Framing, reframe
+from nbnet_lib.files import cache_dir
 from nbnet_lib.weights import load_card, weight_path
+from synthfaces.camera import fit_similarity
 
 IN_MEMORY = 2e9  # bytes of drawn people; more are read from a file
-SAMPLES = 8  # pictures of a person, where nothing else is said
-MOST = 10_000_000  # people or faces of one source
+SAMPLES = 8  # pictures of a person, where the word does not say
+MAX_COUNT = 10_000_000  # people or faces of one source
+MAX_BEYOND = 0.15  # share of the side that may be made up beyond a picture's edge
+AT_ONCE = 256  # pictures that are cut anew at once
+CACHE_VERSION = 2  # of the way pictures are drawn and cut: a change makes all of them anew
 SYNTHETIC = "MIT; trained on synthetic faces only"
 UNKNOWN = (
     "yours to find out: trained on pictures that you brought, whose licence may forbid to pass "
@@ -40,6 +50,27 @@ UNKNOWN = (
 )
 _PEOPLE = re.compile(r"synthfaces:([0-9, -]+)(?:x(\d+))?")
 _DRAWN = re.compile(r"generator:(.+?\.safetensors):(\d+)(?::(\d+))?")
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """Pictures to train with, and what a card says of them.
+
+    Attributes:
+        images: uint8 [N, S, S, 3]: an array, a memory map, or `Pictures` of several.
+        identities: int64 [N], numbers of SynthFaces; None where not all pictures are of them (those
+            that are were checked when they were read).
+        framing: how the faces are cut out; None where that is not known.
+        card: "data", "licence", and as it applies "renderer_version", "generator", "people" and,
+            for a mixture, "sources".
+        key: names all that the pictures of a single source follow from.
+    """
+
+    images: Any = field(repr=False)
+    identities: Any = field(repr=False)
+    framing: Framing | None
+    card: dict[str, Any]
+    key: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +97,7 @@ class People:
         """Return how the faces are cut out."""
         return FRAMINGS["synthfaces"]
 
-    def read(self, size: int, progress: bool = True) -> Part:
+    def read(self, size: int, progress: bool = True) -> TrainingSet:
         """Return the pictures at ``size`` pixels."""
         from nbnet_lib.data.sets.arrays import picture_array
         from nbnet_lib.data.sets.sources import from_synthfaces
@@ -77,10 +108,10 @@ class People:
             faces = render_set(self.identities, self.samples, size=size, progress=progress)
             people = hashlib.sha256(repr(self.identities).encode()).hexdigest()
             key = f"{RENDERER_VERSION} {people} {self.samples} {size}"
-            return Part(faces.images, faces.identities, self.framing(), card, key)
+            return TrainingSet(faces.images, faces.identities, self.framing(), card, key)
         source = from_synthfaces(self.identities, self.samples)
         pictures = picture_array(source, size, progress)
-        return Part(pictures.images, pictures.numbers, pictures.framing, card, pictures.key)
+        return TrainingSet(pictures.images, pictures.numbers, pictures.framing, card, pictures.key)
 
 
 @dataclass(frozen=True)
@@ -96,58 +127,50 @@ class Generated:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        name = (self._card().get("architecture") or {}).get("name")
-        if name != "dcgan-generator":
+        name = (self.card().get("architecture") or {}).get("name")
+        if name != "dcgan-generator" or not 1 <= self.count <= MAX_COUNT:
             raise NbnetError(
-                f"{self.path} holds no face generator ({name or 'no architecture in its card'}): "
-                "give weights that `nbnet generator train` wrote"
+                f"{self.count:,} faces of {self.path} ({name or 'no architecture in its card'}): "
+                f"give weights that `nbnet generator train` wrote, and draw 1 to {MAX_COUNT:,}"
             )
-        if not 1 <= self.count <= MOST:
-            raise NbnetError(f"{self.count:,} faces of {self.path}: draw 1 to {MOST:,}")
 
-    def _card(self) -> dict[str, Any]:
+    def card(self) -> dict[str, Any]:
+        """Return the card of the generator."""
         return load_card(weight_path(self.path))
 
     def __str__(self) -> str:
-        made_of = self._card().get("data", "data unknown")
         return (
             f"{self.count:,} faces of the generator {self.path.name} (seed {self.seed}; trained "
-            f"on {made_of})"
+            f"on {self.card().get('data', 'data unknown')})"
         )
 
     def framing(self) -> Framing | None:
         """Return how the faces are cut out: as in the pictures that the generator learnt from."""
-        named = self._card().get("framing")
+        named = self.card().get("framing")
         return None if named is None else Framing.from_card(named)
 
-    def read(self, size: int, progress: bool = True) -> Part:
+    def read(self, size: int, progress: bool = True) -> TrainingSet:
         """Return the faces at ``size`` pixels, drawn at the generator's own and resized."""
         from nbnet_lib.attack.gan_faces import draw_faces
         from nbnet_lib.decoders import load_decoder
-        from nbnet_lib.faces import resize, to_tensor, to_uint8
 
-        card = self._card()
-        generator: Any = load_decoder(self.path)
+        card = self.card()
 
-        def draw() -> Iterable[tuple[int, np.ndarray]]:
-            for first, faces in draw_faces(generator, self.count, self.seed):
-                yield first, to_uint8(resize(to_tensor(faces), size))
+        def draw(first: int) -> Iterable[np.ndarray]:
+            for faces in draw_faces(load_decoder(self.path), self.count, self.seed, first=first):
+                yield to_uint8(resize(to_tensor(faces), size))
 
-        images, key = stored_images(
-            ["generated", card["sha256"], self.count, self.seed],
-            (self.count, size),
-            draw,
-            f"drawing with {self.path.name}",
-            progress,
-        )
-        told = {
+        recipe = ["generated", card["sha256"], self.count, self.seed]
+        bar = (f"drawing with {self.path.name}", progress)
+        images, key = _cached(recipe, (self.count, size), draw, bar)
+        facts = {
             "data": str(self),
             "generator": {k: card[k] for k in ("sha256", "data", "command", "seed") if k in card},
             "licence": card.get("licence", UNKNOWN),
             # Whoever the generator learnt from may be in what it draws.
             **({"people": card["people"]} if "people" in card else {}),
         }
-        return Part(images, None, self.framing(), told, key)
+        return TrainingSet(images, None, self.framing(), facts, key)
 
 
 @dataclass(frozen=True)
@@ -159,26 +182,21 @@ class Own:
     """
 
     path: Path
+    manifest: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         from nbnet_lib.data.sets.sources import open_source
 
-        # What is listed is needed twice, for the framing and for the pictures.
-        object.__setattr__(self, "_manifest", open_source(self.path))
+        object.__setattr__(self, "manifest", open_source(self.path))
 
     def __str__(self) -> str:
         return str(self.manifest)
-
-    @property
-    def manifest(self) -> Any:
-        """The list of the pictures."""
-        return self._manifest  # type: ignore[attr-defined]
 
     def framing(self) -> Framing | None:
         """Return how the faces are cut out; None where that is not known."""
         return self.manifest.framing
 
-    def read(self, size: int, progress: bool = True) -> Part:
+    def read(self, size: int, progress: bool = True) -> TrainingSet:
         """Return the pictures at ``size`` pixels, without people that are kept for evaluation."""
         from nbnet_lib.data.sets.arrays import picture_array
 
@@ -191,7 +209,7 @@ class Own:
             card |= {"people": {"folder": folder, "digests": digests}, "licence": UNKNOWN}
         else:
             require_training(pictures.numbers)
-        return Part(pictures.images, pictures.numbers, pictures.framing, card, pictures.key)
+        return TrainingSet(pictures.images, pictures.numbers, pictures.framing, card, pictures.key)
 
 
 Source = People | Generated | Own
@@ -205,16 +223,15 @@ def parse_source(text: str | os.PathLike[str]) -> Source:
             people who are kept for evaluation.
     """
     word = os.fspath(text)
-    kind = word.partition(":")[0]
-    if kind == "synthfaces":
+    if word.startswith("synthfaces:"):
         match = _PEOPLE.fullmatch(word)
         if match is None:
             raise NbnetError(
                 f"{word!r} names no people: write synthfaces:20000-23999x5, or "
                 "synthfaces:20000-20009,20500"
             )
-        return People(_numbers(match[1], word), int(match[2]) if match[2] else SAMPLES)
-    if kind == "generator":
+        return People(_numbers(match[1], word), int(match[2] or SAMPLES))
+    if word.startswith("generator:"):
         match = _DRAWN.fullmatch(word)
         if match is None:
             raise NbnetError(
@@ -226,43 +243,37 @@ def parse_source(text: str | os.PathLike[str]) -> Source:
 
 
 def _numbers(text: str, word: str) -> tuple[int, ...]:
+    """Return the numbers in "20000-20009,20500"."""
     numbers: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        if match is None or int(match[2] or match[1]) < int(match[1]):
+        people = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
+        if not 1 <= len(people) <= MAX_COUNT - len(numbers):
             raise NbnetError(
-                f"{part.strip()!r} in {word!r} is no range of identities: write 20000-23999"
+                f"{part.strip()!r} in {word!r} is not a range of identities, or of more than "
+                f"{MAX_COUNT:,}: write 20000-23999"
             )
-        low, high = int(match[1]), int(match[2] or match[1])
-        if len(numbers) + high - low >= MOST:
-            raise NbnetError(f"{word!r} names more than {MOST:,} identities: take fewer")
-        numbers += range(low, high + 1)
+        numbers += people
     if len(set(numbers)) < len(numbers):
         raise NbnetError(f"{word!r} names an identity twice: name each once")
     return tuple(numbers)
 
 
-def check_sources(sources: Iterable[Source]) -> None:
-    """Raise when somebody is in two sources, or the framings cannot be brought to one.
-
-    What can be known before anything is drawn or read.
+def check_sources(sources: Iterable[Source]) -> Framing | None:
+    """Return the framing that all sources can be brought to; nothing is drawn or read yet.
 
     Raises:
-        NbnetError: see above.
+        NbnetError: somebody is in two sources, or the framings do not go together.
     """
-    from nbnet_lib.attack.mixture import common_framing
-
     sources = list(sources)
-    seen: set[int] = set()
-    for source in sources:
-        if isinstance(source, People):
-            again = seen & set(source.identities)
-            if again:
-                raise NbnetError(
-                    f"identity {min(again)} is in two of the sources: name each person once"
-                )
-            seen |= set(source.identities)
-    common_framing([source.framing() for source in sources], [str(s) for s in sources])
+    people = [who for s in sources if isinstance(s, People) for who in s.identities]
+    numbers, counts = np.unique(people, return_counts=True)
+    if (counts > 1).any():
+        raise NbnetError(
+            f"identity {int(numbers[counts > 1][0])} is in two of the sources: name each person "
+            "once"
+        )
+    return common_framing([source.framing() for source in sources], [str(s) for s in sources])
 
 
 def read_sources(sources: Iterable[Source], size: int, progress: bool = True) -> TrainingSet:
@@ -277,5 +288,133 @@ def read_sources(sources: Iterable[Source], size: int, progress: bool = True) ->
         NbnetError: a source that cannot be read, or what `check_sources` refuses.
     """
     sources = list(sources)
-    check_sources(sources)
-    return mixture(sources, size, progress)
+    framing = check_sources(sources)
+    parts = [_cut(source, framing, size, progress) for source in sources]
+    numbers = [part.identities for part in parts if part.identities is not None]
+    return TrainingSet(
+        parts[0].images if len(parts) == 1 else Pictures([part.images for part in parts]),
+        np.concatenate(numbers) if len(numbers) == len(parts) else None,
+        framing,
+        _card(parts, size),
+    )
+
+
+def common_framing(framings: Sequence[Framing | None], names: Sequence[str]) -> Framing | None:
+    """Return the framing that all sources can be brought to with the least that is made up.
+
+    That is the tightest: where it shows more than a picture has, the edge pixels are repeated.
+
+    Raises:
+        NbnetError: some framings are known and others are not, or none of them fits the others.
+    """
+    known = [framing for framing in framings if framing is not None]
+    if not known:
+        return None
+    if len(known) < len(framings):
+        raise NbnetError(
+            f"nobody knows where the faces are in {names[framings.index(None)]}, so they cannot be "
+            "mixed with others: align them with `nbnet data align`"
+        )
+    worst = [max(_beyond(other, framing) for other in known) for framing in known]
+    if min(worst) > MAX_BEYOND:
+        raise NbnetError(
+            f"the sources frame faces too differently ({', '.join(sorted({f.name for f in known}))}"
+            ") to be mixed: align them alike with `nbnet data align`"
+        )
+    return known[int(np.argmin(worst))]
+
+
+def _beyond(source: Framing, target: Framing) -> float:
+    """Return how far a picture of ``target`` reaches beyond one of ``source``, in its sides."""
+    corners = np.array([(0, 0), (0, 1), (1, 0), (1, 1)], float)
+    matrix, shift = fit_similarity(np.asarray(target.points), np.asarray(source.points))
+    moved = corners @ matrix.T + shift
+    return float(max(0.0, -moved.min(), moved.max() - 1))
+
+
+def _cut(source: Source, framing: Framing | None, size: int, progress: bool) -> TrainingSet:
+    """Return a source's pictures at ``size`` pixels, cut as ``framing`` has them."""
+    own = source.framing()
+    if framing is None or own is None or own.points == framing.points:
+        return source.read(size, progress)
+    # Read so large that what is cut out has the size that is wanted, or nearly.
+    matrix, _ = fit_similarity(np.asarray(framing.points), np.asarray(own.points))
+    larger = min(1024, max(size, round(size / float(np.sqrt(np.linalg.det(matrix))))))
+    part = source.read(larger, progress)
+
+    def cut(first: int) -> Iterable[np.ndarray]:
+        for row in range(first, len(part.images), AT_ONCE):
+            images = to_tensor(part.images[row : row + AT_ONCE])
+            yield to_uint8(reframe(images, own, framing, size))
+
+    recipe = ["cut", part.key, own.to_card(), framing.to_card(), larger]
+    images, key = _cached(recipe, (len(part.images), size), cut, ("cutting", progress))
+    card = {**part.card, "data": f"{part.card['data']}, cut as {framing.name} has faces"}
+    return TrainingSet(images, part.identities, framing, card, key)
+
+
+def _cached(
+    recipe: list[Any],
+    shape: tuple[int, int],
+    make: Callable[[int], Iterable[np.ndarray]],
+    bar: tuple[str, bool],
+) -> tuple[np.ndarray, str]:
+    """Return (pictures uint8 [N, S, S, 3] from the cache, made now if need be; their key).
+
+    Args:
+        recipe: what the pictures follow from; plain values.
+        shape: (how many, side in pixels).
+        make: yields them from a row on.
+        bar: name of the progress bar, and whether it is shown.
+    """
+    (count, size), (name, progress) = shape, bar
+    made_from = [CACHE_VERSION, *recipe, count, size]
+    key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+
+    def compute(first: int) -> Iterable[np.ndarray]:
+        with tqdm(
+            total=count, initial=first, desc=name, file=sys.stderr, delay=0.3, disable=not progress
+        ) as shown:
+            for block in make(first):
+                yield block
+                shown.update(len(block))
+
+    path = cache_dir() / "pictures" / f"{size}px-{key[:16]}" / "images.npy"
+    return cached_array(path, (count, size, size, 3), np.uint8, {"key": key}, compute), key
+
+
+def _card(parts: Sequence[TrainingSet], size: int) -> dict[str, Any]:
+    """Return what a card says of all of them."""
+    cards = [part.card for part in parts]
+    data = {"data": " + ".join(card["data"] for card in cards) + f", {size} px"}
+    if len(parts) == 1:
+        return {**cards[0], **data}
+    for name in ("renderer_version", "generator"):
+        values = [card[name] for card in cards if name in card]
+        if len({repr(value) for value in values}) == 1:
+            data[name] = values[0]
+    # The people are many, and all in "people" already.
+    each = [
+        {"pictures": len(part.images)} | {k: v for k, v in part.card.items() if k != "people"}
+        for part in parts
+    ]
+    return {**data, **merge_terms(cards), "sources": each}
+
+
+def merge_terms(cards: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the "people" and the "licence" that hold for what several cards together made.
+
+    A licence that is not free of conditions comes first; one folder's people stay as they are.
+    """
+    found: dict[str, Any] = {}
+    people = [card["people"] for card in cards if "people" in card]
+    if people:
+        folders = list(dict.fromkeys(f for v in people for f in v.get("folders", [v["folder"]])))
+        found["people"] = {
+            "folder": folders[0],
+            **({"folders": folders} if len(folders) > 1 else {}),
+            "digests": sorted({digest for value in people for digest in value["digests"]}),
+        }
+    licences = [card["licence"] for card in cards if "licence" in card]
+    found["licence"] = next((each for each in licences if not each.startswith("MIT")), licences[0])
+    return found

@@ -32,6 +32,7 @@ from tqdm import tqdm
 from nbnet_lib.attack.consistency import disturb
 from nbnet_lib.attack.data import Pairs, batch_rows
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.settings import check_limits, option
 from nbnet_lib.weights import load_weights, save_weights
 
 WIDTHS = (32, 64, 128, 256)
@@ -50,21 +51,15 @@ class SurrogateConfig:
         seed: order of the batches and the disturbances.
     """
 
-    steps: int = 4000
-    batch_size: int = 64
-    lr: float = 2e-3
+    steps: int = option(4000, at_least=1)
+    batch_size: int = option(64, at_least=1)
+    lr: float = option(2e-3, above=0)
     weight_decay: float = 0.02
-    precision: str = "no"
+    precision: str = option("no", choices=("no", "bf16"))
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch_size < 1 or not self.lr > 0:
-            raise NbnetError(
-                f"steps={self.steps}, batch_size={self.batch_size}, lr={self.lr}: "
-                "all must be above 0"
-            )
-        if self.precision not in ("no", "bf16"):
-            raise NbnetError(f"precision={self.precision!r}: choose no or bf16")
+        check_limits(self)
 
 
 class Surrogate(nn.Module):
@@ -89,7 +84,7 @@ class Surrogate(nn.Module):
         self.template = nn.Linear(channels * 16, template_dim)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return what the target would probably say."""
+        """Return what the target would probably answer."""
         if images.shape[-1] > 80:  # 160 -> 80: the templates do not depend on finer detail
             images = F.avg_pool2d(images, 2)
         return F.normalize(self.template(self.features(images).flatten(1)).float())
@@ -107,7 +102,7 @@ def train_surrogate(
     """Distil the target into a `Surrogate` from the attacker's own pairs.
 
     Half of each batch is moved, blurred and made noisy while its template stays (`disturb`): so
-    will be the reconstructions that it is asked about, and a surrogate that has only seen sharp
+    will be the reconstructions that it judges, and a surrogate that has only seen sharp
     pictures can be fooled by patterns that mean nothing to the target.
 
     Args:
@@ -137,9 +132,8 @@ def train_surrogate(
     warmup = max(1, config.steps // 10)
     history: list[dict[str, float]] = []
     recent: list[Tensor] = []
-    bar = tqdm(
-        range(config.steps), desc="surrogate", unit="step", file=sys.stderr, disable=not progress
-    )
+    kind = torch.device(device).type
+    bar = tqdm(range(config.steps), "surrogate", unit="step", file=sys.stderr, disable=not progress)
     surrogate.train()
     for step in bar:
         rise = min(1.0, (step + 1) / warmup)
@@ -149,11 +143,9 @@ def train_surrogate(
         half = len(batch) // 2  # the rows come shuffled
         disturbed = disturb(batch[:half], step=step, seed=config.seed)
         batch = torch.cat([disturbed, batch[half:]]).to(device)
-        with torch.autocast(
-            torch.device(device).type, torch.bfloat16, enabled=config.precision == "bf16"
-        ):
-            seen = surrogate(batch)
-        agreement = F.cosine_similarity(seen, wanted.to(device)).mean()
+        with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bf16"):
+            answers = surrogate(batch)
+        agreement = F.cosine_similarity(answers, wanted.to(device)).mean()
         optimizer.zero_grad()
         (1 - agreement).backward()
         optimizer.step()
@@ -169,20 +161,6 @@ def train_surrogate(
     return surrogate.eval().requires_grad_(False)
 
 
-@torch.no_grad()
-def surrogate_agreement(
-    surrogate: Surrogate, images: np.ndarray, templates: np.ndarray | Tensor, batch_size: int = 256
-) -> float:
-    """Return the mean cosine of the surrogate's templates with the target's, on held-out pairs."""
-    pairs = Pairs(images, templates, None)
-    device = next(surrogate.parameters()).device
-    total = 0.0
-    for start in range(0, len(pairs), batch_size):
-        batch, wanted = pairs.batch(np.arange(start, min(start + batch_size, len(pairs))))
-        total += float(F.cosine_similarity(surrogate(batch.to(device)).cpu(), wanted).sum())
-    return total / len(pairs)
-
-
 def save_surrogate(
     surrogate: Surrogate,
     path: str | os.PathLike[str],
@@ -190,15 +168,10 @@ def save_surrogate(
     card: dict[str, Any] | None = None,
 ) -> Path:
     """Write the surrogate with its card, for a later run of `train_decoder`."""
-    architecture = {
-        "name": "surrogate",
-        "template_dim": surrogate.template_dim,
-        "image_size": surrogate.image_size,
-    }
-    more = {"config": asdict(config)} if config else {}
-    return save_weights(
-        path, surrogate.state_dict(), {**(card or {}), **more, "architecture": architecture}
-    )
+    sizes = {"template_dim": surrogate.template_dim, "image_size": surrogate.image_size}
+    settings = {"config": asdict(config)} if config else {}
+    whole = {**(card or {}), **settings, "architecture": {"name": "surrogate", **sizes}}
+    return save_weights(path, surrogate.state_dict(), whole)
 
 
 def load_surrogate(path: str | os.PathLike[str], device: str = "cpu") -> Surrogate:
@@ -211,12 +184,9 @@ def load_surrogate(path: str | os.PathLike[str], device: str = "cpu") -> Surroga
     architecture = card.get("architecture") or {}
     if architecture.get("name") != "surrogate":
         raise NbnetError(
-            f"{path} holds no surrogate encoder: give a file that save_surrogate wrote"
+            f"{path} does not hold a surrogate encoder: give a file that save_surrogate wrote"
         )
     surrogate = Surrogate(architecture["template_dim"], architecture["image_size"])
-    try:
-        surrogate.load_state_dict(state)
-    except RuntimeError as error:
-        raise NbnetError(f"{path} does not fit its card: give both files of one run") from error
+    surrogate.load_state_dict(state)
     surrogate = surrogate.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return surrogate.eval().requires_grad_(False)

@@ -1,15 +1,15 @@
 """The attack's training: one loop that can be read in one sitting (chapter 9).
 
 Reference: Mai, Cao, Yuen, Jain, "On the Reconstruction of Face Images from Deep Face Templates",
-arXiv 1703.00832. The algorithm:
+arXiv 1703.00832. Algorithm 1 of the paper:
 
 1. make pictures of faces that have nothing to do with the victims;
 2. ask the target for the template of each (once; the target stays a black box);
 3. minimise loss(decoder(template), picture).
 
-The loop runs on `accelerate`: the same code on CPU, one GPU, or several processes (``torchrun``,
-see `attack.processes`). What it minimises stands in `attack.objective`, what it remembers in
-`attack.state`, how it computes in `attack.precision`.
+The first two are `attack.run`, the third is this file. The loop runs on `accelerate`: the same code
+on CPU, one GPU, or several processes (``torchrun``, see `attack.processes`). What it minimises is
+in `attack.objective`, what it remembers in `attack.checkpoint`; settings: `nbnet_lib.settings`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,10 +29,8 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from nbnet_lib.attack.checkpoint import due, is_finite
-from nbnet_lib.attack.config import TrainConfig, learning_rate
+from nbnet_lib.attack.checkpoint import RunState, delayed_interrupt, due
 from nbnet_lib.attack.data import Pairs, batch_rows, noisy_templates
-from nbnet_lib.attack.interrupt import delayed_interrupt
 from nbnet_lib.attack.objective import Objective
 from nbnet_lib.attack.precision import computing_in
 from nbnet_lib.attack.processes import (
@@ -41,16 +40,31 @@ from nbnet_lib.attack.processes import (
     require_same,
     whole_batch_norm,
 )
-from nbnet_lib.attack.state import RunState
-from nbnet_lib.attack.tensorboard import TensorBoard
+from nbnet_lib.attack.white_box import WhiteBox
 from nbnet_lib.decoders import require_gradient_training
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.files import require_writable_folder
-
-if TYPE_CHECKING:
-    from nbnet_lib.attack.adversarial import Adversary
+from nbnet_lib.settings import TrainConfig
 
 Evaluate = Callable[[nn.Module, int], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Where a training runs and what it leaves behind; nothing here changes the weights.
+
+    Attributes:
+        folder: where checkpoints go; None writes none.
+        resume: True continues from the newest checkpoint in ``folder`` if there is one; a path
+            continues from that file or folder. On the CPU the result equals an uninterrupted run
+            bit for bit (with the same number of threads).
+        device: "auto" (accelerate decides) or "cpu".
+        progress: show a progress bar on stderr.
+    """
+
+    folder: str | os.PathLike[str] | None = None
+    resume: bool | str | os.PathLike[str] = False
+    device: str = "auto"
+    progress: bool = True
 
 
 def train_decoder(
@@ -60,16 +74,10 @@ def train_decoder(
     config: TrainConfig,
     *,
     identities: Sequence[int] | np.ndarray | None,
-    folder: str | os.PathLike[str] | None = None,
-    resume: bool | str | os.PathLike[str] = False,
     evaluate: Evaluate | None = None,
-    surrogate: nn.Module | None = None,
-    adversary: Adversary | None = None,
-    white_box: bool = False,
-    target: Any = None,
-    tensorboard: str | os.PathLike[str] | None = None,
-    device: str = "auto",
-    progress: bool = True,
+    recogniser: nn.Module | None = None,
+    callbacks: Sequence[Callable[[dict[str, float]], None]] = (),
+    **options: Any,
 ) -> list[dict[str, float]]:
     """Train ``decoder`` in place and return the history.
 
@@ -80,100 +88,99 @@ def train_decoder(
         config: see `TrainConfig`.
         identities: SynthFaces identity of each image, all >= 10,000 (checked); None says that the
             images are not SynthFaces.
-        folder: where checkpoints go; None writes none.
-        resume: True goes on from the newest checkpoint in ``folder`` if there is one; a path goes
-            on from that file or folder. On the CPU the result equals an uninterrupted run bit for
-            bit (with the same number of threads).
         evaluate: called as evaluate(decoder in evaluation mode, step) every
             ``config.evaluate_every`` updates and at the end, in the main process; the numbers that
             it returns join the history.
-        surrogate: needed when ``config.template_weight`` > 0; see `attack.surrogate`.
-        adversary: needed when ``config.adversarial_weight`` > 0; see `attack.adversarial`.
-        white_box: differentiate through ``target`` itself, in the surrogate's place. This leaves
-            the paper's threat model; see `attack.white_box`.
-        target: the encoder, for ``white_box`` only.
-        tensorboard: folder for logs that TensorBoard reads; None writes none.
-        device: "auto" (accelerate decides) or "cpu".
-        progress: show a progress bar on stderr.
+        recogniser: needed when ``config.template_weight`` > 0; see `attack.surrogate`. With
+            ``white_box_of(target, framing)`` instead, the gradient flows through the target
+            itself, which leaves the paper's threat model; see `attack.white_box`.
+        callbacks: each is called with every new entry of the history, in the main process.
+        **options: folder, resume, device, progress; see `RunOptions`.
 
     Returns:
         one dict per ``config.log_every`` updates: step, loss (mean since the last entry), lr,
-        images_per_second, seconds (since the start of this call), what the adversary tells, and
+        images_per_second, seconds (since the start of this call), the adversary's numbers, and
         what ``evaluate`` returned. After a resume, the entries of before the interruption come
         first. The decoder is left in evaluation mode, with the weights that ``config.deliver``
         names: the last ones or those of best.pt (averaged if ``config.ema_decay`` is set).
 
     Raises:
         NbnetError: data that does not fit the decoder or is reserved for evaluation, a folder that
-            is not writable, a checkpoint of another run, a target without gradient, or a loss that
-            became NaN.
+            is not writable, a checkpoint of another run, or a loss that became NaN.
         KeyboardInterrupt: Ctrl-C, after the checkpoint is written; its message says how to resume.
     """
+    where = RunOptions(**options)
     pairs = Pairs(images, templates, identities)
-    _check(decoder, pairs, config, folder, evaluate, white_box, target, surrogate)
-    accelerator = Accelerator(cpu=device == "cpu", mixed_precision="no")
-    processes = accelerator.num_processes
-    if adversary is not None and min(config.batch_size, len(pairs)) % processes:
+    _require_fitting(decoder, pairs, config, evaluate, where)
+    accelerator = Accelerator(cpu=where.device == "cpu", mixed_precision="no")
+    device, processes = accelerator.device, accelerator.num_processes
+    main = accelerator.is_main_process
+    if config.adversarial_weight and min(config.batch_size, len(pairs)) % processes:
         raise NbnetError(
             f"an adversary needs equal shares: make batch_size={config.batch_size} a multiple of "
             f"the {processes} processes"
         )
-    objective = Objective(
-        config,
-        accelerator.device,
-        surrogate=surrogate,
-        target=target,
-        framing=getattr(decoder, "framing", None),
-        adversary=adversary,
-    )
+    objective = Objective(config, device, recogniser)
     optimizer = torch.optim.Adam(decoder.parameters(), lr=config.lr, betas=config.betas)
     model, optimizer = accelerator.prepare(decoder, optimizer)
-    run = RunState(decoder, optimizer, config, pairs.fingerprint(), folder, adversary, white_box)
-    if resume:
-        run.resume(resume)
+    state = {"optimizer": optimizer}
+    if objective.adversary is not None:
+        state["adversary"] = objective.adversary
+    white_box = {"white_box": isinstance(recogniser, WhiteBox)}
+    run = RunState(decoder, state, config, pairs.fingerprint(), where.folder, white_box)
+    if where.resume:
+        run.resume(where.resume)
     require_same(accelerator, "set of pairs or step to begin with", (run.data, run.step))
-    main = accelerator.is_main_process
-    board = TensorBoard(tensorboard if main else None, run.step)
-    bar = tqdm(
-        total=config.steps,
-        initial=run.step,
-        desc="train",
-        unit="step",
-        mininterval=1.0,
-        file=sys.stderr,
-        disable=not (progress and main),
-    )
-    started = logged = time.perf_counter()
+
     losses: list[Tensor] = []
+    started = logged = time.perf_counter()
     with (
-        bar,
+        progress_bar("train", config.steps, run.step, where.progress and main) as bar,
         delayed_interrupt() as interrupted,
         whole_batch_norm(decoder, processes),
-        computing_in(config.precision, accelerator.device) as autocast,
+        computing_in(config.precision, device) as autocast,
     ):
         while not run.done:
             lr = learning_rate(config, run.step)
             for group in optimizer.param_groups:
                 group["lr"] = lr
-            # Every process draws the same batch and works through its own share of it.
+
+            # Algorithm 1 from here to the optimiser's step: a batch, its loss, an update. Every
+            # process draws the same batch and works through its own share of it, in parts.
             rows = batch_rows(len(pairs), config.batch_size, run.step, config.seed)
-            loss, told = _update(
-                model, optimizer, objective, pairs, rows, run.step, accelerator, autocast
+            stolen = noisy_templates(
+                pairs.templates[rows], config.template_noise, run.step, config.seed
             )
+            parts = parts_of_batch(len(rows), config.accumulate, accelerator)
+            loss = torch.zeros((), device=device)
+            model.train()
+            optimizer.zero_grad()
+            for number, part in enumerate(parts, 1):
+                picture, template = (t.to(device) for t in pairs.batch(rows[part]))
+                # Gradients of the parts add up; the processes exchange theirs with the last one.
+                with nullcontext() if number == len(parts) else accelerator.no_sync(model):
+                    with autocast:
+                        reconstruction = model(stolen[part].to(device)).float()
+                        part_loss = objective(reconstruction, picture, template, run.step)
+                    # Scaled so that the mean over processes is the loss of the batch.
+                    part_loss = part_loss * (len(part) * processes / len(rows))
+                    accelerator.backward(part_loss)
+                loss += part_loss.detach()
+            optimizer.step()
+            extra = objective.update(run.step)
             run.step += 1
             run.average()
             losses.append(loss)
             bar.update()
 
+            # What happens beside: Ctrl-C, evaluation, checkpoints, the history.
             stopped = any_process(accelerator, interrupted.is_set())
             last = run.step == config.steps
-            evaluation = evaluate is not None and (last or due(run.step, config.evaluate_every))
-            checkpoint = folder is not None and (last or due(run.step, config.checkpoint_every))
-            log = last or due(run.step, config.log_every)
-            if log or evaluation or checkpoint or stopped:
+            evaluated = evaluate is not None and (last or due(run.step, config.evaluate_every))
+            saved = where.folder is not None and (last or due(run.step, config.checkpoint_every))
+            if evaluated or saved or stopped or last or due(run.step, config.log_every):
                 mean = float(accelerator.reduce(torch.stack(losses).mean(), "mean"))
-                if not (math.isfinite(mean) and is_finite(decoder)):
-                    raise NbnetError(run.tell_nan(lr))
+                run.require_finite([mean], f"{lr:.3g}")
                 now = time.perf_counter()
                 entry = {
                     "step": run.step,
@@ -181,79 +188,89 @@ def train_decoder(
                     "lr": lr,
                     "images_per_second": len(losses) * len(rows) / max(now - logged, 1e-9),
                     "seconds": now - started,
-                    **{name: float(value) for name, value in told.items()},
+                    **{name: float(value) for name, value in extra.items()},
                 }
-                if evaluation and evaluate is not None and main:
+                if evaluated and evaluate is not None and main:
                     entry |= evaluate(run.result().eval(), run.step)
-                    bar.write(f"step {run.step}: {_text(entry)}", file=sys.stderr)
+                    numbers = ", ".join(f"{k} {v:.4g}" for k, v in entry.items() if k != "step")
+                    bar.write(f"step {run.step}: {numbers}", file=sys.stderr)
                 entry = from_main(accelerator, entry)
-                board.write(entry)
-                best = run.note(entry, checkpoint)
-                run.save(checkpoint or stopped or run.done, best, write=main)
+                for callback in callbacks if main else ():
+                    callback(entry)
+                best = run.add(entry, compare_loss=saved)
+                run.save(saved or stopped or run.done, best, write=main)
                 losses, logged = [], time.perf_counter()
                 bar.set_postfix_str(f"loss {mean:.4f}, {entry['images_per_second']:.0f} images/s")
             if stopped:
-                raise KeyboardInterrupt(run.tell_interrupted())
-    board.close()
+                raise KeyboardInterrupt(run.interrupt_message())
     accelerator.wait_for_everyone()  # best.pt is there before anybody reads it
-    run.finish()
+    run.deliver(best=config.deliver == "best")
     accelerator.free_memory()  # it holds the wrapper that averages gradients of this decoder
     return run.history
 
 
-def _update(
-    model: nn.Module,
-    optimizer: Any,
-    objective: Objective,
-    pairs: Pairs,
-    rows: np.ndarray,
-    step: int,
-    accelerator: Accelerator,
-    autocast: torch.autocast,
-) -> tuple[Tensor, dict[str, Any]]:
-    """Make one update of the decoder (and of the adversary, if there is one).
+def learning_rate(config: TrainConfig, step: int) -> float:
+    """Return the learning rate of update ``step`` (0, 1, 2...), a pure function of the step."""
+    if config.schedule == "paper":
+        return config.lr * 0.94 ** (step // 5000)
+    if config.schedule == "constant":
+        return config.lr
+    warmup = max(1, config.steps // 10) if config.schedule == "onecycle" else 0
+    if step < warmup:
+        return config.lr * (step + 1) / warmup
+    progress = (step - warmup) / max(1, config.steps - warmup)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * progress))
 
-    Returns:
-        the loss of this process's share, scaled so that the mean over processes is the loss of the
-        batch, and what the adversary tells.
+
+def progress_bar(name: str, total: int, first: int, shown: bool) -> Any:
+    """Return a bar on stderr that counts steps and shows what is left."""
+    return tqdm(
+        total=total,
+        initial=first,
+        desc=name,
+        unit="step",
+        mininterval=1.0,
+        file=sys.stderr,
+        disable=not shown,
+    )
+
+
+def tensorboard_callback(folder: str | os.PathLike[str]) -> Callable[[dict[str, float]], None]:
+    """Return a callback for `train_decoder` that writes logs: ``tensorboard --logdir FOLDER``.
+
+    Raises:
+        NbnetError: the package tensorboard is not installed.
     """
-    config, device = objective.config, accelerator.device
-    templates = noisy_templates(pairs.templates[rows], config.template_noise, step, config.seed)
-    total = torch.zeros((), device=device)
-    made, shown = [], []
-    parts = parts_of_batch(np.arange(len(rows)), config.accumulate, accelerator)
-    model.train()
-    optimizer.zero_grad()
-    for i, part in enumerate(parts):
-        picture, template = (t.to(device) for t in pairs.batch(rows[part]))
-        # Gradients of the parts add up; the processes tell each other theirs with the last one.
-        with nullcontext() if i == len(parts) - 1 else accelerator.no_sync(model):
-            with autocast:
-                reconstruction = model(templates[part].to(device)).float()
-                loss = objective(reconstruction, picture, template, step)
-            loss = loss * (len(part) * accelerator.num_processes / len(rows))
-            accelerator.backward(loss)
-        total += loss.detach()
-        if objective.adversary is not None:
-            made.append(reconstruction.detach())
-            shown.append(picture)
-    optimizer.step()
-    if objective.adversary is None:
-        return total, {}
-    return total, objective.adversary.update(torch.cat(made), torch.cat(shown), step)
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise NbnetError(
+            "TensorBoard logs need the package tensorboard, which is not installed: "
+            "pip install tensorboard, or leave them out (history.json holds the same numbers)"
+        ) from error
+    writer: Any = None
+
+    def write(entry: dict[str, float]) -> None:
+        nonlocal writer
+        if writer is None:
+            # A run that was killed had continued after its last checkpoint: hide those later steps.
+            writer = SummaryWriter(str(folder), purge_step=int(entry["step"]))
+        for name, value in entry.items():
+            if name != "step":
+                writer.add_scalar(name, value, int(entry["step"]))
+        writer.flush()  # visible now, and after a kill too
+
+    return write
 
 
-def _check(
+def _require_fitting(
     decoder: nn.Module,
     pairs: Pairs,
     config: TrainConfig,
-    folder: str | os.PathLike[str] | None,
     evaluate: Evaluate | None,
-    white_box: bool,
-    target: Any,
-    surrogate: nn.Module | None,
+    where: RunOptions,
 ) -> None:
-    """Raise what can be told before anything is computed."""
+    """Raise what can be known before anything is computed."""
     require_gradient_training(decoder)
     for name in ("template_dim", "image_size"):
         wanted, given = getattr(decoder, name), getattr(pairs, name)
@@ -262,23 +279,10 @@ def _check(
                 f"the decoder has {name} {wanted} but the training pairs have {given}: build the "
                 f"decoder with {name}={given} or make other pairs"
             )
-    if white_box != (target is not None):
-        raise NbnetError(
-            f"white_box={white_box} with {'no' if target is None else 'a'} target: a target is "
-            "given for white_box=True, and only then"
-        )
-    if white_box and surrogate is not None:
-        raise NbnetError("white_box=True takes the target itself: leave the surrogate away")
-    if config.deliver == "best" and folder is None:
+    if config.deliver == "best" and where.folder is None:
         raise NbnetError('deliver="best" needs a folder: the best weights are kept in its best.pt')
     if evaluate is None and (config.best != "loss" or config.patience):
         raise NbnetError(
             f"best={config.best!r} is a number that an evaluation returns, but there is none: give "
             'evaluate=..., or best="loss"'
         )
-    if folder is not None:
-        require_writable_folder(folder)
-
-
-def _text(entry: dict[str, float]) -> str:
-    return ", ".join(f"{k} {v:.4g}" for k, v in entry.items() if k != "step")

@@ -34,23 +34,18 @@ def translate_templates(
     Raises:
         NbnetError: shapes that do not go together, fewer than two pairs, NaN, or alpha <= 0.
     """
-    a, b, new = (torch.as_tensor(part).detach().cpu().double() for part in (source, target, stolen))
-    if any(part.ndim != 2 for part in (a, b, new)) or len(a) != len(b) or len(a) < 2:
+    from sklearn.linear_model import Ridge  # slow to import
+
+    if len(source) < 2 or not alpha > 0:
         raise NbnetError(
-            f"templates have shapes {tuple(a.shape)} and {tuple(b.shape)}: give [N, d] and [N, e], "
-            "two templates of each of two or more pictures"
+            f"{len(source)} pairs of templates and alpha={alpha}: give two or more pairs, and "
+            "alpha above 0"
         )
-    if new.shape[1] != a.shape[1]:
-        raise NbnetError(
-            f"stolen templates have length {new.shape[1]} but the pairs {a.shape[1]}: give "
-            "templates of the recogniser that `source` comes from"
-        )
-    if not alpha > 0:
-        raise NbnetError(f"alpha={alpha} must be above 0")
-    if not all(bool(torch.isfinite(part).all()) for part in (a, b, new)):
-        raise NbnetError("a template holds NaN or infinity: extract it again")
-    middle, mean = a.mean(0), b.mean(0)
-    t = a - middle
-    square = t.T @ t + alpha * torch.eye(a.shape[1], dtype=a.dtype)
-    weights = torch.linalg.solve(square, t.T @ (b - mean))  # [d, e]
-    return torch.nn.functional.normalize((new - middle) @ weights + mean).float()
+    known, wanted, new = (
+        torch.as_tensor(part).detach().cpu().double().numpy() for part in (source, target, stolen)
+    )
+    try:
+        translated = Ridge(alpha=alpha, solver="cholesky").fit(known, wanted).predict(new)
+    except ValueError as error:  # scikit-learn checks shapes and NaN, and names what is wrong
+        raise NbnetError(f"the templates cannot be translated: {error}") from error
+    return torch.nn.functional.normalize(torch.from_numpy(translated)).float()

@@ -3,7 +3,7 @@
 The attack of Mai et al. asks the target for templates and never looks inside. An attacker who owns
 the recogniser's weights can do more: minimise 1 - cos(target(reconstruction), template) directly.
 It shows how much the black box hides; its results belong in no table of black-box attacks. Nothing
-in this library differentiates through a target except by this file, behind ``white_box=True``.
+in this library differentiates through a target except by this file.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class WhiteBox(nn.Module):
     """A target with its gradient: float32 [N, 3, S, S] in [-1, 1] -> templates [N, d], unit length.
 
     Pictures are brought into the target's framing and size by the same transform for all; a
-    detector, which gives no gradient, is not asked. The target's weights stay as they are.
+    detector, which gives no gradient, is not used. The target's weights stay as they are.
 
     Args:
         target: from `create_encoder`.
@@ -34,46 +34,39 @@ class WhiteBox(nn.Module):
         super().__init__()
         self.target = target.with_preprocess(alignment="framing")
         self.framing = framing
-        network = self.target.network
-        if isinstance(network, nn.Module):
-            self.network = network  # registered, so that .to(device) moves it
-        else:
-            self.network = None  # type: ignore[assignment]
+        self.network: Any = self.target.network  # a module is registered: .to(device) moves it
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the templates, with the gradient with respect to the images."""
         pixels = self.target.align(images.clamp(-1, 1), self.framing).pixels
         if self.target.preprocess is not None:
             pixels = self.target.preprocess(pixels)
-        network: Any = self.target.network
-        return F.normalize(network(pixels).float())
+        return F.normalize(self.network(pixels).float())
 
 
 def white_box_of(target: Any, framing: Framing | None) -> WhiteBox:
     """Return ``target`` as a network to differentiate through.
 
     Raises:
-        NbnetError: it is no encoder, or no gradient comes out of it (dlib, ONNX files, functions
-            that leave torch).
+        NbnetError: it is not an encoder, or no gradient comes out of it (dlib, ONNX files,
+            functions that leave torch).
     """
     if not isinstance(target, Encoder):
         raise NbnetError(
-            f"the target of white_box=True is a {type(target).__name__}: give an encoder from "
-            "create_encoder"
+            f"a white box is an encoder from create_encoder, not a {type(target).__name__}"
         )
     opened = WhiteBox(target, framing)
-    # Asking is the only safe way to know: a function may leave torch anywhere inside.
+    # Trying is the only safe way to know: a function may leave torch anywhere inside.
     generator = torch.Generator().manual_seed(0)
     picture = torch.rand(2, 3, target.image_size, target.image_size, generator=generator)
     picture = (2 * picture - 1).to(target.device).requires_grad_(True)
     try:
-        answer = opened(picture)
-        (gradient,) = torch.autograd.grad(answer[:, 0].sum(), picture)
+        (gradient,) = torch.autograd.grad(opened(picture)[:, 0].sum(), picture)
     except (NbnetError, RuntimeError, TypeError, AttributeError):
-        gradient = torch.zeros(1)  # it left torch, and said so in its own way
+        gradient = torch.zeros(1)  # it left torch, each kind with an error of its own
     if not (bool(torch.isfinite(gradient).all()) and bool((gradient != 0).any())):
         raise NbnetError(
             f"no gradient comes out of the encoder {target.name} (dlib, ONNX files and many "
-            "functions give none): leave white_box away and use a surrogate"
+            "functions give none): leave white_box out and use a surrogate"
         )
     return opened

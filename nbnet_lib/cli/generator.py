@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from nbnet_lib.cli import train_data
-from nbnet_lib.cli.shared import (
-    Report,
-    add_device,
-    add_json,
-    command_line,
-    note,
-    positive,
-    share,
-    whole,
-)
-from nbnet_lib.cli.train_parts import (
-    machine,
-    require_fresh,
-    stopped_command,
-    training_seconds,
-)
+from nbnet_lib.cli.options import add_options, given
+from nbnet_lib.cli.shared import Report, add_device, add_json, command_line, note, whole
+from nbnet_lib.cli.train import add_data
+from nbnet_lib.settings import GeneratorConfig
 
 COLUMNS = 8  # faces in a row of a picture
-MOST_IN_A_PICTURE = 1024
+MAX_IN_A_PICTURE = 1024
 
 
 def add(subparsers: Any) -> None:
@@ -47,51 +35,20 @@ def _add_train(commands: Any) -> None:
         "Adding --data generator:OUT/generator.safetensors:20000 to `nbnet train` then trains with "
         "what it draws.",
     )
-    train_data.add(parser)
+    add_data(parser)
     parser.add_argument(
         "--image-size", type=whole(1), default=64, help="40, 64, 80, 112 or 160 (default 64)"
     )
     length = parser.add_mutually_exclusive_group()
     length.add_argument("--steps", type=whole(1), metavar="N", help="updates of each network")
     length.add_argument(
-        "--epochs",
-        type=whole(1),
-        metavar="N",
-        help="passes over all pictures (default 100)",
+        "--epochs", type=whole(1), metavar="N", help="passes over all pictures (default 100)"
     )
-    parser.add_argument("--batch-size", type=whole(1), default=64, metavar="N")
-    parser.add_argument(
-        "--lr-generator", type=positive, default=2e-4, metavar="LR", help="default 2e-4"
-    )
-    parser.add_argument(
-        "--lr-discriminator", type=positive, default=5e-5, metavar="LR", help="default 5e-5"
-    )
-    parser.add_argument(
-        "--base-channels",
-        type=whole(1),
-        default=512,
-        metavar="N",
-        help="width of both networks (default 512, the paper's; less trains faster)",
-    )
-    parser.add_argument(
-        "--ema",
-        type=share,
-        metavar="DECAY",
-        help="average the generator's weights with this decay, such as 0.999",
-    )
-    parser.add_argument("--checkpoint-every", type=whole(0), default=500, metavar="N")
-    parser.add_argument(
-        "--pictures-every",
-        type=whole(0),
-        default=500,
-        metavar="N",
-        help="updates between two pictures samples-STEP.png (0: only samples.png at the end)",
-    )
-    parser.add_argument("--seed", type=whole(0), default=0)
+    add_options(parser, GeneratorConfig)
     add_device(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the newest checkpoint in --out, if any"
+        "--resume", action="store_true", help="continue from the newest checkpoint in --out, if any"
     )
     add_json(parser)
     parser.set_defaults(run=run_train)
@@ -119,47 +76,40 @@ def run_train(args: argparse.Namespace) -> Report | int:
     """Train, and write weights, card, history and pictures."""
     from accelerate import PartialState
 
-    from nbnet_lib.attack.gan import GeneratorConfig, sample_faces, train_generator
+    from nbnet_lib.attack.gan import sample_faces, train_generator
+    from nbnet_lib.attack.run import choose_sources, machine, require_fresh, training_seconds
+    from nbnet_lib.attack.sources import read_sources
     from nbnet_lib.decoders import load_decoder, save_decoder
     from nbnet_lib.decoders.shapes import require_halvings, stem_and_ups
-    from nbnet_lib.files import atomic_path, require_writable_folder
+    from nbnet_lib.files import atomic_path
     from nbnet_lib.weights import load_card
 
     # Everything that can be wrong is found before the long work starts.
-    train_data.check(args)
-    require_halvings(args.base_channels, stem_and_ups(args.image_size)[1])
-    checkpoints = require_writable_folder(args.out) / "checkpoints"
-    require_fresh(args.out, checkpoints, args.resume)
-    config = GeneratorConfig(
-        batch_size=args.batch_size,
-        lr_generator=args.lr_generator,
-        lr_discriminator=args.lr_discriminator,
-        base_channels=args.base_channels,
-        ema_decay=args.ema,
-        seed=args.seed,
-        save_every=args.checkpoint_every,
-        watch_every=args.pictures_every,
-    )
-    faces = train_data.read(args, args.image_size)
-    per_epoch = max(1, len(faces.images) // args.batch_size)
+    config = GeneratorConfig(**given(args, GeneratorConfig))
+    sources = choose_sources(args.data, args.identities, args.samples)
+    require_halvings(config.base_channels, stem_and_ups(args.image_size)[1])
+    require_fresh(args.out, args.resume)
+    for source in sources:
+        note(f"pictures: {source}, {args.image_size} px")
+    faces = read_sources(sources, args.image_size)
+    per_epoch = max(1, len(faces.images) // config.batch_size)
     config = replace(config, steps=args.steps or per_epoch * (args.epochs or 100))
 
     def watch(generator: Any, step: int) -> None:
-        if args.pictures_every:
-            drawn = sample_faces(generator, COLUMNS**2, args.seed)
+        if config.watch_every:
+            drawn = sample_faces(generator, COLUMNS**2, config.seed)
             _save_picture(drawn, args.out / f"samples-{step:06d}.png")
 
-    with stopped_command():
-        generator: Any = train_generator(
-            faces.images,
-            config,
-            identities=faces.identities,
-            framing=faces.framing,
-            folder=checkpoints,
-            resume=args.resume,
-            watch=watch,
-            device=args.device,
-        )
+    generator: Any = train_generator(
+        faces.images,
+        config,
+        identities=faces.identities,
+        framing=faces.framing,
+        watch=watch,
+        folder=args.out / "checkpoints",
+        resume=args.resume,
+        device=args.device,
+    )
     processes = PartialState()
     if not processes.is_main_process:
         return 0
@@ -168,7 +118,7 @@ def run_train(args: argparse.Namespace) -> Report | int:
         temporary.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
     card = {
         "command": command_line(args.argv),
-        "seed": args.seed,
+        "seed": config.seed,
         **faces.card,
         "config": asdict(config),
         "machine": machine(str(generator.head.weight.device), processes.num_processes),
@@ -177,7 +127,8 @@ def run_train(args: argparse.Namespace) -> Report | int:
     }
     path = save_decoder(generator, args.out / "generator.safetensors", card)
     # Drawn with what was written: its kernels are rounded to float16.
-    _save_picture(sample_faces(load_decoder(path), COLUMNS**2, args.seed), args.out / "samples.png")
+    drawn = sample_faces(load_decoder(path), COLUMNS**2, config.seed)
+    _save_picture(drawn, args.out / "samples.png")
     last = history[-1]
     text = (
         f"{path} and its card; {args.out / 'samples.png'} shows what it draws\n"
@@ -191,18 +142,18 @@ def run_train(args: argparse.Namespace) -> Report | int:
 def run_sample(args: argparse.Namespace) -> Report:
     """Draw, and write what was drawn."""
     import numpy as np
-    from PIL import Image
 
     from nbnet_lib.attack.gan_faces import draw_faces, sample_faces
+    from nbnet_lib.cli.pictures import save_png
     from nbnet_lib.decoders import load_decoder
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.files import atomic_path, require_writable_folder
 
     generator = load_decoder(args.weights)
     kind = args.out.suffix.lower()
-    if kind == ".png" and args.count > MOST_IN_A_PICTURE:
+    if kind == ".png" and args.count > MAX_IN_A_PICTURE:
         raise NbnetError(
-            f"{args.count:,} faces do not fit into one picture: draw {MOST_IN_A_PICTURE:,} at "
+            f"{args.count:,} faces do not fit into one picture: draw {MAX_IN_A_PICTURE:,} at "
             "most, or give a folder or an .npz file"
         )
     if kind not in (".png", ".npz", ""):
@@ -218,10 +169,9 @@ def run_sample(args: argparse.Namespace) -> Report:
                 np.savez_compressed(file, images=faces)
     else:
         folder = require_writable_folder(args.out)
-        for first, faces in draw_faces(generator, args.count, args.seed):
-            for number, face in enumerate(faces, first):
-                with atomic_path(folder / f"{number:06d}.png") as temporary:
-                    Image.fromarray(face).save(temporary, "PNG")
+        drawn = itertools.chain.from_iterable(draw_faces(generator, args.count, args.seed))
+        for number, face in enumerate(drawn):
+            save_png(face, folder / f"{number:06d}.png")
     size: Any = generator.image_size
     text = f"{args.count:,} faces of {size} px, seed {args.seed}, in {args.out}"
     return Report(
@@ -232,15 +182,13 @@ def run_sample(args: argparse.Namespace) -> Report:
 def _save_picture(faces: Any, path: Path) -> None:
     """Write faces, uint8 [N, S, S, 3], as one picture of rows."""
     import numpy as np
-    from PIL import Image
 
-    from nbnet_lib.files import atomic_path
+    from nbnet_lib.cli.pictures import save_png
 
     columns = max(COLUMNS, round(len(faces) ** 0.5))
     rows, size = -(-len(faces) // columns), faces.shape[1]
     sheet = np.full((rows * columns, size, size, 3), 255, np.uint8)
     sheet[: len(faces)] = faces
     sheet = sheet.reshape(rows, columns, size, size, 3).swapaxes(1, 2)
-    with atomic_path(path) as temporary:
-        Image.fromarray(sheet.reshape(rows * size, columns * size, 3)).save(temporary, "PNG")
+    save_png(sheet.reshape(rows * size, columns * size, 3), path)
     note(f"faces drawn: {path}")

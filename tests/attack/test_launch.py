@@ -85,6 +85,11 @@ def test_batch_norm_over_both_shares(found):
         torch.testing.assert_close(process[3:], one[3:], atol=1e-5, rtol=1e-5)
 
 
+def test_why_not_torchs_own_batch_norm_over_processes():
+    with pytest.raises(ValueError, match="GPU"):
+        torch.nn.SyncBatchNorm(5)(torch.zeros(2, 5, 3, 3))
+
+
 def test_accumulation_and_an_adversary_in_two_processes(found):
     one, two, _ = found
     assert _difference(one["dcnn"][0], two["dcnn"][0]) < 1e-5
@@ -93,7 +98,7 @@ def test_accumulation_and_an_adversary_in_two_processes(found):
         assert [together[k] for k in keys] == pytest.approx([alone[k] for k in keys], rel=1e-3)
 
 
-def test_a_signal_to_one_process_stops_both_and_both_go_on(found):
+def test_a_signal_to_one_process_stops_both_and_both_continue(found):
     _, *both = found
     for process in both:
         assert "stopped after step 3, saved" in process["said"]
@@ -104,7 +109,7 @@ def test_a_signal_to_one_process_stops_both_and_both_go_on(found):
 def test_nonsense_in_one_process_stops_both(found):
     _, *both = found
     for process in both:
-        assert "the loss became NaN or infinite at or just before step 2" in process["nan"]
+        assert "at or just before step 2" in process["nan"]
 
 
 def test_an_evaluation_of_the_main_process_stops_both_early(found):
@@ -115,7 +120,7 @@ def test_an_evaluation_of_the_main_process_stops_both_early(found):
 
 def test_a_batch_smaller_than_the_processes_is_refused(found):
     for process in found[1:]:
-        assert "a batch of 1 is too small for 2 processes" in process["small"]
+        assert "too small for 2 processes" in process["small"]
 
 
 def test_the_command_in_two_processes(found, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nbnet_lib.attack import templates as module
-from nbnet_lib.attack.templates import detection_counts, extract_templates
+from nbnet_lib.attack.templates import extract_templates
 from nbnet_lib.encoders.base import CountedTemplates
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import FRAMINGS
@@ -56,10 +56,10 @@ def test_all_rows_in_order(images, tmp_path):
     assert again.asked == module.PROBES  # nothing is asked twice but the probes
 
 
-def test_goes_on_behind_the_last_full_batch(images, tmp_path):
+def test_continues_behind_the_last_full_batch(images, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         extract_templates(Counting(stop_at=70), images, tmp_path / "t.npy", progress=False)
-    assert json.loads((tmp_path / "t.json").read_text())["done"] == 64
+    assert json.loads((tmp_path / "t.json").read_text())["rows"] == 64
     rest = Counting()
     found = extract_templates(rest, images, tmp_path / "t.npy", progress=False)
     assert rest.asked == 36 + module.PROBES
@@ -85,20 +85,20 @@ def test_faces_that_were_not_found_are_counted_over_all_runs(images, tmp_path):
     path = tmp_path / "t.npy"
     with pytest.raises(KeyboardInterrupt):
         extract_templates(Detecting(stop_at=70), images, path, progress=False)
-    extract_templates(Detecting(), images, path, progress=False)  # 32 + 32, then 32 + 4 pictures
-    assert detection_counts(path) == (100, 96)
-    extract_templates(Detecting(), images, path, progress=False)  # the probes are not counted
-    assert detection_counts(path) == (100, 96)
+    for _ in range(2):  # 32 + 32, then 32 + 4 pictures; later nothing: the probes are not counted
+        tally = {}
+        extract_templates(Detecting(), images, path, progress=False, tally=tally)
+        assert tally == {"n_attempted": 100, "n_detected": 96}
 
 
 def test_other_pictures_or_another_recogniser_are_refused(images, tmp_path):
     path = tmp_path / "t.npy"
     extract_templates(Counting(), images, path, progress=False)
-    with pytest.raises(NbnetError, match="another template of picture .* another recogniser"):
+    with pytest.raises(NbnetError, match="another recogniser"):
         extract_templates(Counting(turn=1), images, path, progress=False)
-    with pytest.raises(NbnetError, match="holds templates of other pictures"):
+    with pytest.raises(NbnetError, match="with pictures"):
         extract_templates(Counting(), images[::-1], path, progress=False)
-    with pytest.raises(NbnetError, match="100 pictures, 16 numbers each, not of 50 and 16"):
+    with pytest.raises(NbnetError, match=r"shape \[100, 16\], not \[50, 16\]"):
         extract_templates(Counting(), images[:50], path, progress=False)
 
 
@@ -126,10 +126,8 @@ def test_one_exchanged_picture_is_noticed(images, tmp_path, stop_at):
             extract_templates(Counting(stop_at=stop_at), images, path, progress=False)
     other = images.copy()
     other[40] = 0
-    with pytest.raises(NbnetError, match="holds templates of other pictures"):
+    with pytest.raises(NbnetError, match="with pictures"):
         extract_templates(Counting(), other, path, progress=False)
-    if stop_at is not None:  # pictures that were not asked yet may change
-        images[70] = 0
     extract_templates(Counting(), images, path, progress=False)
 
 
@@ -138,8 +136,8 @@ def test_another_alignment_or_framing_is_refused(images, tmp_path):
     encoder.alignment = "detect"
     extract_templates(encoder, images, path, FRAMINGS["dlib"], progress=False)
     extract_templates(encoder, images, path, FRAMINGS["dlib"], progress=False)
-    with pytest.raises(NbnetError, match="with framing dlib, not arcface"):
+    with pytest.raises(NbnetError, match="framing dlib, not arcface"):
         extract_templates(encoder, images, path, FRAMINGS["arcface"], progress=False)
     encoder.alignment = "framing"
-    with pytest.raises(NbnetError, match="with alignment detect, not framing"):
+    with pytest.raises(NbnetError, match="alignment detect, not framing"):
         extract_templates(encoder, images, path, FRAMINGS["dlib"], progress=False)

@@ -34,13 +34,13 @@ def test_arrays_and_tensors_give_the_same():
 @pytest.mark.parametrize(
     ("change", "part"),
     [
-        (lambda a, b: (a[:5], b, a), "shapes"),
-        (lambda a, b: (a[:1], b[:1], a), "two or more"),
-        (lambda a, b: (a, b, b), "length 7"),
+        (lambda a, b: (a[:5], b, a), "samples"),
+        (lambda a, b: (a[:1], b[:1], a), "1 pairs"),
+        (lambda a, b: (a, b, b), "7 features"),
         (lambda a, b: (a, b, a * np.nan), "NaN"),
     ],
 )
-def test_what_does_not_fit_is_told(change, part):
+def test_what_does_not_fit(change, part):
     with pytest.raises(NbnetError, match=part):
         translate_templates(*change(*two_views()))
 

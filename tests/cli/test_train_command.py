@@ -1,21 +1,31 @@
 """`nbnet train`: recipes, what is kept aside, baselines, extensions, and what its card tells."""
 
-import argparse
 import json
 import re
 import socket
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from nbnet_lib.attack import run_training
 from nbnet_lib.attack.checkpoint import list_checkpoints
+from nbnet_lib.attack.data import Pairs
 from nbnet_lib.attack.precision import best_precision
 from nbnet_lib.attack.recipes import RECIPES, Recipe
-from nbnet_lib.cli import main, train_options
-from nbnet_lib.cli.train_parts import first_weights, surrogate_of, told_of, training_seconds
+from nbnet_lib.attack.run import (
+    _begin_with,
+    _provenance,
+    _surrogate,
+    training_options,
+    training_seconds,
+)
+from nbnet_lib.cli import main
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
+from nbnet_lib.encoders import create_encoder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.weights import load_card
 
@@ -45,7 +55,7 @@ def test_recipes_are_listed(capsys):
     assert "loss pixel, steps 400000; then loss perceptual-vgg19, steps 100000" in said
 
 
-def test_what_is_given_goes_before_the_recipe(nbnet, tmp_path):
+def test_what_is_given_takes_precedence_over_the_recipe(nbnet, tmp_path):
     out = tmp_path / "run"
     arguments = ["train", "--recipe", "laptop", "--decoder", "dcnn", *TINY, *PEOPLE]
     report = json.loads(nbnet(*arguments, "--steps", "2", "--out", out, "--json"))
@@ -98,12 +108,12 @@ def test_pictures_kept_aside_decide(nbnet, tmp_path):
     assert card["delivered"] == f"weights of step {chosen} (best)"
     best = torch.load(out / "checkpoints" / "best.pt", weights_only=True)
     stored = load_decoder(out / "decoder.safetensors").state_dict()
-    for name, value in best["decoder"].items():
+    for name, value in best["parts"]["network"].items():
         torch.testing.assert_close(stored[name], value, atol=1e-3, rtol=1e-3)  # float16
     assert best["step"] == chosen
 
 
-def test_the_card_tells_the_machine_and_no_names(nbnet, tmp_path):
+def test_the_card_names_the_machine_and_nobody(nbnet, tmp_path):
     out = tmp_path / "run"
     nbnet("train", *SMALL, *PEOPLE, "--seed", "3", "--out", out)
     card = load_card(out / "decoder.safetensors")
@@ -154,54 +164,78 @@ def test_the_strong_recipe_brings_portraits_and_a_surrogate(nbnet, tmp_path):
 
 
 def test_portraits_of_a_recipe_can_be_left_out():
-    parser = argparse.ArgumentParser()
-    train_options.add(parser)
-    args = parser.parse_args(["--recipe", "strong", "--no-portraits", "--out", "run"])
-    train_options.settle(args)
-    assert args.portraits is False and args.template_weight == 0.5
+    options = training_options("run", recipe="strong", portraits=False)
+    assert options.portraits is False and options.stages[0].template_weight == 0.5
+    assert training_options("run", recipe="strong").portraits is True
 
 
 def test_a_surrogate_of_other_settings_or_pictures_is_not_taken_up(tmp_path):
-    args = argparse.Namespace(
-        out=tmp_path, surrogate_steps=2, precision="no", seed=0, device="cpu", argv=["train"]
-    )
+    options = training_options(tmp_path, surrogate_steps=2, device="cpu")
     images = np.random.default_rng(0).integers(0, 256, (8, 40, 40, 3)).astype(np.uint8)
     templates = torch.nn.functional.normalize(torch.eye(8, 16), dim=1)
 
     def values(images, keep=True):
-        return surrogate_of(images, templates, None, args, keep).state_dict()
+        return _surrogate(Pairs(images, templates, None), options, keep).state_dict()
 
     first, again = values(images, keep=False), values(images)
     assert all(torch.equal(first[name], again[name]) for name in first)
     with pytest.raises(NbnetError, match=r"surrogate\.safetensors was made .*another --out"):
         values(images[::-1])
-    args.surrogate_steps = 3
+    options = replace(options, surrogate_steps=3)
     with pytest.raises(NbnetError, match="2 steps then, 3 now"):
         values(images)
 
 
-def test_a_card_tells_of_the_weights_that_a_run_began_with(tmp_path):
+def test_a_card_names_the_weights_that_a_run_began_with(tmp_path):
     torch.manual_seed(0)
     network = create_decoder("dcnn", 16, 40, base_channels=16)
     people = {"folder": "ours", "digests": ["a"]}
     told = {"people": people, "data": "ours", "licence": "ask them", "encoder": "dlib"}
     path = save_decoder(network, tmp_path / "earlier.safetensors", told)
-    args = argparse.Namespace(init=str(path), out=tmp_path)
+    options = training_options(tmp_path, init=str(path))
     fresh = create_decoder("dcnn", 16, 40, base_channels=16)
-    earlier = first_weights(args, fresh, resumed=False)
+    earlier = _begin_with(options, fresh)
     torch.testing.assert_close(fresh.state_dict(), load_decoder(path).state_dict())
     data = {"data": "SynthFaces", "licence": "MIT; some"}
-    card = told_of(earlier, data)
+    card = _provenance(earlier, data)
     # People of the earlier training are not to be evaluated on either.
     assert card["people"] == people and card["licence"] == "ask them"
     assert card["data"] == "SynthFaces" and card["init"]["encoder"] == "dlib"
-    other = told_of(earlier, data | {"people": {"folder": "new", "digests": ["b"]}})
+    other = _provenance(earlier, data | {"people": {"folder": "new", "digests": ["b"]}})
     assert other["people"]["digests"] == ["a", "b"]
-    assert first_weights(args, fresh, resumed=True) == earlier
-    args.init = None
-    with pytest.raises(NbnetError, match="began with other weights than --init says"):
-        first_weights(args, fresh, resumed=True)
-    assert first_weights(args, fresh, resumed=False) == {} and told_of({}, data) == data
+    other = replace(options, init=None)
+    assert _begin_with(other, fresh) == {} and _provenance({}, data) == data
+    _begin_with(options, fresh)
+    options.checkpoints[0].mkdir()
+    (options.checkpoints[0] / "step-00000001.pt").touch()
+    assert _begin_with(options, fresh) == earlier
+    with pytest.raises(NbnetError, match="--init"):
+        _begin_with(other, fresh)
+
+
+def test_a_notebook_trains_as_the_command_does(nbnet, tmp_path):
+    nbnet("train", *SMALL, *PEOPLE, "--seed", "2", "--out", tmp_path / "command")
+    options = training_options(
+        tmp_path / "call",
+        data=["synthfaces:10000-10009x4"],
+        device="cpu",
+        decoder="dcnn",
+        image_size=40,
+        batch_size=8,
+        steps=4,
+        seed=2,
+    )
+    result = run_training(create_encoder("synth"), options)
+    assert same(result.weights, tmp_path / "command" / "decoder.safetensors")
+    assert result.card == load_card(result.weights) and result.history[-1]["step"] == 4
+
+
+def test_portraits_need_synthfaces(fails, tmp_path):
+    folder = tmp_path / "faces" / "somebody"
+    folder.mkdir(parents=True)
+    Image.new("RGB", (40, 40)).save(folder / "1.png")
+    own = ["--data", tmp_path / "faces", "--portraits", "--out", tmp_path / "run"]
+    assert "SynthFaces only" in fails("train", *SMALL, *own)
 
 
 def test_white_box_and_adversary(nbnet, tmp_path):
@@ -216,22 +250,21 @@ def test_white_box_and_adversary(nbnet, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (["--recipe", "fast"], "no recipe is named 'fast'"),
-        (["--holdout", "40"], "--holdout 40 leaves no picture"),
-        (["--holdout", "0", "--patience", "2"], "patience=2 counts evaluations"),
+        (["--recipe", "fast"], "'fast'"),
+        (["--holdout", "40"], "--holdout 40"),
+        (["--holdout", "0", "--patience", "2"], "patience=2"),
         (["--holdout", "0", "--deliver", "best"], "deliver"),
         (["--deliver", "all"], "deliver='all'"),
-        (["--white-box"], "give --template-weight too"),
+        (["--white-box"], "--template-weight"),
         (["--accumulate", "9"], "accumulate=9"),
-        (["--decoder", "dcgan-generator"], "part of the face generator"),
-        (
-            ["--decoder", "linear", "--template-weight", "1", "--white-box"],
-            "linear is fitted in one go, without updates: leave --template-weight, --white-box",
-        ),
+        (["--decoder", "dcgan-generator"], "generator"),
+        (["--decoder", "linear", "--template-weight", "1"], "linear .*--template-weight"),
+        (["--precision", "fp8"], "precision='fp8'"),
+        (["--template-weight", "-1"], "template_weight=-1"),
     ],
 )
 def test_wrong_options_are_one_sentence(fails, tmp_path, wrong, said):
-    assert said in fails("train", *SMALL, *PEOPLE, *wrong, "--out", tmp_path / "run")
+    assert re.search(said, fails("train", *SMALL, *PEOPLE, *wrong, "--out", tmp_path / "run"))
 
 
 def test_white_box_needs_a_target_with_a_gradient(fails, tmp_path):
@@ -239,7 +272,7 @@ def test_white_box_needs_a_target_with_a_gradient(fails, tmp_path):
     function.write_text("def embed(images):\n    return images.flatten(1)[:, :16] + 1.5\n")
     arguments = ["--encoder", f"python:{function}:embed", "--white-box", "--template-weight", "1"]
     said = fails("train", *SMALL, *PEOPLE, *arguments, "--out", tmp_path / "run")
-    assert "no gradient comes out of the encoder" in said
+    assert "no gradient" in said
 
 
 def test_tensorboard_that_is_missing_is_named_first(fails, tmp_path, monkeypatch):

@@ -88,8 +88,8 @@ def test_reconstruct_takes_one_template_in_an_npy_file(nbnet, decoder, tmp_path)
     [
         (np.zeros((2, 64), np.float32), r"templates have shape \(2, 64\).*takes \[N, 128\]"),
         (np.full((1, 128), np.nan), "NaN"),
-        (np.zeros((2, 2, 128)), r"shape \(2, 2, 128\): give \[N, d\]"),
-        (np.zeros((0, 128)), r"shape \(0, 128\): give \[N, d\]"),
+        (np.zeros((2, 2, 128)), r"\(2, 2, 128\)"),
+        (np.zeros((0, 128)), r"\(0, 128\)"),
         (np.array(["a"]), "give floats"),
     ],
 )
@@ -181,7 +181,7 @@ def test_train_with_a_surrogate_keeps_it_for_a_resume(nbnet, encoder, tmp_path):
         (["--precision", "fp8"], "precision='fp8'"),
         (["--decoder", "gan"], "no decoder is named 'gan'"),
         (["--image-size", "50"], "50"),
-        (["--template-weight", "-1"], "must not be negative"),
+        (["--template-weight", "-1"], "template_weight=-1"),
         (["--device", "cuda:99"], "cuda:99"),
     ],
 )

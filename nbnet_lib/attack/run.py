@@ -1,0 +1,470 @@
+"""A whole training in one call: pictures, templates, decoder, card (chapter 9).
+
+    options = training_options("runs/mine", recipe="quick")
+    result = run_training(create_encoder("synth"), options)
+
+`nbnet train` is this call behind a command line. The parts, in the order of their use:
+`attack.sources` (pictures), `attack.templates` (the target's answers), `attack.heldout` (people
+kept aside), `attack.surrogate`, and `attack.train`, the paper's algorithm itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from accelerate import PartialState
+
+from nbnet_lib.attack.checkpoint import list_checkpoints
+from nbnet_lib.attack.data import Pairs, first_rows
+from nbnet_lib.attack.heldout import TemplateCosine, first_held_out
+from nbnet_lib.attack.losses import create_loss
+from nbnet_lib.attack.portraits import portraits_of
+from nbnet_lib.attack.recipes import COMMAND_DEFAULTS, Recipe, find_recipe
+from nbnet_lib.attack.sources import (
+    People,
+    Source,
+    check_sources,
+    merge_terms,
+    parse_source,
+    read_sources,
+)
+from nbnet_lib.attack.surrogate import (
+    Surrogate,
+    SurrogateConfig,
+    load_surrogate,
+    save_surrogate,
+    train_surrogate,
+)
+from nbnet_lib.attack.templates import extract_templates
+from nbnet_lib.attack.train import tensorboard_callback, train_decoder
+from nbnet_lib.attack.white_box import white_box_of
+from nbnet_lib.decoders import (
+    create_decoder,
+    fit_decoder,
+    load_decoder,
+    require_gradient_training,
+    save_decoder,
+)
+from nbnet_lib.device import resolve_device
+from nbnet_lib.encoders import Encoder
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.files import atomic_path, require_writable_folder
+from nbnet_lib.settings import TrainingOptions
+from nbnet_lib.weights import load_card
+
+IDENTITIES = "10000-12999"  # where nobody says whose pictures to draw
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a training left: the weight file, its card, and the history of all stages."""
+
+    weights: Path
+    card: dict[str, Any]
+    history: list[dict[str, float]]
+
+
+def training_options(
+    out: str | os.PathLike[str],
+    *,
+    data: Sequence[str] | None = None,
+    identities: Iterable[int] | None = None,
+    samples: int | None = None,
+    recipe: str | None = None,
+    device: str = "auto",
+    command: str = "",
+    **given: Any,
+) -> TrainingOptions:
+    """Return the options of a training: what is given, else the recipe's, else the defaults.
+
+    Args:
+        out: folder of everything that is written.
+        data: sources as words (see `attack.sources`); None draws ``identities``.
+        identities: SynthFaces people to draw.
+        samples: pictures of each.
+        recipe: a name of `attack.recipes`. With a ``loss`` given it has one stage.
+        device: "auto", "cpu" or "cuda".
+        command: for the card.
+        **given: fields of `TrainingOptions` and `TrainConfig`; "auto" as precision is the fastest.
+
+    Raises:
+        NbnetError: settings, sources or a recipe that do not exist or do not go together.
+    """
+    chosen = find_recipe(recipe) if recipe else Recipe("", "", {})
+    settings = {"decoder": "nbnet-b", **COMMAND_DEFAULTS, **chosen.options, **given}
+    stages = chosen.stages[:1] if "loss" in given else chosen.stages
+    own = {f.name for f in fields(TrainingOptions)}
+    changes = {k: v for k, v in given.items() if k not in own or k == "seed"}
+    changes["best"] = "loss" if settings.get("holdout") == 0 else "cosine"
+    whole = replace(chosen, options=settings, stages=stages)
+    return TrainingOptions(
+        Path(out),
+        choose_sources(data, identities, samples, chosen.options),
+        tuple(whole.configs(resolve_device(device), **changes)),
+        device,
+        recipe,
+        command,
+        surrogate_precision="bf16" if settings.get("precision") == "bf16" else "no",
+        **{k: v for k, v in settings.items() if k in own},
+    )
+
+
+def choose_sources(
+    data: Sequence[str] | None,
+    identities: Iterable[int] | None,
+    samples: int | None,
+    recipe: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[Source, ...]:
+    """Return the sources that ``data`` names, or the drawn people; checked, but nothing is drawn.
+
+    Args:
+        data: words of `attack.sources`, or None.
+        identities: people to draw; None for those of the recipe, or 10,000 to 12,999.
+        samples: pictures of each; None for those of the recipe, or 8.
+        recipe: options of a recipe.
+    """
+    if data and (identities is not None or samples is not None):
+        raise NbnetError(
+            f"--data {data[0]} brings its own people: leave out --identities and --samples, or "
+            "write them as --data synthfaces:20000-23999x5"
+        )
+    sources = tuple(parse_source(word) for word in data or ())
+    if not data:
+        people: Any = parse_source(f"synthfaces:{recipe.get('identities', IDENTITIES)}")
+        count = samples or recipe.get("samples") or people.samples
+        who = people.identities if identities is None else tuple(identities)
+        sources = (People(who, count),)
+    check_sources(sources)
+    return sources
+
+
+def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult | None:
+    """Train a decoder against ``encoder`` and write it into ``options.out``.
+
+    Besides decoder.safetensors with its card there will be history.json, templates.npy,
+    checkpoints, and surrogate.safetensors where one is used.
+
+    Args:
+        encoder: the target, from `create_encoder`; a black box (but for ``options.white_box``).
+        options: from `training_options`.
+
+    Returns:
+        what was written; None in other processes than the main one.
+
+    Raises:
+        NbnetError: what is given does not go together, or the training failed.
+        KeyboardInterrupt: Ctrl-C, after the checkpoint is written.
+    """
+    # Everything that can be wrong is found before the long work starts.
+    _require_possible(encoder, options)
+    decoder, earlier = _first_decoder(encoder, options)
+    # With torchrun the others wait while the main process embeds the pictures, even for days.
+    processes = PartialState(cpu=options.device == "cpu", timeout=timedelta(days=7))
+    main = processes.is_main_process
+
+    # 1. Pictures of faces that have nothing to do with the victims. The decoder draws faces where
+    # they are in these. Where nobody knows, a detector that found them there must look for them in
+    # the reconstructions too.
+    faces = _read(options, options.image_size)
+    unknown = None if encoder.alignment == "detect" else encoder.framing
+    decoder.framing = faces.framing or unknown
+
+    # 2. The target's template of each. What leaks are templates of pictures as the recogniser sees
+    # them, not of small copies.
+    larger = encoder.image_size > options.image_size
+    embedded = _read(options, encoder.image_size).images if larger else faces.images
+    tally: dict[str, int] = {}
+    with processes.main_process_first():
+        templates = extract_templates(
+            encoder, embedded, options.out / "templates.npy", faces.framing, main, tally
+        )
+    del embedded
+    missed = tally["n_attempted"] - tally["n_detected"]
+    if missed:
+        _note(
+            f"the detector of {encoder.name} found no face in {missed:,} of "
+            f"{tally['n_attempted']:,} pictures: their templates are those of the place where the "
+            "framing puts it"
+        )
+
+    # 3. Some people are kept aside, to see how near the templates of reconstructions come.
+    known = first_held_out(len(faces.images), faces.identities, options.holdout)
+    if known < 1:
+        raise NbnetError(f"--holdout {options.holdout} leaves no picture to train with: take fewer")
+    evaluate = None
+    if known < len(faces.images):
+        evaluate = TemplateCosine(encoder, templates[known:], decoder.framing)
+    elif options.stages[-1].patience or options.stages[-1].deliver == "best":
+        raise NbnetError(
+            "--patience and --deliver best go by pictures that are kept aside: give --holdout"
+        )
+    images = first_rows(faces.images, known)
+    identities = None if faces.identities is None else faces.identities[:known]
+
+    # 4. Minimise loss(decoder(template), picture), where the picture may be a portrait instead.
+    drawn = portraits_of(identities, options.image_size, main) if options.portraits else images
+    pairs = (drawn, templates[:known], identities)
+    if decoder.training_method == "fit":
+        facts, history = _fit(decoder, pairs, evaluate, options.seed, main)
+    else:
+        recogniser = None
+        if options.white_box:
+            recogniser = white_box_of(encoder, decoder.framing)
+        elif options.stages[-1].template_weight:
+            with processes.main_process_first():
+                keep = options.resume or not main
+                recogniser = _surrogate(Pairs(images, *pairs[1:]), options, keep)
+        facts, history = _train(decoder, pairs, evaluate, recogniser, options)
+    if not main:
+        return None
+
+    with atomic_path(options.out / "history.json") as temporary:
+        temporary.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
+    card = {
+        "command": options.command,
+        **({"recipe": options.recipe} if options.recipe else {}),
+        "seed": options.seed,
+        **_provenance(earlier, faces.card),
+        "kept_aside": len(faces.images) - known,
+        "encoder": encoder.name,
+        **({"faces_not_found": missed} if missed else {}),
+        **({"draws": "portraits"} if options.portraits else {}),
+        **facts,
+        "metrics": history[-1],
+        "training_seconds": training_seconds(history),
+        "machine": machine(resolve_device(options.device), processes.num_processes),
+    }
+    path = save_decoder(decoder, options.out / "decoder.safetensors", card)
+    return TrainingResult(path, load_card(path), history)
+
+
+def _require_possible(encoder: Encoder, options: TrainingOptions) -> None:
+    """Raise what can be known before anything is drawn or embedded."""
+    if options.portraits and not all(isinstance(s, People) for s in options.sources):
+        raise NbnetError(
+            "portraits can be drawn of SynthFaces only: train on synthfaces sources alone, or "
+            "without portraits"
+        )
+    for config in options.stages:
+        create_loss(config.loss)
+    require_fresh(options.out, options.resume)
+    if options.tensorboard:
+        tensorboard_callback(options.out)
+    if options.white_box:
+        if not options.stages[-1].template_weight:
+            raise NbnetError("--white-box is about a term of its own: give --template-weight too")
+        white_box_of(encoder, None)
+
+
+def require_fresh(out: Path, resume: bool) -> None:
+    """Make the folder of a run; raise if it holds checkpoints that are not to be continued.
+
+    Raises:
+        NbnetError: it does, or it cannot be written to.
+    """
+    if list_checkpoints(require_writable_folder(out) / "checkpoints") and not resume:
+        raise NbnetError(
+            f"{out} holds the checkpoints of another run: add --resume to continue it, or "
+            "choose another --out"
+        )
+
+
+def _first_decoder(encoder: Encoder, options: TrainingOptions) -> tuple[Any, dict[str, Any]]:
+    """Return the decoder to train, and the card of the weights that it begins with, if any."""
+    with torch.random.fork_rng():  # create_decoder draws its weights from torch's generator
+        torch.manual_seed(options.seed)
+        decoder: Any = create_decoder(options.decoder, encoder.template_dim, options.image_size)
+    if decoder.training_method == "fit":
+        settings = {**asdict(options.stages[0]), **vars(options)}
+        beyond = ("init", "template_weight", "adversarial_weight", "template_noise", "white_box")
+        given = ["--" + name.replace("_", "-") for name in beyond if settings[name]]
+        if given:
+            raise NbnetError(
+                f"{options.decoder} is fitted in one go, without updates: leave out "
+                f"{', '.join(given)}"
+            )
+    else:
+        require_gradient_training(decoder)
+    return decoder, _begin_with(options, decoder)
+
+
+def _begin_with(options: TrainingOptions, decoder: Any) -> dict[str, Any]:
+    """Copy the weights that ``options.init`` names, and return their card; {} without it.
+
+    What a run began with is noted in its folder, so that a resume cannot claim another beginning.
+    """
+    card: dict[str, Any] = {}
+    if options.init:
+        earlier: Any = load_decoder(options.init)
+        if earlier.architecture != decoder.architecture:
+            raise NbnetError(
+                f"--init {options.init} is a {earlier.architecture}, but the new decoder is a "
+                f"{decoder.architecture}: give weights of the same network"
+            )
+        decoder.load_state_dict(earlier.state_dict())
+        card = earlier.card
+    note, begun = options.out / "init.json", {"sha256": card.get("sha256")}
+    if list_checkpoints(options.checkpoints[0]) and note.exists():
+        if json.loads(note.read_text(encoding="utf-8")) != begun:
+            raise NbnetError(
+                f"the run in {options.out} began with other weights than --init says now: give the "
+                "same --init (or none, as then), or another --out"
+            )
+    else:
+        with atomic_path(note) as temporary:
+            temporary.write_text(json.dumps(begun) + "\n", encoding="utf-8")
+    return card
+
+
+def _read(options: TrainingOptions, size: int) -> Any:
+    for source in options.sources:
+        _note(f"pictures: {source}, {size} px")
+    return read_sources(options.sources, size)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _surrogate(pairs: Pairs, options: TrainingOptions, keep: bool) -> Surrogate:
+    """Return the attacker's own imitation of the target, for the template-consistency loss.
+
+    It is read back from the file also right after its training: the file holds float16, and a
+    resumed run must use the very same network. Its card names the settings and pairs that made it.
+    """
+    path = options.out / "surrogate.safetensors"
+    config = SurrogateConfig(
+        options.surrogate_steps, precision=options.surrogate_precision, seed=options.seed
+    )
+    made_of = {"config": asdict(config), "pairs": pairs.fingerprint()}
+    if keep and path.exists():
+        card = load_card(path)
+        if any(card.get(name) != value for name, value in made_of.items()):
+            raise NbnetError(
+                f"{path} was made with other settings or of other pictures "
+                f"({(card.get('config') or {}).get('steps')} steps then, {config.steps} now): use "
+                "the same --surrogate-steps, --seed, --precision and pictures, or another --out"
+            )
+    else:
+        surrogate = train_surrogate(
+            pairs.images,
+            pairs.templates,
+            config,
+            identities=None,  # checked already
+            device=resolve_device(options.device),
+        )
+        save_surrogate(surrogate, path, config, {"command": options.command, **made_of})
+    return load_surrogate(path)
+
+
+def _train(
+    decoder: Any,
+    pairs: tuple[Any, Any, Any],
+    evaluate: Any,
+    recogniser: torch.nn.Module | None,
+    options: TrainingOptions,
+) -> tuple[dict[str, Any], list[dict[str, float]]]:
+    """Train, stage by stage; return what the card says of it, and the history."""
+    images, templates, identities = pairs
+    whole: list[dict[str, float]] = []
+    stages = [c if evaluate else replace(c, best="loss") for c in options.stages]
+    for number, (config, folder) in enumerate(zip(stages, options.checkpoints, strict=True), 1):
+        logs = str(folder).replace("checkpoints", "tensorboard")
+        history = train_decoder(
+            decoder,
+            images,
+            templates,
+            config,
+            identities=identities,
+            evaluate=evaluate,
+            recogniser=recogniser,
+            callbacks=[tensorboard_callback(logs)] if options.tensorboard else [],
+            folder=folder,
+            resume=options.resume,
+            device=options.device,
+        )
+        stage = {"stage": number} if len(stages) > 1 else {}
+        whole += [{**entry, **stage} for entry in history]
+    averaged = "averaged " if config.ema_decay is not None else ""
+    chosen = history[-1]
+    if config.deliver == "best":
+        chosen = max((e for e in history if config.best in e), key=lambda e: e[config.best])
+    settings = [asdict(config) for config in stages]
+    facts = {
+        "config": settings[-1],
+        **({"earlier_configs": settings[:-1]} if len(settings) > 1 else {}),
+        **({"white_box": True} if options.white_box else {}),
+        "delivered": f"{averaged}weights of step {chosen['step']} ({config.deliver})",
+    }
+    if isinstance(recogniser, Surrogate):
+        facts["surrogate"] = load_card(options.out / "surrogate.safetensors")["config"]
+    return facts, whole
+
+
+def _fit(
+    decoder: Any, pairs: tuple[Any, Any, Any], evaluate: Any, seed: int, progress: bool
+) -> tuple[dict[str, Any], list[dict[str, float]]]:
+    """Fit a baseline in one go; return what the card says of it, and a history of one entry."""
+    started = time.perf_counter()
+    chosen = fit_decoder(decoder, *pairs, seed=seed, progress=progress)
+    entry = {"step": 1, "seconds": time.perf_counter() - started}
+    return {"fit": chosen}, [entry | (evaluate(decoder, 1) if evaluate else {})]
+
+
+def _provenance(earlier: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+    """Return what a card says of the data, where a run began with the weights of another card.
+
+    Whoever the earlier training saw may be in what the new decoder draws: its people are kept for
+    the check before an evaluation, and its licence still holds.
+    """
+    if not earlier:
+        return data
+    init = {k: earlier[k] for k in ("sha256", "data", "encoder") if k in earlier}
+    return {**data, **merge_terms((data, earlier)), "init": init}
+
+
+def machine(device: str, processes: int = 1) -> dict[str, Any]:
+    """Return what a card says of the machine: no names of hosts, users or folders."""
+    info: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "system": platform.system(),
+        "torch": torch.__version__,
+    }
+    if processes > 1:
+        info["processes"] = processes
+    if torch.device(device).type == "cuda":
+        info["gpu"] = torch.cuda.get_device_name(device)
+    return info
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def training_seconds(history: list[dict[str, float]]) -> int:
+    """Return how long a history took, also over resumes: each begins again at 0."""
+    total, before = 0.0, 0.0
+    for entry in history:
+        if entry["seconds"] < before:
+            total += before
+        before = entry["seconds"]
+    return round(total + before)
