@@ -1,4 +1,4 @@
-"""``nbnet doctor``: one finding per line, with what is wrong and how to mend it.
+"""``nbnet doctor``: one finding per line, with what is wrong and how to fix it.
 
 Only the standard library is imported at the top: the doctor must speak where a package is broken.
 """
@@ -13,10 +13,11 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import nbnet_lib
 import synthfaces
@@ -26,7 +27,12 @@ DISTRIBUTION = "nbnet-lib"
 REINSTALL = "run `make course`, or `python -m pip install -e .` in the repository"
 LABELS = {"ok": "[ok]  ", "warn": "[warn]", "fail": "[FAIL]"}
 # Import names that differ from the distribution's.
-IMPORTS = {"beautifulsoup4": "bs4", "pillow": "PIL", "pyyaml": "yaml", "scikit-learn": "sklearn"}
+IMPORTS = {
+    "beautifulsoup4": "bs4",
+    "pillow": "PIL",
+    "pyyaml": "yaml",
+    "scikit-learn": "sklearn",
+}
 # Recognisers that the course does without: (what, module, extra).
 EXTRAS = (("dlib's recogniser", "dlib", "dlib"), ("ONNX files", "onnxruntime", "onnx"))
 WARN_MEMORY_GB, WARN_DISK_GB, FAIL_DISK_GB = 4.0, 3.0, 0.5
@@ -38,9 +44,9 @@ class Finding:
 
     Attributes:
         name: what was checked.
-        status: "ok", "warn" (the course works, but ...) or "fail" (mend it).
+        status: "ok", "warn" (the course works, but ...) or "fail" (fix it).
         message: what was found.
-        mend: how to mend it, where something is to be mended.
+        mend: how to fix it, where something is wrong.
     """
 
     name: str
@@ -60,7 +66,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Check everything, in an order in which a first problem explains later ones."""
-    checks: list[Callable[[], Iterator[Finding]]] = [
+    checks = (
         _python,
         _packages,
         _extras,
@@ -70,25 +76,27 @@ def examine() -> list[Finding]:
         _folders,
         _weights,
         _assets,
-    ]
+    )
     findings: list[Finding] = []
     for check in checks:
         try:
             findings.extend(check())
         except Exception as error:  # a broken package must not silence the other checks
-            name = check.__name__.strip("_")
-            findings.append(
-                Finding(name, "fail", f"{type(error).__name__}: {_first_line(error)}", REINSTALL)
-            )
+            message = f"{type(error).__name__}: {_first_line(error)}"
+            findings.append(Finding(check.__name__.strip("_"), "fail", message, REINSTALL))
     return findings
+
+
+def _judged(name: str, good: bool, message: str, mend: str, otherwise: str = "fail") -> Finding:
+    """Return "ok" with the message alone, or ``otherwise`` with the way to fix it too."""
+    return Finding(name, "ok", message) if good else Finding(name, otherwise, message, mend)
 
 
 def _python() -> Iterator[Finding]:
     version = f"{platform.python_version()} at {sys.executable}"
-    if sys.version_info < (3, 10):  # noqa: UP036 - whoever installed with force wants to know
-        yield Finding("Python", "fail", version, "install Python 3.10 or newer")
-    else:
-        yield Finding("Python", "ok", version)
+    # Whoever installed with force wants to know.
+    new_enough = sys.version_info >= (3, 10)  # noqa: UP036
+    yield _judged("Python", new_enough, version, "install Python 3.10 or newer")
 
 
 def _packages() -> Iterator[Finding]:
@@ -101,18 +109,18 @@ def _packages() -> Iterator[Finding]:
 
     for text in requirements:
         requirement = Requirement(text)
-        if requirement.marker is None or requirement.marker.evaluate({"extra": "authoring"}):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
             yield _package(requirement.name, requirement.specifier)
 
 
-def _package(name: str, wanted: object) -> Finding:
+def _package(name: str, wanted: Any) -> Finding:
     """Compare a package's version with ``wanted`` (a SpecifierSet) and import it."""
     mend = f'python -m pip install "{name}{wanted}"'
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
         return Finding(name, "fail", "not installed", mend)
-    if not wanted.contains(version, prereleases=True):  # type: ignore[attr-defined]
+    if not wanted.contains(version, prereleases=True):
         return Finding(name, "fail", f"version {version}, but {wanted} is needed", mend)
     try:
         importlib.import_module(IMPORTS.get(name.lower(), name.replace("-", "_")))
@@ -131,38 +139,34 @@ def _extras() -> Iterator[Finding]:
 
 def _machine() -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if cores and cores > 1:
-        yield Finding("cores", "ok", str(cores))
-    else:
-        yield Finding("cores", "warn", str(cores), "expect about twice the stated times")
+    slow = "expect about twice the stated times"
+    yield _judged("cores", (cores or 1) > 1, str(cores), slow, "warn")
 
     import psutil
 
     memory = psutil.virtual_memory()
     free, total = memory.available / 2**30, memory.total / 2**30
-    told = f"{free:.1f} of {total:.1f} GiB free"
-    if free < WARN_MEMORY_GB:
-        yield Finding("memory", "warn", told, f"close programs until {WARN_MEMORY_GB:.0f} are free")
-    else:
-        yield Finding("memory", "ok", told)
-
+    yield _judged(
+        "memory",
+        free >= WARN_MEMORY_GB,
+        f"{free:.1f} of {total:.1f} GiB free",
+        f"close programs until {WARN_MEMORY_GB:.0f} are free",
+        "warn",
+    )
     free = shutil.disk_usage(Path.cwd()).free / 2**30
-    told = f"{free:.1f} GiB free in {Path.cwd()}"
+    message = f"{free:.1f} GiB free in {Path.cwd()}"
     if free < FAIL_DISK_GB:
-        yield Finding("disk", "fail", told, f"free at least {WARN_DISK_GB:.0f} GiB")
-    elif free < WARN_DISK_GB:
-        yield Finding("disk", "warn", told, "enough for the course, little for training runs")
+        yield Finding("disk", "fail", message, f"free at least {WARN_DISK_GB:.0f} GiB")
     else:
-        yield Finding("disk", "ok", told)
+        little = "enough for the course, little for training runs"
+        yield _judged("disk", free >= WARN_DISK_GB, message, little, "warn")
 
 
 def _gpu() -> Iterator[Finding]:
     import torch
 
-    if torch.cuda.is_available():
-        yield Finding("GPU", "ok", torch.cuda.get_device_name(0))
-    else:
-        yield Finding("GPU", "ok", "none that torch can use; the course does not need one")
+    none = "none that torch can use; the course does not need one"
+    yield Finding("GPU", "ok", torch.cuda.get_device_name(0) if torch.cuda.is_available() else none)
 
 
 def _kernel() -> Iterator[Finding]:
@@ -175,21 +179,17 @@ def _kernel() -> Iterator[Finding]:
         yield Finding("kernel", "fail", "no Jupyter kernel named python3", mend)
         return
     program = spec.argv[0]
+
+    # Paths, not link targets: a virtual environment's python links to the base's.
+    def place(path: str) -> str:
+        return os.path.normcase(os.path.abspath(path))
+
     # Jupyter replaces a bare "python" by the Python that it runs in itself.
-    if Path(program).name == program or _same_program(program, sys.executable):
+    if Path(program).name == program or place(program) == place(sys.executable):
         yield Finding("kernel", "ok", "python3 runs this Python")
     else:
-        yield Finding(
-            "kernel",
-            "fail",
-            f"{spec.resource_dir} runs {program}, not this Python",
-            mend,
-        )
-
-
-def _same_program(first: str, second: str) -> bool:
-    """Compare paths, not link targets: a virtual environment's python links to the base's."""
-    return os.path.normcase(os.path.abspath(first)) == os.path.normcase(os.path.abspath(second))
+        reason = f"{spec.resource_dir} runs {program}, not this Python"
+        yield Finding("kernel", "fail", reason, mend)
 
 
 def _folders() -> Iterator[Finding]:
@@ -199,9 +199,7 @@ def _folders() -> Iterator[Finding]:
         ("cache folder", cache_dir(), "set NBNET_CACHE to a folder of your own"),
     ]
     for name, folder, mend in places:
-        existing = folder
-        while not existing.exists() and existing != existing.parent:
-            existing = existing.parent
+        existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
         try:
             with tempfile.TemporaryFile(dir=existing):
                 pass

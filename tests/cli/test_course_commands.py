@@ -8,7 +8,7 @@ import pytest
 
 from authoring import build as builder
 from authoring import rules, walk
-from nbnet_lib.cli import lab, main
+from nbnet_lib.cli import authoring, lab, main
 from nbnet_lib.evaluate.result import Measure, Result
 
 NAMES = {"original": "original", "type1": "nbnet-b-64", "type2": "nbnet-b-64"}
@@ -146,3 +146,12 @@ def test_lab_without_chapters_says_where_to_go(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(lab, "__file__", str(tmp_path / "a" / "b" / "lab.py"))
     assert main(["lab"]) == 2
     assert "no chapters folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["course", "build", "html", "slides"])
+def test_without_a_clone_the_authors_commands_say_what_they_need(
+    command, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(authoring.nbnet_lib, "__file__", str(tmp_path / "lib" / "__init__.py"))
+    assert main([command]) == 2
+    assert "clone" in capsys.readouterr().err

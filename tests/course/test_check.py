@@ -98,6 +98,17 @@ def test_a_bug_is_shown_as_one_line():
     assert str(result) == "[FAIL] cosine: it stopped with ValueError: a bug"
 
 
+@pytest.mark.parametrize(
+    "body",
+    ["return None  # your code", "pass", "...", "return ...", '"""Say."""\n    return None'],
+)
+def test_a_function_that_only_returns_nothing_is_unfinished_whatever_the_python(body):
+    scope: dict = {}
+    exec(f"def plain(a, b=1):\n    {body}\n\ndef busy(a, b=1):\n    c = a\n    {body}", scope)
+    assert base.is_unfinished(scope["plain"]) and not base.is_unfinished(scope["busy"])
+    assert not base.is_unfinished(len) and not base.is_unfinished(None)
+
+
 def test_a_missing_return_is_told_from_an_unfinished_answer():
     result = check("1.1", forgets_return)
     assert result.status == "failed" and "return" in result.message
