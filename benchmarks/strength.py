@@ -65,8 +65,8 @@ def require_same_settings(args: argparse.Namespace) -> None:
 def prepare(args: argparse.Namespace) -> tuple[Any, Any]:
     """Return the training pictures and their templates; both are kept on disk."""
     from nbnet_lib.attack.templates import extract_templates
-    from nbnet_lib.data.sets.arrays import picture_array
-    from nbnet_lib.data.sets.sources import from_synthfaces
+    from nbnet_lib.data.arrays import picture_array
+    from nbnet_lib.data.listing import from_synthfaces
     from nbnet_lib.encoders import create_encoder
 
     pictures = picture_array(from_synthfaces(args.identities, args.samples), SIZE)

@@ -8,25 +8,30 @@ import torch
 from torch import nn
 
 from course_checks.base import (
-    Answer,
     NotAttempted,
     Wrong,
     call,
     describe,
     exercise,
     is_unfinished,
+    number,
     one_line,
 )
 
 
 @exercise(
-    "6.1 ★★ a block of NbNet-B",
-    "let x grow: each unit reads all channels there are and its 8 new ones are concatenated",
-    "for unit in self.units: x = torch.cat([x, unit(x)], dim=1); then return x",
+    "6.1",
+    "a block of NbNet-B",
+    2,
+    ["NbBlock"],
+    (
+        "let x grow: each unit reads all channels there are and its 8 new ones are concatenated",
+        "for unit in self.units: x = torch.cat([x, unit(x)], dim=1); then return x",
+    ),
 )
-def _block(NbBlock: Answer) -> str:  # noqa: N803
+def _block(NbBlock: Any) -> str:  # noqa: N803
     for channels, units in ((40, 3), (32, 5), (8, 1)):
-        block, x = _make_block("NbBlock", NbBlock.value, channels, units)
+        block, x = _make_block("NbBlock", NbBlock, channels, units)
         _check_dense("NbBlock", block, x, channels, units)
     return "every unit sees all that was made before it"
 
@@ -38,9 +43,9 @@ def _check_dense(name: str, block: Any, x: torch.Tensor, channels: int, units: i
     for i in range(units):
         for seen in outputs[:i]:
             if not _holds(inputs[i], seen):
-                message = f"unit {i} does not see everything that was made before it"
+                told = f"unit {i} does not see everything that was made before it"
                 why = "give it the concatenation of the input and all earlier outputs"
-                raise Wrong(name, message, why)
+                raise Wrong(name, told, why)
 
 
 def _make_block(name: str, block_class: Any, channels: int, units: int) -> tuple[Any, torch.Tensor]:
@@ -56,8 +61,8 @@ def _make_block(name: str, block_class: Any, channels: int, units: int) -> tuple
         try:
             block = block_class(channels, units)
         except Exception as error:
-            message = f"{name}({channels}, {units}) stopped with {type(error).__name__}"
-            raise Wrong(name, message, one_line(error)) from error
+            told = f"{name}({channels}, {units}) stopped with {type(error).__name__}"
+            raise Wrong(name, told, one_line(error)) from error
         return block.eval(), torch.randn(2, channels, 5, 5)
 
 
@@ -79,8 +84,8 @@ def _run_block(
     except Wrong as wrong:
         # Which of its parts complains first (batch norm or convolution) is torch's affair.
         if "channels" in str(wrong) or "running_mean" in str(wrong):
-            message = "a unit was given the wrong number of channels"
-            raise Wrong(f"{name}.forward", message, wrong_channels) from wrong
+            told = "a unit was given the wrong number of channels"
+            raise Wrong(f"{name}.forward", told, wrong_channels) from wrong
         if "except in dimension 0" in str(wrong):
             why = "torch.cat joins along dim=0 (the batch) unless told dim=1"
             raise Wrong(str(wrong), why) from wrong
@@ -112,8 +117,8 @@ def _check_output(
             why = "concatenate along the channels, dim=1"
         raise Wrong(name, f"expected {want}, got {list(got.shape)}", why)
     if len(outputs) != units:
-        message = f"expected each of {units} units to run once, {len(outputs)} runs seen"
-        raise Wrong(name, message, "one pass over self.units")
+        told = f"expected each of {units} units to run once, {len(outputs)} runs seen"
+        raise Wrong(name, told, "one pass over self.units")
     if not _holds(got, x):
         raise Wrong(
             name,
@@ -138,24 +143,29 @@ def _holds(big: torch.Tensor, small: torch.Tensor) -> bool:
 
 
 @exercise(
-    "6.2 ★★ a block of NbNet-A",
-    "unit 0 reads `channels` channels, each further one 8; in forward keep a list of all "
-    "pieces, give each unit the newest piece only, and concatenate once, at the end",
-    "[channels] + [8] * (units - 1); pieces = [x]; for unit in self.units: "
-    "pieces.append(unit(pieces[-1])); return torch.cat(pieces, dim=1)",
+    "6.2",
+    "a block of NbNet-A",
+    2,
+    ["inputs_of_a", "NbBlockA"],
+    (
+        "unit 0 reads `channels` channels, each further one 8; in forward keep a list of all "
+        "pieces, give each unit the newest piece only, and concatenate once, at the end",
+        "[channels] + [8] * (units - 1); pieces = [x]; for unit in self.units: "
+        "pieces.append(unit(pieces[-1])); return torch.cat(pieces, dim=1)",
+    ),
 )
-def _chain(inputs_of_a: Answer, NbBlockA: Answer) -> str:  # noqa: N803
+def _chain(inputs_of_a: Any, NbBlockA: Any) -> str:  # noqa: N803
     for channels, units in ((40, 3), (32, 5), (8, 1)):
-        _check_inputs(inputs_of_a.value, channels, units)
+        _check_inputs(inputs_of_a, channels, units)
     for channels, units in ((40, 3), (32, 5), (24, 1)):
-        block, x = _make_block("NbBlockA", NbBlockA.value, channels, units)
+        block, x = _make_block("NbBlockA", NbBlockA, channels, units)
         why = "unit 0 reads the block's input, every other unit the 8 channels of the one before"
         got, inputs, outputs = _run_block("NbBlockA", block, x, why)
         if len(outputs) == units:
             for i, given in enumerate(inputs):
                 before = outputs[i - 1] if i else x
                 if given.shape != before.shape or not torch.allclose(given, before, atol=1e-5):
-                    raise NbBlockA.wrong(f"unit {i} does not read the piece before it", why)
+                    raise Wrong("NbBlockA", f"unit {i} does not read the piece before it", why)
         _check_output("NbBlockA", got, x, outputs, units)
     return "the same shapes as B, and far fewer channels read"
 
@@ -184,18 +194,24 @@ def _check_inputs(inputs_of_a: Any, channels: int, units: int) -> None:
 
 
 @exercise(
-    "6.3 ★★ counting the values of a block",
-    "unit i reads channels + growth * i channels; batch norm has 2 values for each channel it "
-    "reads, the 3x3 convolution 9 for each channel it reads and each it makes; no biases",
-    "sum((channels + growth * i) * (2 + 9 * growth) for i in range(units))",
+    "6.3",
+    "counting the values of a block",
+    2,
+    ["block_parameters"],
+    (
+        "unit i reads channels + growth * i channels; batch norm has 2 values for each channel it "
+        "reads, the 3x3 convolution 9 for each channel it reads and each it makes; no biases",
+        "sum((channels + growth * i) * (2 + 9 * growth) for i in range(units))",
+    ),
 )
-def _count(block_parameters: Answer) -> str:
+def _count(block_parameters: Any) -> str:
+    name = "block_parameters"
     for channels, units, growth in ((256, 32, 8), (16, 1, 8), (12, 5, 4)):
         seen = [channels + growth * i for i in range(units)]
         want = sum(c * (2 + 9 * growth) for c in seen)
         fixed = [channels + 8 * i for i in range(units)]
-        got = block_parameters.number(
-            block_parameters.call(channels, units, growth, returns="a whole number")
+        got = number(
+            name, call(name, block_parameters, channels, units, growth, returns="a whole number")
         )
         if got == want:
             continue
@@ -223,24 +239,30 @@ def _count(block_parameters: Answer) -> str:
             why = "count one unit first: which channels does it read, and what stands in it?"
         found = f"{got:,.0f}" if got == int(got) else f"{got:,.2f}"
         case = f"{channels} channels, {units} units, growth {growth}"
-        raise block_parameters.wrong(f"{case}: expected {want:,}, got {found}", why)
+        raise Wrong(name, f"{case}: expected {want:,}, got {found}", why)
     return "899,840 in the first block of the paper's network"
 
 
 @exercise(
-    "6.4 ★★ the whole network",
-    "blocks and up steps take turns, and there is one up step less than blocks; then norm, "
-    "ReLU, head and tanh, in this order",
-    "for k, block in enumerate(self.blocks): x = block(x); if k < len(self.ups): "
-    "x = self.ups[k](x). Then return torch.tanh(self.head(torch.relu(self.norm(x))))",
+    "6.4",
+    "the whole network",
+    2,
+    ["MyNbNet"],
+    (
+        "blocks and up steps take turns, and there is one up step less than blocks; then norm, "
+        "ReLU, head and tanh, in this order",
+        "for k, block in enumerate(self.blocks): x = block(x); if k < len(self.ups): "
+        "x = self.ups[k](x). Then return torch.tanh(self.head(torch.relu(self.norm(x))))",
+    ),
 )
-def _network(MyNbNet: Answer) -> str:  # noqa: N803
+def _network(MyNbNet: Any) -> str:  # noqa: N803
     from nbnet_lib.decoders.nbnet import BlockB, NbNet
 
-    if MyNbNet.value is None or MyNbNet.value is ...:
-        raise NotAttempted(f" ({MyNbNet.name} is {MyNbNet.value})")
-    if not isinstance(MyNbNet.value, type) or not issubclass(MyNbNet.value, nn.Module):
-        raise MyNbNet.wrong(f"expected a class made from nn.Module, got {describe(MyNbNet.value)}")
+    name = "MyNbNet"
+    if MyNbNet is None or MyNbNet is ...:
+        raise NotAttempted(f" ({name} is {MyNbNet})")
+    if not isinstance(MyNbNet, type) or not issubclass(MyNbNet, nn.Module):
+        raise Wrong(name, f"expected a class made from nn.Module, got {describe(MyNbNet)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(64)
         reference = NbNet("b", image_size=64, base_channels=128)
@@ -251,16 +273,16 @@ def _network(MyNbNet: Answer) -> str:  # noqa: N803
                 tensor.normal_(0, 0.3)
         templates = nn.functional.normalize(torch.randn(2, 128), dim=1)
         try:
-            network = MyNbNet.value(lambda channels, units: BlockB(channels, units, 8), base=128)
+            network = MyNbNet(lambda channels, units: BlockB(channels, units, 8), base=128)
             values = reference.state_dict().values()
             network.load_state_dict(dict(zip(network.state_dict(), values, strict=True)))
         except Exception as error:
-            message = f"{MyNbNet.name}(block, base=128) stopped with {type(error).__name__}"
-            raise MyNbNet.wrong(message, "leave __init__ as it was in the chapter") from error
+            told = f"{name}(block, base=128) stopped with {type(error).__name__}"
+            raise Wrong(name, told, "leave __init__ as it was in the chapter") from error
     reference.implementation = "readable"
     with torch.no_grad():
-        got = _draw(MyNbNet.name, network.eval(), templates)
-        _compare_pictures(MyNbNet.name, got, reference.eval(), templates)
+        got = _draw(name, network.eval(), templates)
+        _compare_pictures(name, got, reference.eval(), templates)
     return "the same pictures as the library's NbNet-B with the same weights"
 
 
@@ -273,8 +295,8 @@ def _draw(name: str, network: nn.Module, templates: torch.Tensor) -> torch.Tenso
     try:
         got = network(templates)
     except IndexError as error:
-        message = f"forward stopped with IndexError ({one_line(error)})"
-        raise Wrong(name, message, "5 blocks, 4 up steps: none after the last block") from error
+        told = f"forward stopped with IndexError ({one_line(error)})"
+        raise Wrong(name, told, "5 blocks, 4 up steps: none after the last block") from error
     except Exception as error:
         why = one_line(error)
         if "invalid combination" in why or "__init__()" in why:
@@ -320,8 +342,8 @@ def _compare_pictures(
         (torch.tanh(torch.relu(head(norm(x)))), "the ReLU comes before the head, not after it"),
     ]
     why = "stem, then block and up step in turn, then norm, ReLU, head, tanh"
-    for slip, message in slips:
+    for slip, told in slips:
         if torch.allclose(got, slip, atol=1e-4):
-            why = message
+            why = told
     worst = float((got - want).abs().max())
     raise Wrong(name, f"right shape, but pixels differ by up to {worst:.2f}", why)

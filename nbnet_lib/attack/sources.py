@@ -34,6 +34,7 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import require_training, resize, to_tensor, to_uint8
 from nbnet_lib.faces.framing import FRAMINGS, Framing, reframe
 from nbnet_lib.files import cache_dir
+from nbnet_lib.identities import parse_identities
 from nbnet_lib.weights import load_card, weight_path
 from synthfaces.camera import fit_similarity
 
@@ -99,8 +100,8 @@ class People:
 
     def read(self, size: int, progress: bool = True) -> TrainingSet:
         """Return the pictures at ``size`` pixels."""
-        from nbnet_lib.data.sets.arrays import picture_array
-        from nbnet_lib.data.sets.sources import from_synthfaces
+        from nbnet_lib.data.arrays import picture_array
+        from nbnet_lib.data.listing import from_synthfaces
         from nbnet_lib.faces import RENDERER_VERSION, render_set
 
         card = {"data": str(self), "renderer_version": RENDERER_VERSION, "licence": SYNTHETIC}
@@ -175,7 +176,7 @@ class Generated:
 
 @dataclass(frozen=True)
 class Own:
-    """Pictures of one's own: what `nbnet_lib.data.sets.sources.open_source` opens.
+    """Pictures of one's own: what `nbnet_lib.data.listing.open_source` opens.
 
     Raises:
         NbnetError: nothing of that kind there.
@@ -185,7 +186,7 @@ class Own:
     manifest: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        from nbnet_lib.data.sets.sources import open_source
+        from nbnet_lib.data.listing import open_source
 
         object.__setattr__(self, "manifest", open_source(self.path))
 
@@ -198,7 +199,7 @@ class Own:
 
     def read(self, size: int, progress: bool = True) -> TrainingSet:
         """Return the pictures at ``size`` pixels, without people that are kept for evaluation."""
-        from nbnet_lib.data.sets.arrays import picture_array
+        from nbnet_lib.data.arrays import picture_array
 
         # A set that nobody divided is all for training; of a divided one the tested stay out.
         split = "train" if self.manifest.table["split"].any() else None
@@ -230,7 +231,7 @@ def parse_source(text: str | os.PathLike[str]) -> Source:
                 f"{word!r} names no people: write synthfaces:20000-23999x5, or "
                 "synthfaces:20000-20009,20500"
             )
-        return People(_numbers(match[1], word), int(match[2] or SAMPLES))
+        return People(tuple(parse_identities(match[1])), int(match[2] or SAMPLES))
     if word.startswith("generator:"):
         match = _DRAWN.fullmatch(word)
         if match is None:
@@ -240,23 +241,6 @@ def parse_source(text: str | os.PathLike[str]) -> Source:
             )
         return Generated(Path(match[1]), int(match[2]), int(match[3] or 0))
     return Own(Path(word))
-
-
-def _numbers(text: str, word: str) -> tuple[int, ...]:
-    """Return the numbers in "20000-20009,20500"."""
-    numbers: list[int] = []
-    for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
-        people = range(int(match[1]), int(match[2] or match[1]) + 1) if match else range(0)
-        if not 1 <= len(people) <= MAX_COUNT - len(numbers):
-            raise NbnetError(
-                f"{part.strip()!r} in {word!r} is not a range of identities, or of more than "
-                f"{MAX_COUNT:,}: write 20000-23999"
-            )
-        numbers += people
-    if len(set(numbers)) < len(numbers):
-        raise NbnetError(f"{word!r} names an identity twice: name each once")
-    return tuple(numbers)
 
 
 def check_sources(sources: Iterable[Source]) -> Framing | None:

@@ -18,7 +18,7 @@ from nbnet_lib.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from nbnet_lib.data.sets.manifest import Manifest
+    from nbnet_lib.data.manifest import Manifest
 
 SYNTHFACES = "synthfaces"
 READ = "how many pictures are read at once"
@@ -127,7 +127,7 @@ def _add_shard(commands: Any) -> None:
         "shard",
         help="write WebDataset shards (tar files) of a set",
         description="Write tar files of pictures and who is on them. Shards that are there and "
-        "whole are kept: the same command goes on where it was interrupted.",
+        "whole are kept: the same command resumes.",
     )
     _add_source(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
@@ -166,8 +166,8 @@ def run_manifest(args: argparse.Namespace) -> Report:
     """List a set, look at it, and write the manifest."""
     from dataclasses import replace
 
-    from nbnet_lib.data.sets.manifest import manifest_path, save_manifest
-    from nbnet_lib.data.sets.measure import measure
+    from nbnet_lib.data.manifest import manifest_path, save_manifest
+    from nbnet_lib.data.survey import survey
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.faces.framing import find_framing
 
@@ -178,19 +178,18 @@ def run_manifest(args: argparse.Namespace) -> Report:
         if manifest.framing is not None and manifest.framing != framing:
             raise NbnetError(
                 f"{args.source} was cut out as {manifest.framing.name}, not as {framing.name}: "
-                "leave --framing away"
+                "leave out --framing"
             )
         manifest = replace(manifest, framing=framing)
     if args.name:
         manifest = replace(manifest, source=args.name)
-    manifest = measure(manifest, args.quick, args.leave_out_unreadable, args.workers)
+    manifest = survey(manifest, args.quick, args.leave_out_unreadable, args.workers)
     return _report(manifest, save_manifest(manifest, args.out))
 
 
 def _listed(args: argparse.Namespace) -> Manifest:
     """Return the manifest of what the arguments name, not yet measured."""
-    from nbnet_lib.data.sets.lists import from_list
-    from nbnet_lib.data.sets.sources import from_folder, from_synthfaces, open_source
+    from nbnet_lib.data.listing import from_folder, from_list, from_synthfaces, open_source
     from nbnet_lib.errors import NbnetError
 
     synthetic, path = args.source == SYNTHFACES, Path(args.source)
@@ -207,7 +206,7 @@ def _listed(args: argparse.Namespace) -> Manifest:
     ):
         if getattr(args, option) is not None and not allowed:
             raise NbnetError(
-                f"--{option.replace('_', '-')} says nothing about {args.source} here: leave it away"
+                f"--{option.replace('_', '-')} says nothing about {args.source} here: leave it out"
             )
     if synthetic:
         if args.identities is None:
@@ -225,9 +224,9 @@ def _listed(args: argparse.Namespace) -> Manifest:
 
 def run_split(args: argparse.Namespace) -> Report:
     """Divide the people and write the manifest."""
-    from nbnet_lib.data.sets.divide import divide
-    from nbnet_lib.data.sets.manifest import manifest_path, save_manifest
-    from nbnet_lib.data.sets.sources import open_source
+    from nbnet_lib.data.divide import divide
+    from nbnet_lib.data.listing import open_source
+    from nbnet_lib.data.manifest import manifest_path, save_manifest
 
     manifest_path(args.out)
     manifest = divide(open_source(args.source), args.share, args.seed)
@@ -236,8 +235,8 @@ def run_split(args: argparse.Namespace) -> Report:
 
 def run_shard(args: argparse.Namespace) -> Report:
     """Write the shards."""
-    from nbnet_lib.data.sets.shards import shard_manifest
-    from nbnet_lib.data.sets.sources import open_source
+    from nbnet_lib.data.listing import open_source
+    from nbnet_lib.data.shards import shard_manifest
 
     index = shard_manifest(
         open_source(args.source),
@@ -251,7 +250,7 @@ def run_shard(args: argparse.Namespace) -> Report:
 
 
 def _report(manifest: Manifest, path: Path) -> Report:
-    from nbnet_lib.data.sets.manifest import counted
+    from nbnet_lib.data.manifest import counted
 
     counts = manifest.counts()
     framing = "unknown" if manifest.framing is None else manifest.framing.name

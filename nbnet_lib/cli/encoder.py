@@ -206,7 +206,7 @@ def _pictures(args: argparse.Namespace, size: int) -> tuple[Any, Any, dict[str, 
     import numpy as np
 
     if args.data is not None:
-        from nbnet_lib.data.sets.arrays import picture_array
+        from nbnet_lib.data.arrays import picture_array
 
         own = picture_array(args.data, size)
         # Fixed-width text, not objects: those would need pickle to be read again.

@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
         "shard",
         help="write WebDataset shards (tar files) for training on many machines",
         description="Write tar files of pictures and their parameters, in parallel. Shards that "
-        "are there and whole are kept: the same command goes on where it was interrupted.",
+        "are there and whole are kept: the same command resumes.",
     )
     add_identities(shard, "10000-10999", 6)
     shard.add_argument(
@@ -59,14 +59,13 @@ def add(commands: Any) -> None:
 
 def run_shard(args: argparse.Namespace) -> Report:
     """Write the shards."""
-    from nbnet_lib.faces.shards import write_shards
+    from nbnet_lib.data.shards import write_shards
+    from nbnet_lib.faces.drawing import Recipe
 
     index = write_shards(
         args.identities,
-        args.samples,
+        Recipe(args.samples, args.size, args.difficulty),
         args.out,
-        size=args.size,
-        difficulty=args.difficulty,
         form=args.format,
         per_shard=args.per_shard,
         workers=args.workers,

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-MAX_IDS = 10_000_000
+from nbnet_lib.errors import NbnetError
+from nbnet_lib.identities import parse_identities
 
 
 @dataclass
@@ -29,33 +30,11 @@ class Report:
 
 
 def identity_range(text: str) -> list[int]:
-    """Parse ``"0-299"``, ``"7"`` or ``"0-9,20,30-39"`` into a list of identity numbers.
-
-    Raises:
-        argparse.ArgumentTypeError: anything else, a range that runs backwards, or a number twice.
-    """
-    ids: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not (first.isascii() and first.isdigit()) or (
-            dash and not (last.isascii() and last.isdigit())
-        ):
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not a list of identities: write 0-299, 7 or 0-9,20,30-39"
-            )
-        low, high = int(first), int(last) if dash else int(first)
-        if high < low:
-            raise argparse.ArgumentTypeError(
-                f"the range {part.strip()} runs backwards: write {high}-{low}"
-            )
-        if len(ids) + high - low >= MAX_IDS:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} names more than {MAX_IDS:,} identities: take a smaller range"
-            )
-        ids.extend(range(low, high + 1))
-    if len(set(ids)) < len(ids):
-        raise argparse.ArgumentTypeError(f"{text!r} names an identity twice: name each once")
-    return ids
+    """Argparse type for lists of identities; see `nbnet_lib.identities.parse_identities`."""
+    try:
+        return parse_identities(text)
+    except NbnetError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def whole(minimum: int) -> Any:
@@ -179,7 +158,6 @@ def open_encoder(args: argparse.Namespace) -> Any:
     """
     from nbnet_lib.device import resolve_device
     from nbnet_lib.encoders import create_encoder
-    from nbnet_lib.errors import NbnetError
 
     name, weights = args.encoder, args.encoder_weights
     if name.endswith(".safetensors"):

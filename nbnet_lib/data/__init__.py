@@ -1,62 +1,42 @@
 """Data of one's own: from what one may use to what can be trained and tested on.
 
-| folder | what it does |
+| module | what it does |
 |---|---|
-| `benchmarks` | what is known of LFW, CelebA and the others; to get and check a copy |
-| `fetch` | downloads that go on where they were cut, archives that cannot harm |
+| `benchmarks`, `layouts` | what is known of LFW, CelebA and others; getting, checking a copy |
+| `remote`, `archives` | files that resume where they were cut, archives that cannot harm |
 | `rehearsal` | SynthFaces in the exact layout of a benchmark |
-| `alignment` | faces cut out as a recogniser expects them |
-| `sets` | who is on which picture, who trains and who tests; arrays and shards |
+| `pictures` | any picture file as 8-bit RGB, or why not |
+| `alignment`, `alignment_file` | faces cut out as a recogniser expects them |
+| `manifest`, `listing`, `survey`, `divide` | who is on which picture, who trains and who tests |
+| `reading`, `arrays`, `shards` | pictures one by one, as one array, as tar shards |
 
 Used by `nbnet data` and `nbnet train --data`; introduced in the guides.
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from nbnet_lib.data.alignment.align import AlignReport, align
-    from nbnet_lib.data.fetch.remote import RemoteFile
-    from nbnet_lib.data.fetch.unpack import Limits, unpack
-    from nbnet_lib.data.pictures import Picture, PictureError, read_picture
-    from nbnet_lib.data.sets.arrays import PictureArray, picture_array
-    from nbnet_lib.data.sets.manifest import Manifest, load_manifest, save_manifest
-    from nbnet_lib.data.sets.sources import open_source
-
-# Where each public name lives. It is imported when it is asked for: a download needs no torch.
+# Where each public name is defined. It is imported when it is used: `nbnet data list` needs no
+# torch, which takes seconds.
 _HOMES = {
-    "AlignReport": "alignment.align",
-    "Limits": "fetch.unpack",
-    "Manifest": "sets.manifest",
+    "AlignOptions": "alignment",
+    "AlignReport": "alignment",
+    "Manifest": "manifest",
     "Picture": "pictures",
-    "PictureArray": "sets.arrays",
+    "PictureArray": "arrays",
     "PictureError": "pictures",
-    "RemoteFile": "fetch.remote",
-    "align": "alignment.align",
-    "load_manifest": "sets.manifest",
-    "open_source": "sets.sources",
-    "picture_array": "sets.arrays",
+    "RemoteFile": "remote",
+    "align": "alignment",
+    "download": "remote",
+    "load_manifest": "manifest",
+    "open_source": "listing",
+    "picture_array": "arrays",
     "read_picture": "pictures",
-    "save_manifest": "sets.manifest",
-    "unpack": "fetch.unpack",
+    "save_manifest": "manifest",
+    "unpack": "archives",
 }
 
-__all__ = [
-    "AlignReport",
-    "Limits",
-    "Manifest",
-    "Picture",
-    "PictureArray",
-    "PictureError",
-    "RemoteFile",
-    "align",
-    "load_manifest",
-    "open_source",
-    "picture_array",
-    "read_picture",
-    "save_manifest",
-    "unpack",
-]
+__all__ = sorted(_HOMES)
 
 
 def __getattr__(name: str) -> Any:

@@ -15,6 +15,7 @@ import bz2
 import io
 import os
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ class Picture:
 
     Attributes:
         image: uint8 [H, W, 3], RGB.
-        notes: what was changed on the way, in the order in which it was: "16-bit", "grey", "CMYK",
+        notes: what was changed on the way, in that order: "16-bit", "grey", "CMYK",
             "CMYK profile damaged", "alpha" (laid on white), "animated" (the first of several
             frames), "EXIF-turned", "EXIF damaged".
     """
@@ -108,6 +109,23 @@ def is_picture_name(name: str) -> bool:
     return name.removesuffix(".bz2").endswith(ENDINGS)
 
 
+def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
+    """Yield ("inner/folder/" or "", names of folders, names of files) of all folders below one.
+
+    Raises:
+        NbnetError: a folder that cannot be read; `os.walk` would leave it out without a word.
+    """
+
+    def fail(error: OSError) -> None:
+        raise NbnetError(
+            f"the folder {error.filename} cannot be read ({error.strerror}): give yourself access"
+        ) from error
+
+    for at, folders, files in os.walk(root, onerror=fail):
+        inner = Path(at).relative_to(root).as_posix()
+        yield "" if inner == "." else f"{inner}/", folders, files
+
+
 def read_picture(
     path: str | os.PathLike[str], smallest: int = 1, content: bytes | None = None
 ) -> Picture:
@@ -116,7 +134,7 @@ def read_picture(
     Args:
         path: a file of one of `FORMATS`, or such a file packed with bzip2 (ending ".bz2").
         smallest: pixels that both sides must have at least.
-        content: the bytes of the file, where they lie in an archive: ``path`` only names it then.
+        content: the bytes of the file, where an archive holds them: ``path`` only names it then.
 
     Raises:
         PictureError: it cannot be read; see `REASONS`.

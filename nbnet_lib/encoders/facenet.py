@@ -164,11 +164,11 @@ def find_weights(name: str, download: bool = True, timeout: float = 30.0) -> Pat
     reason = "downloading was switched off"
     if download:
         # The library's own download has no time-out and leaves nothing of a file that was cut.
-        from nbnet_lib.data.fetch.download import RemoteFile, fetch
+        from nbnet_lib.data import remote
 
-        file = RemoteFile(published.file, (published.url,))
+        file = remote.RemoteFile(published.file, (published.url,))
         try:
-            return fetch(file, folder, timeout=timeout, attempts=2)
+            return remote.download(file, folder, timeout=timeout, attempts=2)
         except NbnetError as error:
             reason = str(error).partition(": try again later")[0]
     raise NbnetError(

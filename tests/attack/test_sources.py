@@ -85,8 +85,8 @@ def test_words(tmp_path, faces):
     [
         ("synthfaces:", "synthfaces:20000-23999x5"),
         ("synthfaces:20000x", "synthfaces:20000-23999x5"),
-        ("synthfaces:20005-20000", "'20005-20000'"),
-        ("synthfaces:20000,,20001", "''"),
+        ("synthfaces:20005-20000", "20005-20000"),
+        ("synthfaces:20000,,20001", "not a list"),
         ("synthfaces:20000,20000", "twice"),
         ("synthfaces:20000-99999999", "10,000,000"),
         ("synthfaces:20000x0", "0 pictures"),

@@ -66,7 +66,7 @@ def test_nothing_aligned_is_a_failure(tmp_path, capsys):
 
 def test_errors_in_one_line(fails, pictures, tmp_path):
     out = tmp_path / "out"
-    assert "nowhere is missing" in fails("data", "align", tmp_path / "nowhere", out)
+    assert "there is no folder" in fails("data", "align", tmp_path / "nowhere", out)
     assert "no framing is named 'oval'" in fails(
         "data", "align", pictures, out, "--framing", "oval"
     )

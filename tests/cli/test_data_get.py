@@ -35,7 +35,7 @@ def test_info(nbnet):
 def test_rehearse_says_how_to_go_on(nbnet, lfw):
     command = ["data", "rehearse", "lfw", "--identities", "20-23", "--samples", "2"]
     text = nbnet(*command, "--out", lfw)  # everything is there: nothing is drawn
-    assert "8 pictures of 4 people who do not exist, as lfw lies on disk" in text
+    assert "8 pictures of 4 people who do not exist, in the layout of lfw" in text
     assert f"nbnet data check lfw {lfw}" in text and f"nbnet data align {lfw / 'lfw'}" in text
     done = json.loads(nbnet(*command, "--out", lfw, "--json"))
     assert (done["pictures"], done["people"], done["root"]) == (8, 4, str(lfw / "lfw"))
@@ -43,8 +43,8 @@ def test_rehearse_says_how_to_go_on(nbnet, lfw):
 
 def test_check_accepts_a_rehearsal(nbnet, lfw):
     text = nbnet("data", "check", "lfw", lfw)
-    assert "8 pictures, fewer than the benchmark's 13,233: fine for a rehearsal" in text
-    assert text.rstrip().endswith("as the benchmark lies on disk")
+    assert "note: 8 pictures, fewer than the published 13,233" in text
+    assert text.rstrip().endswith("in the layout of the benchmark")
     found = json.loads(nbnet("data", "check", "lfw", lfw, "--every", "--json"))
     assert found["rehearsal"] and found["problems"] == [] and found["opened"] == 8
     assert found["published"] == {"pictures": 13_233, "people": 5_749}

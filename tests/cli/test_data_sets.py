@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbnet_lib.data.sets.manifest import load_manifest
-from nbnet_lib.data.sets.sources import open_source
+from nbnet_lib.data.listing import open_source
+from nbnet_lib.data.manifest import load_manifest
 from nbnet_lib.faces import render_set
 
 
@@ -91,7 +91,7 @@ def test_synthfaces(tmp_path, nbnet, monkeypatch):
         (["manifest", "SET", "--framing", "best", "--out", "m.parquet"], "no framing is named"),
         (["manifest", "nowhere", "--out", "m.csv"], "a manifest is a Parquet file"),
         (["split", "nowhere", "--out", "m"], "name it m.parquet"),
-        (["split", "SET/P0", "--out", "m.parquet"], "lies in no folder"),
+        (["split", "SET/P0", "--out", "m.parquet"], "is in no folder"),
         (["split", "m.parquet", "--out", "m.parquet"], "there is no manifest"),
         (["shard", "SET", "--size", 5000, "--out", "out"], "size is 5000"),
     ],

@@ -49,7 +49,7 @@ def test_list_tells_all_encoders_and_makes_none(nbnet, no_weights, monkeypatch):
 
     monkeypatch.setattr("nbnet_lib.encoders.registry.create_encoder", refuse)
     monkeypatch.setattr(facenet, "open_facenet", refuse)
-    monkeypatch.setattr("nbnet_lib.data.fetch.download.fetch", refuse)
+    monkeypatch.setattr("nbnet_lib.data.remote.download", refuse)
     monkeypatch.setattr("nbnet_lib.encoders.synth.load_weights", refuse)
     listed = {e["name"]: e for e in json.loads(nbnet("encoder", "list", "--json"))}
     names = ["synth", "synth-mobile", "facenet-vggface2", "facenet-casia", "dlib"]

@@ -11,13 +11,12 @@ from filelock import FileLock
 from PIL import Image
 
 from nbnet_lib import files
-from nbnet_lib.data.sets.divide import divide
-from nbnet_lib.data.sets.packed import from_shards
-from nbnet_lib.data.sets.reading import Reader
-from nbnet_lib.data.sets.shards import shard_manifest
-from nbnet_lib.data.sets.sources import from_synthfaces, manifest_of, open_source
+from nbnet_lib.data.divide import divide
+from nbnet_lib.data.listing import from_shards, from_synthfaces, manifest_of, open_source
+from nbnet_lib.data.reading import Reader
+from nbnet_lib.data.shards import shard_manifest, write_shards
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.shards import write_shards
+from nbnet_lib.faces.drawing import Recipe
 
 
 def shard(source, folder, **options):
@@ -110,10 +109,10 @@ def test_whole_shards_are_kept_and_others_written_again(people, tmp_path, put):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (dict(size=16), r"holds other shards \(size, format differ\)"),
-        (dict(per_shard=5), "per_shard differ"),
-        (dict(form="gif"), "'gif' is not known"),
-        (dict(per_shard=0), "per_shard is 0"),
+        (dict(size=16), r"holds other shards \(size, format\)"),
+        (dict(per_shard=5), "other shards .per_shard"),
+        (dict(form="gif"), "format 'gif'"),
+        (dict(per_shard=0), "per_shard 0"),
         (dict(size=0), "size is 0"),
     ],
 )
@@ -137,7 +136,7 @@ def test_drawn_pictures_need_a_size(tmp_path, monkeypatch):
 def test_less_than_there_is(people, tmp_path):
     shard(people, tmp_path / "out")
     few = open_source(people).select([0, 1, 2])
-    with pytest.raises(NbnetError, match="holds 3 shards more than these"):
+    with pytest.raises(NbnetError, match="holds other shards .*pictures-000001.tar"):
         shard_manifest(few, tmp_path / "out", per_shard=4, progress=False)
 
 
@@ -158,7 +157,7 @@ def test_a_broken_picture_stops_the_work_and_is_named(people, tmp_path):
     with pytest.raises(NbnetError, match=r"Cem/2\.png cannot be read"):
         shard(people, tmp_path / "out", form="png", size=16)
     assert [p.name for p in (tmp_path / "out").glob("*.tar")] == ["pictures-000000.tar"]
-    with pytest.raises(NbnetError, match="a part of the set, 3 shards were not written yet"):
+    with pytest.raises(NbnetError, match="3 were not written yet"):
         open_source(tmp_path / "out")
     (people / "Cem" / "2.png").write_bytes((people / "Cem" / "1.png").read_bytes())
     shard(people, tmp_path / "out", form="png", size=16)
@@ -203,7 +202,7 @@ def test_shards_of_others(tmp_path, png):
 
 
 def test_shards_of_synthfaces_say_so(tmp_path):
-    write_shards([10_000, 7], 1, tmp_path, size=32, workers=1, progress=False)
+    write_shards([10_000, 7], Recipe(1, 32), tmp_path, workers=1, progress=False)
     manifest = open_source(tmp_path)
     assert manifest.numbers.tolist() == [10_000, 7]
     assert manifest.framing.name == "synthfaces" and manifest.size == 32
@@ -214,10 +213,9 @@ def test_shards_of_synthfaces_say_so(tmp_path):
     [
         ([("1.txt", b"x")], "hold no pictures"),
         ([("1.png", "png"), ("1.jpg", "png")], "1.png and 1.jpg have one key"),
-        ([("1.png", "png"), ("1.json", b"{")], "1.json is not a JSON object"),
-        ([("1.png", "png"), ("1.json", b"[1]")], "1.json is not a JSON object"),
-        ([("1.png", "png"), ("1.cls", b"\xff\xfe")], "1.cls is not UTF-8"),
-        ([("1.png", "png"), ("1.cls", b"1" * 2_000_000)], "too long to say who is shown"),
+        ([("1.png", "png"), ("1.json", b"{")], "1.png is not a JSON object"),
+        ([("1.png", "png"), ("1.json", b"[1]")], "1.png is not a JSON object"),
+        ([("1.png", "png"), ("1.cls", b"\xff\xfe")], "1.png is not .* class number"),
         ([("1.png", "png"), ("1.png", "png")], "holds 1.png twice"),
     ],
 )
@@ -237,14 +235,14 @@ def test_damaged_shards_are_refused(people, tmp_path):
         with pytest.raises(NbnetError, match=r"pictures-000003\.tar"):
             open_source(tmp_path / "out")
     path.unlink()
-    with pytest.raises(NbnetError, match=r"000003\.tar is listed there and missing"):
+    with pytest.raises(NbnetError, match=r"000003\.tar is in one of them only"):
         open_source(tmp_path / "out")
     path.write_bytes(whole)
     (tmp_path / "out" / "more.tar").write_bytes(whole)
-    with pytest.raises(NbnetError, match=r"more\.tar is not listed there"):
+    with pytest.raises(NbnetError, match=r"more\.tar is in one"):
         open_source(tmp_path / "out")
     (tmp_path / "out" / "shards.json").write_text(json.dumps([]))
-    with pytest.raises(NbnetError, match=r"shards\.json is damaged"):
+    with pytest.raises(NbnetError, match=r"shards\.json .* damaged"):
         open_source(tmp_path / "out")
 
 
@@ -269,8 +267,8 @@ def test_arrays_of_numbers_are_checked(tmp_path):
         [
             (npy(np.zeros((4, 4, 3))), r"holds float64 \[4, 4, 3\]"),
             (npy(np.zeros((4, 4), np.uint8)), r"holds uint8 \[4, 4\]"),
-            (npy(np.array([{}], object)), "is no array of numbers"),  # a pickle: never opened
-            (b"\x93NUMPY", "is no array of numbers"),
+            (npy(np.array([{}], object)), "is not a .npy file"),  # a pickle: never opened
+            (b"\x93NUMPY", "is not a .npy file"),
         ]
     ):
         tar(tmp_path / f"{number}.tar", ("1.npy", content))

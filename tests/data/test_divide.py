@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbnet_lib.data.sets.divide import divide
-from nbnet_lib.data.sets.identical import identical_files
-from nbnet_lib.data.sets.manifest import Manifest
-from nbnet_lib.data.sets.measure import measure
-from nbnet_lib.data.sets.sources import from_folder, from_synthfaces, open_source, table_of
+from nbnet_lib.data.divide import divide
+from nbnet_lib.data.listing import from_folder, from_synthfaces, open_source, table_of
+from nbnet_lib.data.manifest import Manifest
+from nbnet_lib.data.reading import identical_files
+from nbnet_lib.data.survey import survey
 from nbnet_lib.errors import NbnetError
 
 
 def test_measuring(people, put):
-    manifest = measure(open_source(people), progress=False)
+    manifest = survey(open_source(people), progress=False)
     assert manifest.size == 24 and set(manifest.table["height"]) == {24}
     assert manifest.notes == ("people with one picture, which makes no genuine pair: 1",)
     put(people / "Ann" / "wide.png", 77, size=(30, 20))
-    manifest = measure(open_source(people), progress=False)
+    manifest = survey(open_source(people), progress=False)
     row = manifest.images.index("Ann/wide.png")
     assert manifest.table[["width", "height"]].iloc[row].tolist() == [30, 20]
     assert manifest.size is None
@@ -31,8 +31,8 @@ def test_pictures_that_cannot_be_read(people, quick):
     (people / "Cem" / "1.png").write_bytes(b"")
     (people / "Zoë" / "5.png").write_text("no picture")
     with pytest.raises(NbnetError, match=r"Cem/1\.png .*\(and 1 pictures more\); --leave-out"):
-        measure(open_source(people), quick, progress=False)
-    manifest = measure(open_source(people), quick, leave_out_unreadable=True, progress=False)
+        survey(open_source(people), quick, progress=False)
+    manifest = survey(open_source(people), quick, leave_out_unreadable=True, progress=False)
     assert len(manifest) == 13 and "Cem/1.png" not in manifest.images
     assert "(not a picture, zero bytes): 2, the first: " in manifest.notes[0]
 
@@ -40,13 +40,13 @@ def test_pictures_that_cannot_be_read(people, quick):
 def test_only_a_full_look_finds_a_picture_that_is_cut_short(people):
     path = people / "Cem" / "1.png"
     path.write_bytes(path.read_bytes()[:-600])
-    assert len(measure(open_source(people), quick=True, progress=False)) == 15
+    assert len(survey(open_source(people), quick=True, progress=False)) == 15
     with pytest.raises(NbnetError, match=r"Cem/1\.png"):
-        measure(open_source(people), progress=False)
+        survey(open_source(people), progress=False)
     for other in people.rglob("*.png"):
         other.write_bytes(b"")
     with pytest.raises(NbnetError, match="none of the pictures of set can be read"):
-        measure(open_source(people), leave_out_unreadable=True, progress=False)
+        survey(open_source(people), leave_out_unreadable=True, progress=False)
 
 
 def test_one_file_under_two_people_is_told(people):
@@ -59,7 +59,7 @@ def test_one_file_under_two_people_is_told(people):
     same = [{manifest.images[r] for r in rows} for rows in identical_files(manifest, False)]
     assert same == [{"Ben_B/1.png", "Dana/again.png"}, {"Cem/1.png", "Cem/again.png"}]
     Image.fromarray(np.zeros((24, 24, 3), np.uint8)).save(other)
-    notes = measure(open_source(people), progress=False).notes
+    notes = survey(open_source(people), progress=False).notes
     assert "copies of another picture of the same person: 1" in notes
     assert "wrong: 1 (Ben_B/1.png = Dana/again.png)" in notes[-1]
 
@@ -73,7 +73,7 @@ def crowd(counts):
 @pytest.fixture
 def no_files(monkeypatch):
     """Divide without looking at files."""
-    monkeypatch.setattr("nbnet_lib.data.sets.divide.identical_files", lambda manifest, progress: [])
+    monkeypatch.setattr("nbnet_lib.data.divide.identical_files", lambda manifest, progress: [])
 
 
 def test_sides_share_nobody_and_are_alike(tmp_path, no_files):
@@ -115,7 +115,7 @@ def test_people_who_share_a_file_stay_together(people):
         side = dict(zip(divided.identities, divided.splits, strict=True))
         assert side["Ann"] == side["Ben_B"] == side["Cem"]
         assert set(side.values()) == {"train", "evaluation"}
-        assert divided.notes == ("kept on one side, for they share a picture: Ann, Ben_B, Cem",)
+        assert divided.notes == ("kept on one side because they share a picture: Ann, Ben_B, Cem",)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_people_who_share_a_file_stay_together(people):
         (lambda root: divide(open_source(root), 1.0), "share is 1.0"),
         (lambda root: divide(from_synthfaces([1, 2])), "divided by their numbers"),
         (lambda root: divide(from_folder(root, "none")), "15 pictures of unknown people"),
-        (lambda root: divide(from_folder(root / "Ann", "picture")), "has one person"),
+        (lambda root: divide(from_folder(root / "Ann", "picture")), "nobody can be kept apart"),
     ],
 )
 def test_what_cannot_be_divided(people, make, said):
@@ -137,5 +137,5 @@ def test_nobody_can_be_kept_apart(people, tmp_path):
     for name in ("A", "B"):
         (tmp_path / "two" / name).mkdir(parents=True)
         shutil.copy(people / "Ann" / "1.png", tmp_path / "two" / name / "1.png")
-    with pytest.raises(NbnetError, match="everybody shares a picture"):
+    with pytest.raises(NbnetError, match="nobody can be kept apart"):
         divide(open_source(tmp_path / "two"), progress=False)

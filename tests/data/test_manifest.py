@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nbnet_lib.data.alignment.aligned import read_alignment
+from nbnet_lib.data.alignment_file import read_alignment
+from nbnet_lib.data.listing import from_folder, from_synthfaces, open_source
+from nbnet_lib.data.manifest import Manifest, load_manifest, save_manifest
 from nbnet_lib.data.people import people_digest
-from nbnet_lib.data.sets.manifest import Manifest, load_manifest, save_manifest
-from nbnet_lib.data.sets.sources import from_folder, from_synthfaces, open_source
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import FRAMINGS, Framing
 from synthfaces import RENDERER_VERSION
@@ -72,7 +72,7 @@ def test_the_second_folder_may_name_people(tmp_path, people):
         (top / side).mkdir(parents=True)
     os.rename(people / "Ann", top / "test" / "Ann")
     os.rename(people / "Zoë", top / "train" / "Zoë")
-    with pytest.raises(NbnetError, match=r"are test, train, which are no people.*identity-level 2"):
+    with pytest.raises(NbnetError, match=r"test, train, which are not people.*identity-level 2"):
         open_source(top)
     manifest = from_folder(top, level=2)
     assert set(zip(manifest.identities, manifest.splits, strict=True)) == {
@@ -104,11 +104,11 @@ def test_names_have_one_spelling(tmp_path, put):
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda root, put: put(root / "loose.png", 1), "loose.png lies in no folder that is named"),
-        (lambda root, put: put(root / "all" / "Ann" / "1.png", 1), "all 1 pictures lie in the one"),
+        (lambda root, put: put(root / "loose.png", 1), "loose.png is in no folder"),
+        (lambda root, put: put(root / "all" / "Ann" / "1.png", 1), "all 1 pictures are in"),
         (
             lambda root, put: [put(root / side / "1.png", 1) for side in ("train", "Test")],
-            "are Test, train, which are no people: give one of them, or say where the names",
+            "are Test, train, which are not people",
         ),
         (lambda root, put: (root / "Ann").mkdir(), "holds no pictures"),
         (lambda root, put: None, "there is no "),
@@ -116,7 +116,7 @@ def test_names_have_one_spelling(tmp_path, put):
 )
 def test_folders_that_name_nobody(tmp_path, put, make, said):
     root = tmp_path / "root"
-    if "there is no" not in said:
+    if said != "there is no ":
         root.mkdir()
     make(root, put)
     with pytest.raises(NbnetError, match=said):
@@ -125,7 +125,7 @@ def test_folders_that_name_nobody(tmp_path, put, make, said):
 
 def test_other_bad_sources(tmp_path, people):
     (tmp_path / "set.zip").write_bytes(b"PK")
-    with pytest.raises(NbnetError, match="set.zip is no set of pictures"):
+    with pytest.raises(NbnetError, match="set.zip.* is not a set of pictures"):
         open_source(tmp_path / "set.zip")
     with pytest.raises(NbnetError, match="there is no manifest .*nbnet data manifest"):
         open_source(tmp_path / "no.parquet")
@@ -226,7 +226,7 @@ def test_a_manifest_comes_back_from_its_file(people, tmp_path):
 def test_a_manifest_whose_pictures_are_elsewhere(people, tmp_path):
     path = save_manifest(open_source(people), tmp_path / "m.parquet")
     os.rename(people, tmp_path / "moved")
-    with pytest.raises(NbnetError, match=r"m\.parquet lie in .*set, which is not there"):
+    with pytest.raises(NbnetError, match=r"m\.parquet .*set, which is not there"):
         load_manifest(path)
     assert len(load_manifest(path, tmp_path / "moved")) == 15
 
@@ -244,18 +244,18 @@ GOOD = {"image": ["a.png"], "identity": ["A"], "split": [""], "width": [0], "hei
 @pytest.mark.parametrize(
     ("metadata", "columns", "said"),
     [
-        (None, {"image": ["a.png"]}, "has no column 'identity'"),
+        (None, {"image": ["a.png"]}, "not a manifest .*identity"),
         (None, GOOD | {"identity": [None]}, "has empty cells"),
         (None, GOOD | {"split": ["test"]}, "split is 'test'"),
         (None, GOOD | {"image": ["../a.png"]}, "leaves the folder"),
         (None, GOOD | {"image": ["C:\\a.png"]}, "leaves the folder"),
         (None, GOOD | {"image": ["./a.png"]}, "is not written plainly: write 'a.png'"),
         (None, {k: v * 2 for k, v in GOOD.items()}, "lists a.png twice"),
-        (b"{", GOOD, "its description is damaged"),
+        (b"{", GOOD, "not a manifest"),
         (b'{"version": 99}', GOOD, "newer version of this library"),
         (b'{"version": 1, "framing": "x"}', GOOD, "no framing is named 'x'"),
-        (b'{"version": 1, "numbered": true}', GOOD, "an identity is no number"),
-        (b'{"version": 1, "drawn": {"pen": 1}}', GOOD, "cannot be used"),
+        (b'{"version": 1, "numbered": true}', GOOD, "identity is not a number"),
+        (b'{"version": 1, "drawn": {"pen": 1}}', GOOD, "not a manifest"),
     ],
 )
 def test_bad_files_are_refused(tmp_path, metadata, columns, said):
@@ -269,11 +269,11 @@ def test_bad_files_are_refused(tmp_path, metadata, columns, said):
 def test_files_that_are_no_parquet(tmp_path, people):
     path = tmp_path / "m.parquet"
     path.write_bytes(b"PAR1 and no more")
-    with pytest.raises(NbnetError, match="not a Parquet file, or damaged"):
+    with pytest.raises(NbnetError, match="not a manifest"):
         load_manifest(path)
     whole = save_manifest(open_source(people), path).read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(NbnetError, match="not a Parquet file, or damaged"):
+    with pytest.raises(NbnetError, match="not a manifest"):
         load_manifest(path)
     with pytest.raises(NbnetError, match=r"name it m\.csv\.parquet"):
         save_manifest(open_source(people), tmp_path / "m.csv")
@@ -294,7 +294,7 @@ def test_synthfaces_are_divided_by_number(tmp_path):
     assert back.drawn.renderer_version == RENDERER_VERSION
     assert back.numbers.tolist() == [7, 7, 9_999, 9_999, 10_000, 10_000]
     assert back.part("train").numbers.tolist() == [10_000, 10_000]
-    with pytest.raises(NbnetError, match="named twice"):
+    with pytest.raises(NbnetError, match="twice"):
         from_synthfaces([1, 1])
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = ["faces", "data", "encoders", "decoders", "attack", "evaluate", "course", "cli"]
-BASE = ["errors", "settings", "files", "array_cache", "device", "tarshards", "weights"]
+BASE = ["errors", "settings", "files", "array_cache", "device", "identities", "weights"]
 
 
 def imported_rooms(path: Path) -> set[str]:

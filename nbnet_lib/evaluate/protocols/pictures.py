@@ -13,7 +13,7 @@ from joblib import Parallel, delayed
 from PIL import Image
 from tqdm import tqdm
 
-from nbnet_lib.data.alignment.aligned import read_alignment
+from nbnet_lib.data.alignment_file import read_alignment
 from nbnet_lib.data.pictures import read_picture as read_any_picture
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import SynthFaces, require_evaluation

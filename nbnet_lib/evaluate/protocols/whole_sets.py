@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from nbnet_lib.data.sets.manifest import Manifest, load_manifest
-from nbnet_lib.data.sets.reading import Reader
-from nbnet_lib.data.sets.sources import open_source
+from nbnet_lib.data.listing import open_source
+from nbnet_lib.data.manifest import Manifest, load_manifest
+from nbnet_lib.data.reading import Reader
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols.pictures import Drawn, Folder, Pictures
 from nbnet_lib.evaluate.protocols.types import Protocol, enrolled_and_strangers
@@ -100,7 +100,7 @@ def own_pictures(
     For identification, the first picture of two thirds of the people is enrolled, drawn at random.
 
     Args:
-        source: what `nbnet_lib.data.sets.sources.open_source` opens.
+        source: what `nbnet_lib.data.listing.open_source` opens.
         root: folder of the pictures of a manifest file, where they are elsewhere than it says.
         most: pictures that are compared all with all.
         seed: of the choice of people.

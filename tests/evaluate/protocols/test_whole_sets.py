@@ -7,15 +7,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbnet_lib.data.sets.divide import divide
-from nbnet_lib.data.sets.manifest import save_manifest
-from nbnet_lib.data.sets.shards import shard_manifest
-from nbnet_lib.data.sets.sources import from_folder, from_synthfaces, open_source
+from nbnet_lib.data.divide import divide
+from nbnet_lib.data.listing import from_folder, from_synthfaces, open_source
+from nbnet_lib.data.manifest import save_manifest
+from nbnet_lib.data.shards import shard_manifest, write_shards
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols import open_protocol, own_pictures
 from nbnet_lib.evaluate.protocols.pictures import Drawn
+from nbnet_lib.faces.drawing import Recipe
 from nbnet_lib.faces.framing import FRAMINGS
-from nbnet_lib.faces.shards import write_shards
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_people_of_the_training_range_are_refused(tmp_path):
     with pytest.raises(NbnetError, match="10000|10,000"):
         own_pictures(replace(manifest, table=table))
     # Also where they come as shards, which do not say what they are for.
-    write_shards([10_000, 10_001], 2, tmp_path, size=32, workers=1, progress=False)
+    write_shards([10_000, 10_001], Recipe(2, 32), tmp_path, workers=1, progress=False)
     with pytest.raises(NbnetError, match="10000|10,000"):
         own_pictures(tmp_path)
 

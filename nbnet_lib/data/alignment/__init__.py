@@ -1,1 +1,0 @@
-"""Faces of a folder, cut out as a recogniser expects them, in parallel and resumable."""

@@ -1,1 +1,0 @@
-"""SynthFaces as photographs, written in the exact layout of a benchmark."""

@@ -1,0 +1,225 @@
+"""`download` against a real server on this machine that does what servers do wrong."""
+
+import hashlib
+import random
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from tqdm import tqdm
+
+from nbnet_lib.data import remote
+from nbnet_lib.data.remote import RemoteFile, download
+from nbnet_lib.errors import NbnetError
+
+CONTENT = random.Random(0).randbytes(300_000)
+OTHER = random.Random(1).randbytes(300_000)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+def send(content=CONTENT, upto=None, tag='"v1"', kind="application/gzip", begins=None):
+    """Send the content, or the rest that is asked for; the line is cut after ``upto`` bytes."""
+
+    def reply(handler):
+        wanted = handler.headers.get("Range")
+        start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
+        if handler.headers.get("If-Range") not in (None, tag):
+            start = 0
+        if start > len(content):
+            return status(416)(handler)
+        handler.send_response(206 if start else 200)
+        if start:
+            first = start if begins is None else begins
+            handler.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
+        handler.send_header("Content-Length", str(len(content) - start))
+        handler.send_header("Content-Type", kind)
+        if tag:
+            handler.send_header("ETag", tag)
+        handler.end_headers()
+        handler.wfile.write(content[start:upto])
+        if upto is not None:
+            handler.close_connection = True
+        return None
+
+    return reply
+
+
+def status(code, **headers):
+    def reply(handler):
+        handler.send_response(code)
+        for name, value in {"Content-Length": "0", **headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+
+    return reply
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        self.server.asked.append((self.path, self.headers.get("Range")))
+        replies = self.server.replies.get(self.path, [status(404)])
+        (replies.pop(0) if len(replies) > 1 else replies[0])(self)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web(monkeypatch):
+    """A server; `web(path, *replies)` plans its answers and returns the address."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.replies, server.asked = {}, []
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+
+    def plan(path, *replies):
+        server.replies[path] = list(replies)
+        return f"http://127.0.0.1:{server.server_port}{path}"
+
+    plan.asked = server.asked
+    yield plan
+    server.shutdown()
+    server.server_close()
+
+
+def file(*urls, **known):
+    return RemoteFile("set.tgz", urls, **(known or {"sha256": SHA256}))
+
+
+UNKNOWN = {"sha256": None}
+
+
+def get(wanted, folder, **options):
+    return download(wanted, folder, progress=False, timeout=20, **options)
+
+
+@pytest.mark.parametrize(
+    "known", [{"sha256": SHA256}, {"md5": hashlib.md5(CONTENT).hexdigest()}, UNKNOWN]
+)
+def test_a_file_arrives_whole_and_alone(web, tmp_path, known):
+    wanted = file(web("/a", send()), **known)
+    path = get(wanted, tmp_path / "new")
+    assert path.read_bytes() == CONTENT and path.name == "set.tgz"
+    assert [p.name for p in path.parent.iterdir() if not p.name.endswith(".lock")] == ["set.tgz"]
+    assert get(wanted, tmp_path / "new") == path and len(web.asked) == 1
+
+
+def test_a_wrong_file_is_left_as_it_is(tmp_path):
+    (tmp_path / "set.tgz").write_bytes(OTHER)
+    with pytest.raises(NbnetError, match=f"not the published file .*{SHA256}"):
+        get(file(), tmp_path)
+    assert (tmp_path / "set.tgz").read_bytes() == OTHER
+
+
+def test_a_file_on_request_is_asked_for_by_hand(tmp_path):
+    with pytest.raises(NbnetError, match=f"on request.*SHA-256 {SHA256}.*by hand"):
+        get(file(), tmp_path)
+    (tmp_path / "set.tgz").write_bytes(CONTENT)
+    assert get(file(), tmp_path).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("known", [{"sha256": SHA256}, UNKNOWN])
+def test_a_cut_is_followed_by_the_rest_only(web, tmp_path, known):
+    url = web("/a", send(upto=100_000), send(upto=200_000), send())
+    assert get(file(url, **known), tmp_path).read_bytes() == CONTENT
+    starts = [0 if r is None else int(r[6:-1]) for _, r in web.asked]
+    assert starts[0] == 0 and 0 < starts[1] <= 100_000 < starts[2] <= 200_000
+
+
+def test_a_second_call_resumes_where_a_checksum_vouches_for_the_whole(web, tmp_path):
+    (tmp_path / "set.tgz.part").write_bytes(CONTENT[:100_000])
+    assert get(file(web("/a", send())), tmp_path).read_bytes() == CONTENT
+    assert web.asked == [("/a", "bytes=100000-")]
+
+
+def test_a_second_call_begins_anew_without_a_checksum(web, tmp_path):
+    (tmp_path / "set.tgz.part").write_bytes(OTHER[:100_000])
+    assert get(file(web("/a", send()), **UNKNOWN), tmp_path).read_bytes() == CONTENT
+    assert web.asked == [("/a", None)]
+
+
+@pytest.mark.parametrize("part", [OTHER[:9000], OTHER + b"more"])
+def test_a_wrong_part_is_dropped(web, tmp_path, part):
+    (tmp_path / "set.tgz.part").write_bytes(part)
+    assert get(file(web("/a", send())), tmp_path).read_bytes() == CONTENT
+    assert web.asked[-1] == ("/a", None)
+
+
+def test_a_whole_part_is_taken_without_asking(web, tmp_path):
+    (tmp_path / "set.tgz.part").write_bytes(CONTENT)
+    assert get(file(web("/a", send())), tmp_path).read_bytes() == CONTENT
+    assert web.asked == []
+
+
+def test_a_file_that_changed_in_between_starts_anew(web, tmp_path):
+    url = web("/a", send(OTHER, upto=100_000, tag='"old"'), send(tag='"new"'))
+    assert get(file(url, **UNKNOWN), tmp_path).read_bytes() == CONTENT
+
+
+def test_a_rest_that_does_not_fit_is_never_appended(web, tmp_path):
+    url = web("/a", send(upto=100_000), send(begins=7))
+    with pytest.raises(NbnetError, match="another part of the file"):
+        get(file(url, **UNKNOWN), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (status(404), "404"),
+        (send(OTHER), "sent another file: its SHA-256"),
+        (send(b"<html>log in</html>", kind="text/html; charset=utf-8"), "web page"),
+        (send(upto=5), "."),  # cut at the same byte each time
+    ],
+)
+def test_the_next_mirror_is_asked(web, tmp_path, reply, reason):
+    first, second = web("/first", reply), web("/second", send())
+    assert get(file(first, second), tmp_path, attempts=2).read_bytes() == CONTENT
+    with pytest.raises(NbnetError, match=f"first: .*{reason}.* by hand"):
+        get(file(first), tmp_path / "alone", attempts=2)
+    assert not (tmp_path / "alone" / "set.tgz").exists()
+
+
+def test_a_busy_server_is_asked_again(web, tmp_path):
+    url = web("/a", status(503), status(429, **{"Retry-After": "0"}), send())
+    assert get(file(url), tmp_path).read_bytes() == CONTENT
+    assert len(web.asked) == 3
+
+
+def test_nobody_listens(tmp_path):
+    with pytest.raises(NbnetError, match="could not download set.tgz: http://127.0.0.1:9/a: "):
+        get(file("http://127.0.0.1:9/a"), tmp_path, attempts=1)
+
+
+def test_an_address_that_is_not_encrypted_needs_a_checksum(tmp_path):
+    with pytest.raises(NbnetError, match="not encrypted"):
+        get(file("http://example.org/set.tgz", **UNKNOWN), tmp_path)
+
+
+def test_nor_does_a_redirection_lead_to_one(web, tmp_path, monkeypatch):
+    monkeypatch.setattr(remote, "THIS_MACHINE", ("localhost",))
+    url = web("/a", status(302, Location=web("/b", send()))).replace("127.0.0.1", "localhost")
+    with pytest.raises(NbnetError, match="127.0.0.1.*not encrypted"):
+        get(file(url, **UNKNOWN), tmp_path)
+    assert get(file(url), tmp_path).read_bytes() == CONTENT  # a checksum vouches for it
+
+
+def test_a_full_disk_keeps_what_has_come(web, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(remote, "open", full, raising=False)
+        with pytest.raises(NbnetError, match="No space left on device.*make room"):
+            get(file(web("/a", send())), tmp_path)
+    assert get(file(web("/a", send())), tmp_path).read_bytes() == CONTENT
+
+
+def test_progress_goes_to_stderr_only(web, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(remote, "tqdm", lambda delay, **options: tqdm(**options))  # at once
+    download(file(web("/a", send())), tmp_path, progress=True)
+    out, err = capsys.readouterr()
+    assert out == "" and "set.tgz" in err
