@@ -44,7 +44,7 @@ def fingerprint() -> str:
 
 
 def ready() -> bool:
-    """Tell whether a complete environment for the present pyproject.toml is there."""
+    """Return whether a complete environment for the present pyproject.toml is there."""
     try:
         return STAMP.read_text(encoding="utf-8") == fingerprint() and PYTHON.exists()
     except OSError:
@@ -52,7 +52,7 @@ def ready() -> bool:
 
 
 def make_venv() -> None:
-    """Make an empty ``.venv``, or keep one of this Python version that pip can go on with.
+    """Make an empty ``.venv``, or keep one of this Python version that pip can continue with.
 
     One that was made in another folder is no good: its scripts name that folder's Python.
     """
@@ -144,6 +144,6 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("interrupted: run the same command again to go on with the install")
+        sys.exit("interrupted: run the same command again to continue the install")
     except OSError as error:
         sys.exit(f"error: {error.filename or VENV}: {error.strerror or error}")

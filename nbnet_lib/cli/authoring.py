@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -108,13 +109,14 @@ def _find_tools() -> None:
     """Make the package ``authoring`` importable, which is in the clone only.
 
     Raises:
-        NbnetError: the library was installed without a clone.
+        NbnetError: the library was installed without a clone, or without the extra ``authoring``.
     """
     tools = Path(nbnet_lib.__file__).parents[1] / "tools"
-    if not (tools / "authoring").is_dir():
+    missing = [name for name in ("jupytext", "nbclient", "nbconvert", "bs4") if not find_spec(name)]
+    if missing or not (tools / "authoring").is_dir():
         raise NbnetError(
-            "this command needs a clone of the course's repository, installed in place: "
-            "git clone it, and run `python -m pip install -e .` or `make course` in it"
+            "this command needs a clone of the course's repository, installed in place: git clone "
+            'it, and run `make course` or `python -m pip install -e ".[authoring]"` in it'
         )
     if str(tools) not in sys.path:
         sys.path.append(str(tools))
