@@ -150,8 +150,8 @@ def train_generator(
             stopped = any_process(accelerator, interrupted.is_set())
             last = run.step == config.steps
             watched = watch is not None and (last or due(run.step, config.watch_every))
-            saved = last or stopped or due(run.step, config.save_every)
-            if watched or saved or due(run.step, config.log_every):
+            saved = where.folder is not None and (last or due(run.step, config.save_every))
+            if watched or saved or stopped or last or due(run.step, config.log_every):
                 means = accelerator.reduce(torch.stack(numbers).mean(0), "mean").tolist()
                 run.require_finite(
                     means, f"{config.lr_generator:.3g} and {config.lr_discriminator:.3g}"
@@ -168,7 +168,7 @@ def train_generator(
                 if watched and watch is not None and main:
                     watch(run.result().eval(), run.step)
                     generator.train()
-                run.save(numbered=saved, write=main)
+                run.save(saved or stopped, write=main)
                 numbers, logged = [], time.perf_counter()
                 bar.set_postfix_str(
                     f"takes {entry['real']:.2f} of pictures and {entry['fake']:.2f} of drawings "
