@@ -77,6 +77,14 @@ def test_same_seed_same_weights(uninterrupted):
     assert not same(uninterrupted[0], other)
 
 
+def test_the_averaged_weights_are_delivered(tmp_path):
+    model, _ = train(folder=tmp_path)
+    parts = load_checkpoint(list_checkpoints(tmp_path)[-1])["parts"]
+    delivered = model.state_dict()
+    assert all(torch.equal(delivered[key], value) for key, value in parts["averaged"].items())
+    assert not all(torch.equal(delivered[key], value) for key, value in parts["network"].items())
+
+
 def test_resume_is_bit_identical(uninterrupted, tmp_path):
     def stop(model, step):
         if step == 10:

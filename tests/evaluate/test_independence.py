@@ -85,6 +85,7 @@ def judge_it(protocol, decoders, judges):
             None,
             r"x was trained with SynthFaces 0-9, 4 of the 4 people here \(for example 0\)",
         ),
+        ({"x": lower("q", {"data": "SynthFaces 0 (1 identity) x 3"})}, None, "1 of the 4 people"),
     ],
 )
 def test_who_may_not_judge(drawn, judges, card, said):
@@ -115,6 +116,8 @@ def test_a_card_tells_whom_it_was_trained_with():
     spans = [(20000, 20009), (20020, 20020), (30000, 30004), (40000, 40001)]
     assert training_people(card) == spans
     assert took_part(card) == {"a"}
+    card = {"surrogate": "a", "surrogates": ["b"], "white_box": "c", "encoders": ["d", {"e": "f"}]}
+    assert took_part(card) == {"a", "b", "c", "d", "f"}
 
 
 def test_people_whom_a_judge_shares_with_others_are_told(drawn):
