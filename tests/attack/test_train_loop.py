@@ -12,8 +12,9 @@ import torch
 from torch.nn import functional as F
 
 from nbnet_lib.attack import TrainConfig, learning_rate, train_decoder
-from nbnet_lib.attack.checkpoint import list_checkpoints, load_checkpoint
+from nbnet_lib.attack.checkpoint import RunState, list_checkpoints, load_checkpoint
 from nbnet_lib.attack.data import Pairs, Pictures, batch_rows, fingerprint
+from nbnet_lib.attack.objective import Objective
 from nbnet_lib.decoders import create_decoder
 from nbnet_lib.errors import NbnetError
 
@@ -113,6 +114,26 @@ def test_best_checkpoint_is_the_one_with_the_best_value(tmp_path):
     assert load_checkpoint(tmp_path / "best.pt")["step"] == 8
     assert [entry["score"] for entry in history if "score" in entry] == [0.1, 0.9, 0.3]
     assert [p.name for p in list_checkpoints(tmp_path)] == ["step-00000012.pt"]
+
+
+def test_the_lowest_loss_is_the_best():
+    run = RunState(torch.nn.Linear(1, 1), {}, replace(CONFIG, best="loss"), "data", None)
+    losses = [3.0, 2.0, 2.5, float("nan"), 1.0]
+    best = [run.add({"step": i, "loss": loss}, True) for i, loss in enumerate(losses)]
+    assert best == [True, True, False, False, True]
+
+
+def test_the_template_loss_is_weighed():
+    recogniser = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 16))
+    made, picture = torch.rand(2, 2, 3, 8, 8) * 2 - 1
+    template = F.normalize(torch.rand(2, 16), dim=1)
+    quarter, half = (
+        Objective(replace(CONFIG, template_weight=weight), torch.device("cpu"), recogniser)
+        for weight in (0.25, 0.5)
+    )
+    pixel = (made - picture).abs().mean()
+    added = [loss(made, picture, template, 0) - pixel for loss in (quarter, half)]
+    assert added[0] > 0 and torch.isclose(added[1], 2 * added[0], rtol=1e-4)
 
 
 def test_evaluation_sees_evaluation_mode_and_does_not_disturb(uninterrupted):
