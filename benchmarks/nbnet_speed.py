@@ -8,7 +8,7 @@ Ways to run the same network of the same weights:
   memory: nbnet.py as it stands;
 - channels_last: the same with channels innermost in memory;
 - bf16: that under autocast to bfloat16;
-- fast: nbnet_lib/decoders/fast.py.
+- fast: nbnet_lib/decoders/fast.
 
 A training step is forward and backward of a batch, without the optimiser (the same for all).
 All ways take turns (A B C D, A B C D, ...), so that a busy machine disturbs each alike; printed are

@@ -343,7 +343,7 @@ show(
 # ### Why the library has NbNet twice
 #
 # `nbnet_lib/decoders/nbnet.py` is the version to read, and the one that you are writing here. On a CPU
-# `fast.py` beside it computes the same network without the copies: every channel is written once, and
+# `fast/` beside it computes the same network without the copies: every channel is written once, and
 # norm and ReLU are made again when they are needed. `decoder.implementation` chooses.
 
 # %%

@@ -80,7 +80,7 @@ def run_train(args: argparse.Namespace) -> Report | int:
     from nbnet_lib.attack.run import choose_sources, machine, require_fresh, training_seconds
     from nbnet_lib.attack.sources import read_sources
     from nbnet_lib.decoders import load_decoder, save_decoder
-    from nbnet_lib.decoders.shapes import require_halvings, stem_and_ups
+    from nbnet_lib.decoders.base import require_halvings, stem_and_ups
     from nbnet_lib.files import atomic_path
     from nbnet_lib.weights import load_card
 

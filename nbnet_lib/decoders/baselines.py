@@ -2,7 +2,7 @@
 
 Before there were de-convolutions, one would have regressed the pixels on the template. Both
 baselines predict the picture's coordinates in its principal components (PCA: what a blurry
-regression cannot predict lies beyond the first few hundred) and differ in what they regress on:
+regression cannot predict is beyond the first few hundred) and differ in what they regress on:
 
 - ``linear``: ridge regression on the template itself;
 - ``rbf``: ridge regression on its similarities exp(-gamma |t - c|^2) to ``centres`` drawn from the
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.decoders.shapes import stem_and_ups
+from nbnet_lib.decoders.base import Decoder, stem_and_ups
 from nbnet_lib.errors import NbnetError
 
 if TYPE_CHECKING:
@@ -32,12 +32,14 @@ if TYPE_CHECKING:
 MOST_COMPONENTS, MOST_CENTRES = 4096, 20_000
 
 
-class PixelRegression(nn.Module):
+class PixelRegression(Decoder):
     """What both baselines share: ``picture = mean + basis @ (bias + weights @ features)``.
 
     ``fit`` sets the values; nothing here is trained by gradient descent, so ``requires_grad`` is
     False throughout and `count_parameters` says 0.
     """
+
+    training_method = "fit"
 
     def __init__(self, features: int, template_dim: int, image_size: int, components: int):
         super().__init__()
@@ -109,16 +111,16 @@ class PixelRegression(nn.Module):
         """
         from nbnet_lib.decoders import regression  # scikit-learn takes a second to import
 
-        found = regression.fit(self, templates, images, identities, seed, progress)
+        fit = regression.fit(self, templates, images, identities, seed, progress)
         with torch.no_grad():
-            for name, value in found.values.items():
+            for name, value in fit.values.items():
                 getattr(self, name).data = torch.as_tensor(value, dtype=torch.float32).to(
                     self.mean.device
                 )
             self.fitted.fill_(1)
-        if hasattr(self, "architecture"):  # few pictures give fewer components than were asked for
-            self.architecture["options"] = self.options()  # type: ignore[operator, index, assignment]
-        return found.card
+        if self.architecture:  # few pictures give fewer components than were wanted
+            self.architecture["options"] = self.options()
+        return fit.card
 
     def options(self) -> dict[str, int]:
         """Return the sizes that `create_decoder` needs to rebuild this module."""
@@ -148,7 +150,7 @@ class LinearRegression(PixelRegression):
 
 
 class RBFRegression(PixelRegression):
-    """Regression on how close the template lies to each of the centres.
+    """Regression on how close the template is to each of the centres.
 
     The centres are templates of training pictures, so a fitted file holds some of those: share it
     only where you may share them.
@@ -193,7 +195,7 @@ class RBFRegression(PixelRegression):
 
 
 def fit_decoder(
-    decoder: nn.Module,
+    decoder: Decoder,
     images: np.ndarray,
     templates: np.ndarray | Tensor,
     identities: Sequence[int] | np.ndarray | None,
@@ -210,8 +212,7 @@ def fit_decoder(
         NbnetError: the decoder is one that is trained step by step, or the data do not fit it.
     """
     if not isinstance(decoder, PixelRegression):
-        name = getattr(decoder, "name", type(decoder).__name__)
-        raise NbnetError(f"the decoder {name} is not fitted in one go: use train_decoder")
+        raise NbnetError(f"the decoder {decoder.name} is not fitted in one go: use train_decoder")
     return decoder.fit(templates, images, identities, seed=seed, progress=progress)
 
 

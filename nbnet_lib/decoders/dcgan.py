@@ -15,8 +15,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from nbnet_lib.decoders.base import Decoder, require_halvings, stem_and_ups
 from nbnet_lib.decoders.dcnn import DCNN
-from nbnet_lib.decoders.shapes import require_halvings, stem_and_ups
 
 NOISE_DIM = 100  # length of z in the authors' code
 INITIAL_STD = 0.02
@@ -34,6 +34,8 @@ class Generator(DCNN):
     4,073,904 trainable values at S = 160.
     """
 
+    training_method = "adversarial"
+
     def __init__(
         self, template_dim: int = NOISE_DIM, image_size: int = 160, base_channels: int = 512
     ):
@@ -49,7 +51,7 @@ class Generator(DCNN):
         return torch.tanh(self.head(self.deconvolutions(z[:, :, None, None])))
 
 
-class Discriminator(nn.Module):
+class Discriminator(Decoder):
     """Is this a picture or a drawing? The generator's layers backwards.
 
     Args:
@@ -60,6 +62,8 @@ class Discriminator(nn.Module):
     Input float32 [N, 3, S, S] in [-1, 1], output the logit of "real", float32 [N].
     2,806,704 trainable values at S = 160.
     """
+
+    training_method = "adversarial"
 
     def __init__(self, image_size: int = 160, base_channels: int = 512):
         super().__init__()

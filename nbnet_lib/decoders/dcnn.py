@@ -12,10 +12,10 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.decoders.shapes import require_halvings, stem_and_ups
+from nbnet_lib.decoders.base import Decoder, require_halvings, stem_and_ups
 
 
-class DCNN(nn.Module):
+class DCNN(Decoder):
     """De-convolution 5x5, then one de-convolution 4x4 stride 2 per doubling, then conv 3x3, tanh.
 
     Args:

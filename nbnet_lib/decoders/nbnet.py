@@ -6,8 +6,8 @@ few inputs makes repeated and noisy ones. NbNet lets each de-convolution make on
 refines those with a neighbourhood of cheap 3x3 convolutions, 8 channels each, whose outputs are
 concatenated to the block's input.
 
-This is the version to read. On a CPU, in float32, the same network is run by fast.py, which gives
-the same numbers in less than half the time; `NbNet.implementation` chooses.
+This is the version to read. On a CPU, in float32, the same network is run by the package `fast`,
+which gives the same numbers in less than half the time; `NbNet.implementation` chooses.
 
 Order inside: batch norm - ReLU - convolution (as in DenseNet), no biases. The widths, the order and
 eps come from the authors' released code; the initialisation is ours (see `NbNet.reset_parameters`).
@@ -20,8 +20,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.decoders.fast_where import why_not_fast
-from nbnet_lib.decoders.shapes import stem_and_ups
+from nbnet_lib.decoders import fast
+from nbnet_lib.decoders.base import Decoder, stem_and_ups
 from nbnet_lib.errors import NbnetError
 
 EPS = 1e-4  # the paper's code; PyTorch's default is 1e-5
@@ -92,7 +92,7 @@ class Up(nn.Module):
         return self.deconv(torch.relu(self.norm(x)))
 
 
-class NbNet(nn.Module):
+class NbNet(Decoder):
     """Stem, then block and up in turn, then the head.
 
     Args:
@@ -103,7 +103,7 @@ class NbNet(nn.Module):
             so 32, 16, 8, 4, 2, 1 layers).
         growth: channels that each neighbour adds (paper: 8).
 
-    ``implementation`` says who does the work: "auto" (default) the fast version of fast.py where it
+    ``implementation`` says who does the work: "auto" (default) the fast version of `fast` where it
     applies, the readable one elsewhere; "readable" always this file; "fast" fails with the reason
     where the fast version does not apply.
 
@@ -175,28 +175,10 @@ class NbNet(nn.Module):
         # A unit vector has entries of size 1/sqrt(d); at size 1 Adam's steps suit the stem too.
         x = templates * math.sqrt(self.template_dim)
         x = self.stem(x[:, :, None, None])
-        if self._choose_fast(x):
-            from nbnet_lib.decoders.fast import fast_trunk  # numba only where it is used
-
-            return torch.tanh(fast_trunk(self, x))
+        if fast.applies(self, x):
+            return torch.tanh(fast.fast_trunk(self, x))
         for k, block in enumerate(self.blocks):
             x = block(x)
             if k < len(self.ups):
                 x = self.ups[k](x)
         return torch.tanh(self.head(torch.relu(self.norm(x))))
-
-    def _choose_fast(self, x: Tensor) -> bool:
-        if self.implementation == "readable" or torch.compiler.is_compiling():
-            return False
-        reason = why_not_fast(self, x)
-        if reason and self.implementation == "fast":
-            raise NbnetError(
-                f"the fast NbNet does not apply here: {reason}; "
-                'set decoder.implementation = "auto" to fall back on the readable one'
-            )
-        if self.implementation not in ("auto", "fast"):
-            raise NbnetError(
-                f"decoder.implementation is {self.implementation!r}: "
-                'give "auto", "readable" or "fast"'
-            )
-        return reason is None

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nbnet_lib.decoders.base import Decoder
 from nbnet_lib.decoders.baselines import LinearRegression, PixelRegression, RBFRegression
 from nbnet_lib.decoders.dcgan import NOISE_DIM, Discriminator, Generator
 from nbnet_lib.decoders.dcnn import DCNN
@@ -24,7 +25,7 @@ MIN_DIM, MAX_DIM = 16, 2048
 
 DEFAULT_DIM = 128
 
-_BUILDERS: dict[str, Callable[..., nn.Module]] = {
+_BUILDERS: dict[str, Callable[..., Decoder]] = {
     "nbnet-a": partial(NbNet, "a"),
     "nbnet-b": partial(NbNet, "b"),
     "dcnn": DCNN,
@@ -33,28 +34,22 @@ _BUILDERS: dict[str, Callable[..., nn.Module]] = {
     "dcgan-generator": Generator,
     "dcgan-discriminator": Discriminator,
 }
-# How a network gets its weights, where it is not by the attack's training loop.
-_METHODS = {
-    "linear": "fit",
-    "rbf": "fit",
-    "dcgan-generator": "adversarial",
-    "dcgan-discriminator": "adversarial",
-}
+_COMMON = {"variant", "template_dim", "image_size"}
 
 
 def decoder_names(method: str | None = None) -> list[str]:
     """Return the names that `create_decoder` knows.
 
     Args:
-        method: only those that get their weights this way: "gradient" (`train_decoder`), "fit"
-            (one call of ``decoder.fit``) or "adversarial" (the face generator's training).
+        method: only those that get their weights this way; see `Decoder.training_method`.
     """
-    return [n for n in _BUILDERS if method in (None, _METHODS.get(n, "gradient"))]
+    kinds: dict[str, Any] = {n: getattr(b, "func", b) for n, b in _BUILDERS.items()}
+    return [n for n, kind in kinds.items() if method in (None, kind.training_method)]
 
 
 def create_decoder(
     name: str, template_dim: int | None = None, image_size: int = 160, **options: Any
-) -> nn.Module:
+) -> Decoder:
     """Build a decoder with fresh weights: templates [N, d] -> images [N, 3, S, S] in [-1, 1].
 
     The weights are drawn from torch's current generator (`torch.manual_seed` first to repeat them).
@@ -70,9 +65,7 @@ def create_decoder(
             "linear": components (256); "rbf": components (256), centres (2000).
 
     Returns:
-        the module in training mode; ``module.architecture`` is what its card will say,
-        ``module.training_method`` how it gets its weights (see `decoder_names`), and
-        ``module.framing`` where faces lie in its pictures: as in SynthFaces, unless set otherwise.
+        the module in training mode; its framing is that of SynthFaces, unless set otherwise.
 
     Raises:
         NbnetError: unknown name, option or size, or a template_dim out of range.
@@ -97,40 +90,37 @@ def create_decoder(
     reads_templates = name != "dcgan-discriminator"
     dims = {"template_dim": template_dim} if reads_templates else {}
     decoder = builder(**dims, image_size=image_size, **options)
-    decoder.training_method = _METHODS.get(name, "gradient")  # type: ignore[assignment]
-    decoder.architecture = {  # type: ignore[assignment]
+    decoder.architecture = {
         "name": name,
         "template_dim": template_dim if reads_templates else None,
         "image_size": image_size,
         "options": options,
     }
-    decoder.name = f"{name}-{image_size}"  # type: ignore[assignment]
-    decoder.framing = FRAMINGS["synthfaces"]  # type: ignore[assignment]
+    decoder.name = f"{name}-{image_size}"
+    decoder.framing = FRAMINGS["synthfaces"]
     # Channels innermost in memory: the same values, twice as fast on a CPU (and good on a GPU).
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-_COMMON = {"variant", "template_dim", "image_size"}
-
-
-def require_gradient_training(decoder: nn.Module) -> None:
+def require_gradient_training(decoder: Decoder) -> None:
     """Raise unless `train_decoder` is the way to give ``decoder`` its weights.
 
     Raises:
         NbnetError: it is fitted in one go, or belongs to the face generator.
     """
-    method = getattr(decoder, "training_method", "gradient")
-    name = decoder.architecture["name"] if method != "gradient" else ""  # type: ignore[union-attr, index]
+    method = getattr(decoder, "training_method", "gradient")  # any module may be trained
+    if method == "gradient":
+        return
+    name = decoder.architecture["name"] if decoder.architecture else decoder.name
     if method == "fit":
         raise NbnetError(
             f"the decoder {name} is not trained step by step: fit it in one go with "
             "decoder.fit(templates, images)"
         )
-    if method != "gradient":
-        raise NbnetError(
-            f"{name} is a part of the face generator, not a decoder of templates: choose one of "
-            f"{', '.join(decoder_names('gradient'))} (`nbnet generator train` trains a generator)"
-        )
+    raise NbnetError(
+        f"{name} is a part of the face generator, not a decoder of templates: choose one of "
+        f"{', '.join(decoder_names('gradient'))} (`nbnet generator train` trains a generator)"
+    )
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -139,7 +129,7 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def save_decoder(
-    decoder: nn.Module, path: str | os.PathLike[str], card: dict[str, Any] | None = None
+    decoder: Decoder, path: str | os.PathLike[str], card: dict[str, Any] | None = None
 ) -> Path:
     """Write ``path`` (.safetensors) and its card (.json) with the architecture in it.
 
@@ -152,18 +142,16 @@ def save_decoder(
         raise NbnetError("this decoder was not made by create_decoder: its card cannot be written")
     if isinstance(decoder, PixelRegression):
         decoder.require_fitted()
-    framing = None if decoder.framing is None else decoder.framing.to_card()  # type: ignore[union-attr, operator]
+    framing = None if decoder.framing is None else decoder.framing.to_card()
     whole = {**(card or {}), "architecture": architecture, "framing": framing}
     return save_weights(path, decoder.state_dict(), whole)
 
 
-def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> nn.Module:
+def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> Decoder:
     """Rebuild a decoder from a shipped name ("nbnet-b-64") or a .safetensors file with its card.
 
     Returns:
-        the decoder in evaluation mode on ``device``; ``decoder.card`` is its card,
-        ``decoder.name`` the shipped name or the path, ``decoder.framing`` where faces lie in its
-        pictures (None where nobody knows).
+        the decoder in evaluation mode on ``device``; its name is the shipped one or the path.
 
     Raises:
         NbnetError: files that are missing, damaged, or not of the architecture in the card.
@@ -193,11 +181,11 @@ def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> n
             "give the weights that belong to this card"
         )
     decoder.load_state_dict(state)
-    decoder.card = card  # type: ignore[assignment]
+    decoder.card = card
     # Cards of before there was a choice name no framing: those decoders draw SynthFaces.
     framing = card.get("framing", "synthfaces")
-    decoder.framing = None if framing is None else Framing.from_card(framing)  # type: ignore[assignment]
+    decoder.framing = None if framing is None else Framing.from_card(framing)
     # Reports name the weights, not just the network: a shipped name, or the file as it was given.
     shipped = weight_path(name_or_path).parent == FOLDER
-    decoder.name = Path(name_or_path).stem if shipped else str(name_or_path)  # type: ignore[assignment]
+    decoder.name = Path(name_or_path).stem if shipped else str(name_or_path)
     return decoder.to(device).eval()

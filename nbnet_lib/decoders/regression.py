@@ -99,13 +99,14 @@ def fit(
         values = _final(gamma, alpha, centres, x, codes, deviations, seed)
         bar.update()
     variance = float(codes[rows].var(axis=0, dtype=np.float64).sum())
+    varied = variance > 1e-9 * len(mean)  # equal pictures differ by the rounding of their codes
     card = {
         "pictures": len(images),
         "components": len(components),
         "alpha": alpha,
         **({"centres": centres, "gamma": gamma} if wanted else {}),
         "pca_variance": share,
-        "predicted_variance": float(1 - errors[best] / variance) if variance else 0.0,
+        "predicted_variance": float(1 - errors[best] / variance) if varied else 0.0,
     }
     return Fit({"mean": mean, "basis": components * deviations[:, None], **values}, card)
 

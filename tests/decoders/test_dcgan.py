@@ -12,7 +12,7 @@ from nbnet_lib.decoders import (
     require_gradient_training,
     save_decoder,
 )
-from nbnet_lib.decoders.shapes import SIZES
+from nbnet_lib.decoders.base import SIZES
 from nbnet_lib.errors import NbnetError
 
 

@@ -4,13 +4,15 @@ import copy
 import os
 import subprocess
 import sys
+import warnings
 
 import pytest
 import torch
 from torch.nn import functional as F
 
+from nbnet_lib.decoders.fast import applies
 from nbnet_lib.decoders.nbnet import NbNet
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.errors import NbnetError, NbnetWarning
 
 
 def templates(n, dim=16, seed=0):
@@ -37,6 +39,56 @@ def took(monkeypatch):
 def test_it_is_taken_where_nothing_speaks_against_it(net, took):
     net(templates(2))
     assert took == [2]
+
+
+@pytest.mark.parametrize(
+    "owner, name",
+    [
+        (torch._C, "_len_torch_dispatch_stack"),
+        (torch._C, "_len_torch_function_stack"),
+        (torch._C._functorch, "peek_interpreter_stack"),
+        (torch._C, "_functorch"),
+        (torch.autograd.forward_ad, "_current_level"),
+        (torch.nn.modules.module, "_global_forward_hooks"),
+        (torch.nn.modules.module, "_global_backward_pre_hooks"),
+    ],
+)
+def test_a_torch_without_one_of_its_own_names(net, took, monkeypatch, owner, name):
+    """The readable version answers, and says so once."""
+    looked = [torch._C, torch._C._functorch, torch.autograd.forward_ad, torch.nn.modules.module]
+    applies_module = sys.modules[applies.__module__]
+
+    class Without:
+        """A module that hides one name."""
+
+        def __init__(self, hidden, module, **others):
+            self.__dict__.update(hidden=hidden, module=module, others=others)
+
+        def __getattr__(self, key):
+            if key == self.hidden:
+                raise AttributeError(f"no {key}")
+            return self.others.get(key) or getattr(self.module, key)
+
+    assert owner in looked
+    fake = Without(name, owner)
+    if owner is torch.nn.modules.module:
+        monkeypatch.setattr(applies_module, "torch_module", fake)
+    elif owner is torch.autograd.forward_ad:
+        autograd = Without("", torch.autograd, forward_ad=fake)
+        monkeypatch.setattr(applies_module, "torch", Without("", torch, autograd=autograd))
+    else:
+        c = Without("", torch._C, _functorch=fake) if owner is torch._C._functorch else fake
+        monkeypatch.setattr(applies_module, "torch", Without("", torch, _C=c))
+    applies_module._warn_once.cache_clear()
+    with pytest.warns(NbnetWarning, match=f"readable version.*{name}"):
+        assert net.eval()(templates(2)).shape == (2, 3, 40, 40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        net(templates(2))
+    assert took == []
+    net.implementation = "fast"
+    with pytest.raises(NbnetError, match=name):
+        net(templates(2))
 
 
 def _hook(net):

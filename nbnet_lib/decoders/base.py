@@ -1,11 +1,38 @@
-"""Which picture sizes a decoder can draw, and from how small a seed it grows them (chapter 5)."""
+"""What every decoder has in common, and which pictures one can draw (chapter 5)."""
 
 from __future__ import annotations
 
+from typing import Any
+
+from torch import nn
+
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces.framing import Framing
 
 # image size -> (edge of the stem's output, number of doublings)
 SIZES = {40: (5, 3), 64: (4, 4), 80: (5, 4), 112: (7, 4), 160: (5, 5)}
+
+
+class Decoder(nn.Module):
+    """A network from templates [N, d] to pictures [N, 3, S, S] in [-1, 1], and what is known of it.
+
+    Attributes:
+        training_method: how it gets its weights: "gradient" (`train_decoder`), "fit" (one call of
+            ``decoder.fit``) or "adversarial" (the face generator's training).
+        name: what reports call it.
+        architecture: what `create_decoder` made it from; None if something else made it.
+        card: where its weights come from; empty for fresh ones.
+        framing: where faces are in its pictures; None where nobody knows.
+    """
+
+    training_method = "gradient"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = type(self).__name__
+        self.architecture: dict[str, Any] | None = None
+        self.card: dict[str, Any] = {}
+        self.framing: Framing | None = None
 
 
 def stem_and_ups(image_size: int) -> tuple[int, int]:
