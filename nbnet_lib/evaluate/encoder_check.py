@@ -1,36 +1,41 @@
 """Is a recogniser fed as it was trained? The alternatives are tried and compared, person by person.
 
-On a few hundred pictures, everything that is usually got wrong is done otherwise (see
-`encoder_variants`), one thing at a time, and the templates are compared. How well genuine and
-impostor scores are apart is measured by d', which uses every score: the equal error rate of a good
-recogniser hangs on a handful. An alternative is called better only if
+A network that gets its colours in the wrong order, its pixels in the wrong range or its faces cut
+out in another way gives templates all the same, only worse ones. What it was trained on cannot be
+read from its weights, but it can be tried: on a few hundred pictures, everything that is usually
+got wrong is done otherwise, one thing at a time, and the templates are compared. How well genuine
+and impostor scores are apart is measured by d', which uses every score: the equal error rate of a
+good recogniser hangs on a handful. An alternative is called better only if
 
 - the interval of the paired difference of d' over people excludes 0, at 95 % for all alternatives
   of a round together (Bonferroni: a share of the 5 % for each),
 - d' rises by a twentieth or more: smaller gains are real but no sign of a mistake, and
 - the equal error rate does not rise.
 
-The best one is then kept and the rest is tried again, since mistakes come in company. Networks
-trained on photographs see drawn faces as strangers: what is found on SynthFaces should be looked at
+The best one is then kept and the rest is tried again, since mistakes come in company. To networks
+trained on photographs drawn faces are foreign: what is found on SynthFaces should be looked at
 again on photographs (``--data``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from nbnet_lib.encoders.base import Aligned
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.encoder_variants import Input, Variant, templates, variants
 from nbnet_lib.evaluate.protocols import Protocol
 from nbnet_lib.evaluate.scores import Comparisons, all_pairs
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 from nbnet_lib.evaluate.verification import d_prime, eer
+from nbnet_lib.faces.framing import FRAMINGS, Framing
+from nbnet_lib.faces.transforms import to_tensor
 
 PEOPLE, SAMPLES = 60, 3  # what is tried out on, at most
 FEWEST = 10  # people that any interval needs
@@ -38,6 +43,179 @@ READ_SIZE = 160  # pixels at least: enough for the detector, and to cut faces mo
 MATERIAL = 1.05  # times the d' that an alternative must reach
 HOPELESS = 0.25  # equal error rate above which nothing is recognised
 ROUNDS = 3
+# What networks are fed, as (mean, std) of pixels from 0 to 255 in the order red, green, blue.
+RANGES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "pixels from -1 to 1": ((127.5,) * 3, (127.5,) * 3),
+    "pixels from 0 to 1": ((0.0,) * 3, (255.0,) * 3),
+    "pixels from 0 to 255": ((0.0,) * 3, (1.0,) * 3),
+    "pixels less ImageNet's mean, by its deviation": (
+        (123.675, 116.28, 103.53),
+        (58.395, 57.12, 57.375),
+    ),
+    "FaceNet's (pixel - 127.5) / 128": ((127.5,) * 3, (128.0,) * 3),
+}
+ALIKE = 0.02  # a smaller difference of two ranges' ends, as a share of their width, shows nothing
+BATCH = 64
+
+
+@dataclass(frozen=True)
+class Input:
+    """Pictures on their way to templates: everything that may be wrong, as it is now.
+
+    Attributes:
+        encoder: from `create_encoder`, or a variant of one.
+        framing: how the faces in the pictures are cut out; None where nobody knows.
+        turn: "", "upside down", "mirrored" or "rows and columns swapped": what is done to the
+            pictures first.
+    """
+
+    encoder: Any
+    framing: Framing | None
+    turn: str = ""
+
+    def align(self, images: np.ndarray) -> Iterator[Aligned]:
+        """Yield uint8 [N, S, S, 3] as the encoder takes them, batch by batch."""
+        for start in range(0, len(images), BATCH):
+            pixels = _TURNS[self.turn](to_tensor(images[start : start + BATCH]))
+            yield self.encoder.align(pixels, self.framing)
+
+    def same_alignment(self, other: Input) -> bool:
+        """Whether both make the same pixels of a picture, up to colours and range."""
+        mine, yours = (
+            (i.encoder.framing.points, i.encoder.alignment, i.turn) for i in (self, other)
+        )
+        return mine == yours and self.framing == other.framing
+
+
+_TURNS: dict[str, Callable[[Tensor], Tensor]] = {
+    "": lambda images: images,
+    "upside down": lambda images: images.flip(2),
+    "mirrored": lambda images: images.flip(3),
+    "rows and columns swapped": lambda images: images.transpose(2, 3),
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One thing done otherwise.
+
+    Attributes:
+        kind: "channels", "range", "framing", "alignment" or "orientation".
+        name: what it is, as "BGR" or "framing arcface".
+        remedy: what to do if it fits better.
+        entries: what to write into the encoder's card; empty where that is not the remedy.
+        change: from the input as it is to the one that is tried.
+    """
+
+    kind: str
+    name: str
+    remedy: str
+    entries: dict[str, Any]
+    change: Callable[[Input], Input]
+
+
+def variants(now: Input) -> list[Variant]:
+    """Return what can be tried on an encoder; see `Variant.kind`.
+
+    Where the encoder's preprocessing is fixed (dlib), colours, range and framing are left out.
+    """
+    found: list[Variant] = []
+    if now.encoder.preprocess is not None:
+        found += [*_channels(now), *_ranges(now), *_framings(now)]
+    found.append(_alignment(now))
+    for turn in _TURNS:
+        if turn != now.turn:
+            turned = turn or "as they are"
+            remedy = f"have the pictures {turned} before templates are made of them"
+            found.append(Variant("orientation", f"pictures {turned}", remedy, {}, _turned(turn)))
+    return found
+
+
+def _written(entries: dict[str, Any]) -> str:
+    """Return "set channels: bgr in its card"."""
+    return f"set {', '.join(f'{key}: {value}' for key, value in entries.items())} in its card"
+
+
+def _changed(entries: dict[str, Any]) -> Callable[[Input], Input]:
+    return lambda now: replace(now, encoder=now.encoder.with_preprocess(**entries))
+
+
+def _turned(turn: str) -> Callable[[Input], Input]:
+    return lambda now: replace(now, turn=turn)
+
+
+def _channels(now: Input) -> Iterator[Variant]:
+    preprocess = now.encoder.preprocess
+    order = "rgb" if preprocess.channels == "bgr" else "bgr"
+    entries: dict[str, Any] = {"channels": order}
+    # Each colour keeps its own mean: they stand in the order of the channels.
+    for name in ("mean", "std"):
+        values = getattr(preprocess, name)
+        if len(set(values)) > 1:
+            entries[name] = list(values[::-1])
+    yield Variant("channels", order.upper(), _written(entries), entries, _changed(entries))
+
+
+def _ranges(now: Input) -> Iterator[Variant]:
+    preprocess = now.encoder.preprocess
+    order = slice(None, None, -1 if preprocess.channels == "bgr" else 1)
+    tried = [_ends(preprocess.mean, preprocess.std)]
+    for name, (mean, std) in RANGES.items():
+        ends = _ends(mean[order], std[order])
+        if any(_alike(ends, other) for other in tried):
+            continue
+        tried.append(ends)
+        entries = {"mean": _short(mean[order]), "std": _short(std[order])}
+        yield Variant("range", name, _written(entries), entries, _changed(entries))
+
+
+def _short(values: tuple[float, ...]) -> float | list[float]:
+    return values[0] if len(set(values)) == 1 else list(values)
+
+
+def _ends(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
+    """Return what pixels 0 and 255 become, float64 [2, 3]."""
+    return (np.array([[0.0], [255.0]]) - np.array(mean)) / np.array(std)
+
+
+def _alike(a: np.ndarray, b: np.ndarray) -> bool:
+    width = np.abs(b[1] - b[0]).min()
+    return bool(np.abs(a - b).max() < ALIKE * width)
+
+
+def _framings(now: Input) -> Iterator[Variant]:
+    for name, framing in FRAMINGS.items():
+        if framing.points == now.encoder.framing.points:
+            continue
+        entries: dict[str, Any] = {"framing": name}
+        tried = dict(entries)
+        if now.framing is None:  # from where to warp? only a detector can tell
+            tried["alignment"] = "detect"
+        remedy = _written(entries)
+        if now.framing is None:
+            remedy += f" and align the pictures (nbnet data align IN OUT --framing {name})"
+        yield Variant("framing", f"framing {name}", remedy, entries, _changed(tried))
+
+
+def _alignment(now: Input) -> Variant:
+    if now.encoder.alignment == "detect":
+        entries = {"alignment": "framing"}
+        name = "no detection, one fixed transform"
+        remedy = _written(entries) + " (--alignment framing)"
+    else:
+        entries = {"alignment": "detect"}
+        name = "the face looked for in each picture"
+        remedy = (
+            "align the pictures (nbnet data align IN OUT --encoder NAME), or "
+            + _written(entries)
+            + " (--alignment detect)"
+        )
+    return Variant("alignment", name, remedy, entries, _changed(entries))
+
+
+def templates(now: Input, aligned: list[Aligned]) -> Tensor:
+    """Return the templates of aligned pictures, float32 [N, d] on the CPU."""
+    return torch.cat([now.encoder(batch.pixels).cpu() for batch in aligned])
 
 
 @dataclass(frozen=True)
@@ -45,11 +223,11 @@ class Tried:
     """How well one way of feeding the network does.
 
     Attributes:
-        kind: see `encoder_variants.Variant`; "now" for the input as it is.
+        kind: see `Variant`; "now" for the input as it is.
         name: what was tried.
         eer: equal error rate, 0 to 1; None where no templates could be made.
         d_prime: None likewise.
-        gain: d' less that of the input as it was in this round.
+        gain: d' minus that of the input as it was in this round.
         low: lower end of the interval of ``gain``.
         high: upper end.
         better: whether it is called better.
@@ -159,11 +337,11 @@ def diagnose(
         NbnetError: too few people with two pictures, or pictures that cannot be read.
     """
     rows = _choose(protocol, people, seed)
-    who = protocol.pictures.identities[rows]
+    identities = protocol.pictures.identities[rows]
     images = protocol.pictures.read(rows, max(READ_SIZE, encoder.image_size))
-    judge = _Judge(images, who, resamples, seed)
+    judge = _Judge(images, identities, resamples, seed)
     now = Input(encoder, protocol.pictures.framing)
-    result = Diagnosis(encoder.name, len(np.unique(who)), len(rows))
+    result = Diagnosis(encoder.name, len(np.unique(identities)), len(rows))
     standing = judge.measure(now)
     # Of the input as it is: what is tried later turns pictures upside down, where no detector
     # finds a face.
@@ -173,7 +351,7 @@ def diagnose(
         open_ = [v for v in variants(now) if v.kind not in settled]
         bar = tqdm(open_, desc=f"alternatives, round {number + 1}", disable=not progress)
         tried = [(v, judge.measure(v.change(now))) for v in bar]
-        table = [standing.told("now", "as it is")]
+        table = [standing.row("now", "as it is")]
         table += [_compare(v, fit, standing, judge, len(open_)) for v, fit in tried]
         result.rounds.append(table)
         if number == 0 and standing.failed:
@@ -225,23 +403,23 @@ def enough_people(protocol: Protocol) -> bool:
 
 
 def _several(protocol: Protocol) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (rows that are compared, who is on each, people with two pictures or more)."""
+    """Return (rows that are compared, identities, people with two pictures or more)."""
     rows = np.unique(np.concatenate([trial.rows for trial in protocol.trials]))
-    who = protocol.pictures.identities[rows]
-    people, counts = np.unique(who, return_counts=True)
-    return rows, who, people[counts >= 2]
+    identities = protocol.pictures.identities[rows]
+    people, counts = np.unique(identities, return_counts=True)
+    return rows, identities, people[counts >= 2]
 
 
 def _choose(protocol: Protocol, people: int, seed: int) -> np.ndarray:
     """Return rows of pictures: up to ``people`` people, up to `SAMPLES` pictures of each."""
-    rows, who, several = _several(protocol)
+    rows, identities, several = _several(protocol)
     if len(several) < FEWEST or people < FEWEST:
         raise NbnetError(
             f"{min(people, len(several))} people with two pictures or more are too few to compare "
             f"alternatives on: take {FEWEST} or more"
         )
     chosen = np.random.default_rng(seed).permutation(several)[:people]
-    picked = [rows[who == person][:SAMPLES] for person in np.sort(chosen)]
+    picked = [rows[identities == person][:SAMPLES] for person in np.sort(chosen)]
     return np.sort(np.concatenate(picked))
 
 
@@ -255,7 +433,7 @@ class _Fit:
     pairs: tuple[Comparisons, Comparisons] | None = None
     failed: str = ""
 
-    def told(self, kind: str, name: str) -> Tried:
+    def row(self, kind: str, name: str) -> Tried:
         if self.failed:
             return Tried(kind, name, None, None, failed=self.failed)
         return Tried(kind, name, self.eer, self.d_prime)
@@ -264,9 +442,9 @@ class _Fit:
 class _Judge:
     """The pictures and the draws of people that all alternatives share."""
 
-    def __init__(self, images: np.ndarray, who: np.ndarray, resamples: int, seed: int):
-        self.images, self.who = images, who
-        self.bootstrap = IdentityBootstrap(who, resamples, seed)
+    def __init__(self, images: np.ndarray, identities: np.ndarray, resamples: int, seed: int):
+        self.images, self.identities = images, identities
+        self.bootstrap = IdentityBootstrap(identities, resamples, seed)
         self._aligned: tuple[Input, list[Aligned]] | None = None
 
     def measure(self, now: Input) -> _Fit:
@@ -281,7 +459,7 @@ class _Judge:
         else:
             aligned = self._aligned[1]
         try:
-            pairs = all_pairs(templates(now, aligned).numpy(), self.who)
+            pairs = all_pairs(templates(now, aligned).numpy(), self.identities)
             genuine, impostor = pairs
             apart = d_prime(genuine.scores, impostor.scores)
         except NbnetError as error:  # zeros, NaN, or one template for everybody
@@ -296,7 +474,7 @@ class _Judge:
         return sum(a.n_attempted for a in aligned), sum(a.n_detected for a in aligned)
 
     def eer_difference(self, a: _Fit, b: _Fit) -> tuple[float, float]:
-        """Return the 95 % interval of a's equal error rate less b's, the same people in both."""
+        """Return the 95 % interval of a's equal error rate minus b's, the same people in both."""
         drawn = [
             np.array(0.5) if fit.pairs is None else self.bootstrap.eer(*fit.pairs) for fit in (a, b)
         ]
@@ -305,13 +483,13 @@ class _Judge:
 
 def _compare(variant: Variant, fit: _Fit, now: _Fit, judge: _Judge, tests: int) -> Tried:
     """Return what was tried with its verdict against the input as it is."""
-    told = fit.told(variant.kind, variant.name)
+    row = fit.row(variant.kind, variant.name)
     if fit.failed:
-        return told
+        return row
     low, high = judge.bootstrap.interval(fit.draws - now.draws, 1 - 0.05 / tests)
     better = low > 0 and fit.d_prime >= MATERIAL * now.d_prime and fit.eer <= now.eer
-    values = asdict(told) | {"gain": fit.d_prime - now.d_prime, "low": low, "high": high}
-    return Tried(**values | {"better": better})
+    gain = fit.d_prime - now.d_prime
+    return replace(row, gain=gain, low=low, high=high, better=better)
 
 
 def _sees_no_face(table: list[Tried]) -> bool:

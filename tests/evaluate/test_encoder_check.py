@@ -9,8 +9,7 @@ from nbnet_lib.encoders import Encoder, Preprocess, create_encoder
 from nbnet_lib.encoders.synth import SynthEncoder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import Comparisons, d_prime, open_protocol, synthfaces
-from nbnet_lib.evaluate.encoder_check import d_prime_draws, diagnose
-from nbnet_lib.evaluate.encoder_variants import Input, variants
+from nbnet_lib.evaluate.encoder_check import Input, d_prime_draws, diagnose, variants
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 from nbnet_lib.faces import render_set
 from nbnet_lib.faces.framing import FRAMINGS
