@@ -1,12 +1,12 @@
-"""``nbnet encoder``: list, describe, train and export template extractors, or extract templates."""
+"""``nbnet encoder``: list, describe, test, train, use and export template extractors."""
 
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbnet_lib.cli import encoder_test
 from nbnet_lib.cli.shared import (
     Report,
     add_device,
@@ -15,10 +15,16 @@ from nbnet_lib.cli.shared import (
     add_json,
     columns,
     command_line,
+    identity_range,
     open_encoder,
     percent,
+    share,
     whole,
 )
+
+if TYPE_CHECKING:
+    from nbnet_lib.evaluate import Result
+    from nbnet_lib.evaluate.encoder_check import Diagnosis
 
 
 def add(subparsers: Any) -> None:
@@ -37,7 +43,7 @@ def add(subparsers: Any) -> None:
     add_json(info)
     info.set_defaults(run=run_info, device="cpu", alignment=None)
 
-    encoder_test.add(commands)
+    _add_test(commands)
 
     train = commands.add_parser("train", help="make the weights of a small encoder again")
     train.add_argument(
@@ -82,8 +88,6 @@ def add(subparsers: Any) -> None:
 
 def run_list(args: argparse.Namespace) -> Report:
     """List the encoders with what their cards say; none is made."""
-    from dataclasses import asdict
-
     from nbnet_lib.encoders import encoder_kinds
     from nbnet_lib.encoders.known import known_encoders
 
@@ -110,29 +114,16 @@ def run_info(args: argparse.Namespace) -> Report:
     from nbnet_lib.encoders import encoder_names
     from nbnet_lib.encoders.known import known_encoder
 
-    payload: dict[str, Any]
     known = None
     if args.encoder in encoder_names() and not (args.encoder_weights or args.encoder_card):
         known = known_encoder(args.encoder)
-    if known is not None and not known.ready:
-        payload = {
-            "name": known.name,
-            "template_dim": known.template_dim,
-            "image_size": known.image_size,
-            "alignment": known.alignment,
-            "weights": known.weights,
-            "card": known.card,
-        }
+    encoder: Any = open_encoder(args) if known is None or known.ready else known
+    payload = {k: getattr(encoder, k) for k in ("name", "template_dim", "image_size", "alignment")}
+    if encoder is known:
+        payload["weights"] = known.weights
     else:
-        encoder = open_encoder(args)
-        payload = {
-            "name": encoder.name,
-            "template_dim": encoder.template_dim,
-            "image_size": encoder.image_size,
-            "alignment": encoder.alignment,
-            "framing": encoder.framing.to_card(),
-            "card": encoder.card,
-        }
+        payload["framing"] = encoder.framing.to_card()
+    payload["card"] = encoder.card
     return Report(payload, "\n".join(_outline(payload)))
 
 
@@ -178,13 +169,13 @@ def run_embed(args: argparse.Namespace) -> Report:
         raise NbnetError(f"templates are written as .npz files, not {args.out.name}")
     require_writable_folder(args.out.parent)
     encoder = open_encoder(args)
-    framing, images, told = _pictures(args, encoder.image_size)
+    framing, images, names = _pictures(args, encoder.image_size)
     templates, n_attempted, n_detected = encoder.embed_counted(
         images, progress=True, framing=framing
     )
     missed = n_attempted - n_detected
     with atomic_path(args.out) as temporary, open(temporary, "wb") as file:
-        np.savez(file, templates=templates.numpy(), **told)
+        np.savez(file, templates=templates.numpy(), **names)
     payload = {
         "file": args.out,
         "templates": len(templates),
@@ -210,14 +201,14 @@ def _pictures(args: argparse.Namespace, size: int) -> tuple[Any, Any, dict[str, 
 
         own = picture_array(args.data, size)
         # Fixed-width text, not objects: those would need pickle to be read again.
-        told = {"identities": np.array(own.identities, str), "names": np.array(own.names, str)}
-        return own.framing, own.images, told
+        names = {"identities": np.array(own.identities, str), "names": np.array(own.names, str)}
+        return own.framing, own.images, names
     from nbnet_lib.faces import render_set
     from nbnet_lib.faces.framing import find_framing
 
     faces = render_set(args.identities, args.samples, size=size)
-    told = {"identities": faces.identities, "samples": faces.samples}
-    return find_framing("synthfaces"), faces.images, told
+    names = {"identities": faces.identities, "samples": faces.samples}
+    return find_framing("synthfaces"), faces.images, names
 
 
 def run_export(args: argparse.Namespace) -> Report:
@@ -230,3 +221,172 @@ def run_export(args: argparse.Namespace) -> Report:
         f"{written['max_difference']:.1e} at most; use it as --encoder onnx:{args.out}"
     )
     return Report(written, text)
+
+
+def _add_test(commands: Any) -> None:
+    test = commands.add_parser(
+        "test",
+        help="verification rates, and a diagnosis of the usual mistakes",
+        description="Compares all pairs of pictures and prints TAR at FARs. Then tries, on a part "
+        "of the pictures, what is usually got wrong with somebody else's network (order of the "
+        "colours, range of the pixels, framing, alignment), and says what fits better.",
+    )
+    add_encoder(test)
+    add_device(test)
+    test.add_argument(
+        "--identities",
+        type=identity_range,
+        metavar="RANGE",
+        help="of SynthFaces, for example 0-299 or 0-9,20 (default 0-299)",
+    )
+    test.add_argument(
+        "--samples", type=whole(1), metavar="N", help="of SynthFaces: pictures of each (default 6)"
+    )
+    test.add_argument(
+        "--data",
+        type=Path,
+        metavar="SOURCE",
+        help="pictures of your own instead of SynthFaces: a folder of identity folders or a "
+        "manifest (.parquet)",
+    )
+    test.add_argument(
+        "--protocol",
+        metavar="NAME",
+        help="how --data is compared (see nbnet evaluate; default: all pairs)",
+    )
+    test.add_argument("--far", type=share, nargs="+", default=[0.01, 0.001], metavar="FAR")
+    test.add_argument("--seed", type=whole(0), default=0, help="of the bootstrap (default 0)")
+    test.add_argument("--resamples", type=whole(1), default=1000, metavar="N")
+    test.add_argument(
+        "--diagnose",
+        type=whole(0),
+        default=60,
+        metavar="PEOPLE",
+        help="on how many people alternatives are tried, 3 pictures each; 0 for none (default 60)",
+    )
+    test.add_argument(
+        "--into-card",
+        type=Path,
+        metavar="CARD.yaml",
+        help="store the rates with the card of your model, as its 'verification' (in a YAML card's "
+        "folder as CARD.verification.json)",
+    )
+    add_json(test)
+    test.set_defaults(run=run_test)
+
+
+def run_test(args: argparse.Namespace) -> Report:
+    """Measure verification rates by the protocol, then diagnose the usual mistakes."""
+    from nbnet_lib.errors import NbnetError
+    from nbnet_lib.evaluate import open_protocol, run_protocol
+    from nbnet_lib.evaluate.encoder_check import FEWEST, diagnose, enough_people
+
+    if 0 < args.diagnose < FEWEST:
+        raise NbnetError(f"--diagnose {args.diagnose}: give {FEWEST} people or more, or 0")
+    if args.into_card is not None:
+        from nbnet_lib.encoders.card import check_card_file
+
+        check_card_file(args.into_card)
+    name = args.protocol or ("synthfaces" if args.data is None else _protocol_of(args.data))
+    data = None if name.endswith((".parquet", ".csv")) and not args.protocol else args.data
+    protocol = open_protocol(name, data, args.identities, args.samples, args.seed)
+    # Only verification is wanted: without a gallery nobody is searched, and nothing said about it.
+    trials = tuple(replace(trial, gallery=None, probes={}) for trial in protocol.trials)
+    protocol = replace(protocol, trials=trials)
+    encoder = open_encoder(args)
+    result = run_protocol(
+        protocol, encoder, fars=args.far, seed=args.seed, resamples=args.resamples
+    )
+    payload = _rates(args.encoder, result)
+    text = _rates_text(payload)
+    if args.diagnose and enough_people(protocol):
+        found = diagnose(encoder, protocol, args.diagnose, seed=args.seed, progress=True)
+        payload["diagnosis"] = found.to_dict()
+        text += "\n\n" + _diagnosis_text(found)
+    elif args.diagnose:
+        text += f"\n\nNo diagnosis: it needs {FEWEST} people or more with two pictures each."
+    if args.into_card is not None:
+        from nbnet_lib.encoders.card import write_verification
+
+        measured = {k: v for k, v in payload.items() if k not in ("diagnosis", "encoder")}
+        stored = write_verification(args.into_card, measured)
+        text += f"\n\nThe rates are in {stored}, and belong to the card as its 'verification'."
+    return Report(payload, text)
+
+
+def _protocol_of(data: Path) -> str:
+    return str(data) if data.suffix in (".parquet", ".csv") else "folder"
+
+
+def _rates(encoder: str, result: Result) -> dict[str, Any]:
+    """Return what is printed and what a card holds under "verification"."""
+    trials = result.protocol["trials"]
+    rates = {}
+    for far in result.fars:
+        tar = result.get("tar", kind="original", far=far)
+        threshold = result.get("threshold", far=far).value
+        rates[f"{far:g}"] = {
+            "threshold": threshold,
+            "tar": tar.value,
+            "low": tar.low,
+            "high": tar.high,
+        }
+    return {
+        "encoder": encoder,
+        **{key: result.protocol[key] for key in ("source", "identities", "pictures")},
+        "genuine_pairs": sum(trial["genuine"] for trial in trials),
+        "impostor_pairs": sum(trial["impostor"] for trial in trials),
+        "eer": result.get("eer").value,
+        "far": rates,
+        "notes": result.notes,
+    }
+
+
+def _rates_text(payload: dict[str, Any]) -> str:
+    def interval(rate: dict[str, Any]) -> str:
+        if rate["low"] is None:
+            return "none"
+        return f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f} %"
+
+    rows = [
+        (percent(float(far)), f"{rate['threshold']:.3f}", percent(rate["tar"]), interval(rate))
+        for far, rate in payload["far"].items()
+    ]
+    lines = [
+        f"Encoder {payload['encoder']}, {payload['source']}: {payload['genuine_pairs']:,} genuine "
+        f"and {payload['impostor_pairs']:,} impostor pairs, equal error rate "
+        f"{100 * payload['eer']:.2f} %",
+        columns(rows, ("FAR", "threshold", "TAR", "95 % over people")),
+        *(f"note: {note}" for note in payload["notes"]),
+    ]
+    return "\n".join(lines)
+
+
+def _diagnosis_text(found: Diagnosis) -> str:
+    """Return the verdict first, then everything that was tried."""
+    if found.findings:
+        lines = [f"Diagnosis: {finding}." for finding in found.findings]
+    elif found.hopeless:
+        lines = ["Diagnosis: none can be made."]
+    else:
+        lines = ["Diagnosis: nothing that was tried fits better; its input looks right."]
+    lines += [f"note: {note}" for note in found.notes]
+    for number, tried in enumerate(found.rounds, 1):
+        before = "" if number == 1 else f", with {found.findings[number - 2].name} kept"
+        rows = [
+            (
+                row.name,
+                "fails" if row.eer is None else f"{100 * row.eer:.2f} %",
+                "" if row.d_prime is None else f"{row.d_prime:.2f}",
+                "" if row.gain is None else f"{row.gain:+.2f} [{row.low:+.2f}, {row.high:+.2f}]",
+                "better" if row.better else "",
+            )
+            for row in tried
+        ]
+        header = ("tried", "EER", "d'", "difference of d'", "")
+        lines += [
+            f"\nTried on {found.pictures:,} pictures of {found.people:,} people{before} (read at "
+            "160 px or more, so the first line may differ a little from the rates above):",
+            columns(rows, header),
+        ]
+    return "\n".join(lines)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nbnet_lib.encoders.card import complete_card
+from nbnet_lib.encoders.cutter import PointCutter
 from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import Framing, find_framing, reframe
@@ -107,22 +108,19 @@ class Encoder:
                 f"the encoder {name} has image size {image_size} but its preprocessing makes "
                 f"{preprocess.size}: give one size"
             )
-        self.name, self.image_size, self.template_dim, self.card = (
-            name,
-            image_size,
-            template_dim,
-            card,
-        )
+        self.name, self.card = name, card
+        self.image_size, self.template_dim = image_size, template_dim
         if preprocess is not None:
             framing = preprocess.framing
         self.framing = framing if isinstance(framing, Framing) else find_framing(framing)
         self.preprocess, self.alignment = preprocess, alignment
-        self.network, self._cutter = network, cutter
+        self.network = network
         first = None
         if isinstance(network, nn.Module):
             network.eval().requires_grad_(False)
             first = next(network.parameters(), None)
         self.device = torch.device(device or (first.device if first is not None else "cpu"))
+        self._cutter = cutter or PointCutter(self.framing, image_size, self.device)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -224,20 +222,13 @@ class Encoder:
         # A detector needs room around a face; what was cut out for this encoder has none left.
         if self.alignment == "framing" or aligned:
             return Aligned(fixed)
-        cuts = self._cut(to_uint8(pixels))
+        cuts = self._cutter(to_uint8(pixels))
         rows = [
             fixed[i : i + 1] if cut is None else to_tensor(np.array(cut)).to(fixed.device)
             for i, cut in enumerate(cuts)
         ]
         n_detected = sum(cut is not None for cut in cuts)
         return Aligned(torch.cat(rows) if rows else fixed, len(cuts), n_detected)
-
-    def _cut(self, pictures: np.ndarray) -> list[np.ndarray | None]:
-        if self._cutter is None:  # MTCNN is loaded by whoever needs it
-            from nbnet_lib.encoders.cutter import PointCutter
-
-            self._cutter = PointCutter(self.framing, self.image_size, self.device)
-        return self._cutter(pictures)
 
     def with_preprocess(self, **changes: Any) -> Encoder:
         """Return the same network behind another preprocessing.
@@ -250,22 +241,17 @@ class Encoder:
                 that `Preprocess` does not know or take.
         """
         alignment = changes.pop("alignment", self.alignment)
-        if self.preprocess is None and changes:
+        preprocess, framing = self.preprocess, self.framing
+        known = () if preprocess is None else ("framing", "channels", "layout", "mean", "std")
+        unknown = [change for change in changes if change not in known]
+        if unknown:
             raise NbnetError(
-                f"the preprocessing of the encoder {self.name} is fixed: {', '.join(changes)} "
-                "cannot be changed"
+                f"the preprocessing of the encoder {self.name} has no {', '.join(unknown)} to "
+                f"change: choose from {', '.join((*known, 'alignment'))}"
             )
-        preprocess = self.preprocess
         if preprocess is not None:
-            known = ("framing", "channels", "layout", "mean", "std")
-            unknown = [change for change in changes if change not in known]
-            if unknown:
-                raise NbnetError(
-                    f"preprocessing has no {', '.join(unknown)} to change: choose from "
-                    f"{', '.join(known)}, alignment"
-                )
             preprocess = replace(preprocess, **changes)
-        framing = self.framing if preprocess is None else preprocess.own_framing
+            framing = preprocess.own_framing
         return Encoder(
             self.name,
             self.network,

@@ -1,7 +1,9 @@
 """The card of an encoder: where it comes from, what it takes, and how well it verifies.
 
-A network in a file tells little about itself. Its owner writes the rest into a small YAML (or
-JSON) file, ``MODEL.yaml`` beside ``MODEL.onnx``; every entry may be left out:
+A network in a file says little about itself. Its owner writes the rest into a small YAML (or JSON)
+file, ``MODEL.yaml`` next to ``MODEL.onnx``. `nbnet encoder test --into-card MODEL.yaml` leaves that
+file as it was written and stores the rates in ``MODEL.verification.json``, from where they are read
+with the card. Every entry may be left out:
 
     name: my-recogniser
     source: https://example.org/where-it-comes-from
@@ -25,6 +27,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +35,7 @@ from typing import Any
 from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import Framing
+from nbnet_lib.files import atomic_path, require_writable_folder
 
 MIN_DIM, MAX_DIM = 16, 2048  # lengths of a template that decoders are made for
 UNKNOWN = "unknown"
@@ -40,42 +44,38 @@ CHOICES = {"alignment": ("framing", "detect"), "takes": ("torch", "numpy", "uint
 # What only `Preprocess` can judge, in the order of its fields.
 INPUT = ("image_size", "framing", "channels", "layout", "mean", "std")
 KEYS = (*TEXTS, *INPUT, *CHOICES, "template_dim", "verification")
-MOST_BYTES = 100_000
+SUFFIXES = (".yaml", ".yml", ".json")
+RATES = ".verification.json"  # in place of the suffix of a YAML card
 
 
 def read_card(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read and check a card in YAML or JSON.
+    """Read and check a card in YAML or JSON, with the rates that were measured for it.
 
     Raises:
-        NbnetError: no such file, not YAML or JSON, no card, or an entry that is wrong or unknown.
+        NbnetError: no such file, not YAML or JSON, not a card, or an entry that is wrong or
+            unknown.
     """
     path = Path(path)
+    entries = check_card(_read(path), f"the card {path}")
+    rates = path.with_suffix(RATES)
+    if rates.is_file():
+        entries["verification"] = _read(rates)
+    return entries
+
+
+def _read(path: Path) -> Any:
+    import yaml
+
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise NbnetError(f"the card {path} is larger than {MOST_BYTES:,} bytes: give a card")
         text = path.read_text(encoding="utf-8")
-        entries = json.loads(text) if path.suffix == ".json" else _parse_yaml(path, text)
+        return json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except OSError as error:
         raise NbnetError(
             f"the card {path} cannot be read ({error.strerror}): give the path of a .yaml file"
         ) from error
-    except NbnetError:
-        raise
-    except (ValueError, RecursionError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise NbnetError(f"the card {path} is not valid text in its format: {reason}") from error
-    return check_card(entries, f"the card {path}")
-
-
-def _parse_yaml(path: Path, text: str) -> Any:
-    try:
-        import yaml
-    except ImportError as error:
-        raise NbnetError(f"reading {path} needs PyYAML: pip install pyyaml") from error
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ValueError(str(error)) from error
 
 
 def check_card(entries: Any, where: str = "the card") -> dict[str, Any]:
@@ -98,32 +98,30 @@ def check_card(entries: Any, where: str = "the card") -> dict[str, Any]:
             meant = f"did you mean {near[0]}" if near else f"it knows {', '.join(KEYS)}"
             raise NbnetError(f"{where} has an entry {key!r} that is not known: {meant}")
     card = {key: value for key, value in entries.items() if value is not None}
-    for key in TEXTS:
-        if key in card and not (isinstance(card[key], str) and card[key].strip()):
-            raise NbnetError(f"{where} has {key}: {card[key]!r}, expected text (in quotes)")
-    for key, choices in CHOICES.items():
-        if key in card and card[key] not in choices:
-            raise NbnetError(f"{where} has {key}: {card[key]!r}, expected {' or '.join(choices)}")
-    if "template_dim" in card:
-        dim = card["template_dim"]
-        whole = isinstance(dim, int) and not isinstance(dim, bool)
-        if not whole or not MIN_DIM <= dim <= MAX_DIM:
-            raise NbnetError(
-                f"{where} has template_dim: {dim!r}, expected a whole number from {MIN_DIM} to "
-                f"{MAX_DIM}"
-            )
-    if not isinstance(card.get("verification", {}), Mapping):
-        raise NbnetError(
-            f"{where} has verification: {card['verification']!r}, expected the rates that "
-            "`nbnet encoder test --json` prints"
-        )
-    if "framing" in card:
-        card["framing"] = _framing(card["framing"], where)
-    try:  # the defaults stand for what is left out
+    for key, value in card.items():
+        if (expected := _expected(key, value)) is not None:
+            raise NbnetError(f"{where} has {key}: {reprlib.repr(value)}, expected {expected}")
+    try:
+        if "framing" in card and not isinstance(card["framing"], Framing):
+            card["framing"] = Framing.from_card(card["framing"])
+        # The defaults stand for what is left out.
         Preprocess(**preprocess_fields({"image_size": 112, **card}))
     except NbnetError as error:
         raise NbnetError(f"{where} cannot be used: {error}") from error
     return card
+
+
+def _expected(key: str, value: Any) -> str | None:
+    """Return what belongs under ``key`` where ``value`` does not."""
+    if key in TEXTS and not (isinstance(value, str) and value.strip()):
+        return "text (in quotes)"
+    if key in CHOICES and value not in CHOICES[key]:
+        return " or ".join(CHOICES[key])
+    if key == "template_dim" and (type(value) is not int or not MIN_DIM <= value <= MAX_DIM):
+        return f"a whole number from {MIN_DIM} to {MAX_DIM}"
+    if key == "verification" and not isinstance(value, Mapping):
+        return "the rates that `nbnet encoder test --json` prints"
+    return None
 
 
 def preprocess_fields(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,22 +129,13 @@ def preprocess_fields(card: Mapping[str, Any]) -> dict[str, Any]:
     return {("size" if key == "image_size" else key): card[key] for key in INPUT if key in card}
 
 
-def _framing(value: Any, where: str) -> Framing:
-    if isinstance(value, Framing):
-        return value
-    try:
-        return Framing.from_card(value)
-    except NbnetError as error:
-        raise NbnetError(f"{where} cannot be used: {error}") from error
-
-
 def find_card(
     card: Mapping[str, Any] | str | os.PathLike[str] | None, model: Path | None
 ) -> dict[str, Any]:
-    """Return the checked entries of ``card``, or of the file beside ``model``, or none.
+    """Return the checked entries of ``card``, or of the file next to ``model``, or none.
 
     Args:
-        card: entries, or the path of a file with them; None to look beside the model.
+        card: entries, or the path of a file with them; None to look next to the model.
         model: ``FOLDER/MODEL.onnx`` has its card in ``FOLDER/MODEL.yaml`` (.yml, .json).
 
     Raises:
@@ -156,18 +145,19 @@ def find_card(
         return read_card(card)
     if card is not None:
         return check_card(card)
-    if model is not None:
-        for suffix in (".yaml", ".yml", ".json"):
-            beside = model.with_suffix(suffix)
-            if beside.is_file():
-                return read_card(beside)
-    return {}
+    if model is None:
+        return {}
+    for suffix in SUFFIXES:
+        if model.with_suffix(suffix).is_file():
+            return read_card(model.with_suffix(suffix))
+    rates = model.with_suffix(RATES)
+    return {"verification": _read(rates)} if rates.is_file() else {}
 
 
 def complete_card(
     card: Mapping[str, Any], preprocess: Preprocess | None, template_dim: int
 ) -> dict[str, Any]:
-    """Return the card of an encoder with nothing left out: what is not known is said to be unknown.
+    """Return the card of an encoder with nothing left out: what is not known is called unknown.
 
     Args:
         card: what is known; its other entries are kept.
@@ -197,3 +187,34 @@ def complete_card(
         full["verification"] = None
         full.setdefault("verification_missing", "not measured: `nbnet encoder test` measures it")
     return full
+
+
+def check_card_file(path: Path) -> None:
+    """Raise unless rates can be written for the card ``path``: before the long work.
+
+    Raises:
+        NbnetError: another suffix, a card that cannot be read, or a folder that cannot be written.
+    """
+    if path.suffix not in SUFFIXES:
+        raise NbnetError(f"{path} is not a card: name a file that ends in {', '.join(SUFFIXES)}")
+    require_writable_folder(path.parent)
+    if path.exists() and path.stat().st_size:  # an empty file is a card to be made
+        read_card(path)
+
+
+def write_verification(path: Path, measured: Mapping[str, Any]) -> Path:
+    """Store measured rates with a card, which need not exist yet.
+
+    Returns:
+        the file that holds them: a JSON card itself, or `RATES` next to a YAML card.
+    """
+    check_card_file(path)
+    rates = dict(measured)
+    if path.suffix == ".json":
+        entries = json.loads(path.read_text(encoding="utf-8") or "{}") if path.exists() else {}
+        rates = {**entries, "verification": rates}
+    else:
+        path = path.with_suffix(RATES)
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(rates, indent=2) + "\n", encoding="utf-8")
+    return path

@@ -3,7 +3,7 @@
 Its usual way is that of the library: dlib's own detector looks for the face in each picture, dlib's
 landmarks cut it out (`alignment="detect"`). Two things differ from dlib's own programs: templates
 are brought to unit length, since all scores here are cosines, and a picture in which the detector
-finds nothing is cut by the fixed transform of its framing and counted in ``missed``.
+finds nothing is cut by the fixed transform of its framing and not counted as detected.
 
 Speed on two idle cores, pictures of 160 pixels: 15 to 18 pictures per second with the detection, 24
 without; the network takes 85 ms a picture, in batches as alone.
@@ -78,7 +78,7 @@ def open_dlib(
         if value is not None:
             raise NbnetError(f"the encoder {name} brings its {option} along: leave {option} out")
     count = cores(workers)
-    networks()  # missing packages are told here, not in the middle of the work
+    networks()  # missing packages are reported here, not in the middle of the work
 
     def network(images: Tensor) -> Tensor:
         parts = _shared_out(describe, to_uint8(images), count)

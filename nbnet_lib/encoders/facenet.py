@@ -16,16 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import complete_card
-from nbnet_lib.encoders.cutter import with_room
+from nbnet_lib.encoders.cutter import BoxCutter
 from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.detect import FaceDetector
 from nbnet_lib.files import sha256_file
 
 IMAGE_SIZE, TEMPLATE_DIM = 160, 512
@@ -98,19 +95,19 @@ def open_facenet(
     """
     if card is not None:
         raise NbnetError(f"the encoder {name} brings its card along: leave card out")
-    path = _given(weights) if weights is not None else find_weights(name, download, timeout)
+    path = find_weights(name, download, timeout) if weights is None else Path(weights)
     network = _network(name, path).to(device).to(memory_format=torch.channels_last)
     preprocess = Preprocess(IMAGE_SIZE, framing="facenet", std=(128.0,) * 3)
-    told = {**facenet_card(name), "file": path.name, "sha256": sha256_file(path)}
+    card = {**facenet_card(name), "file": path.name, "sha256": sha256_file(path)}
     return Encoder(
         name,
         network,
         IMAGE_SIZE,
         TEMPLATE_DIM,
-        complete_card(told, preprocess, TEMPLATE_DIM),
+        complete_card(card, preprocess, TEMPLATE_DIM),
         preprocess=preprocess,
         alignment=alignment or "detect",
-        cutter=BoxCutter(device),
+        cutter=BoxCutter(IMAGE_SIZE, device),
     )
 
 
@@ -178,13 +175,6 @@ def find_weights(name: str, download: bool = True, timeout: float = 30.0) -> Pat
     )
 
 
-def _given(weights: str | os.PathLike[str]) -> Path:
-    path = Path(weights)
-    if not path.is_file():
-        raise NbnetError(f"no weights at {path}: give the .pt file of facenet-pytorch's releases")
-    return path
-
-
 def _network(name: str, path: Path) -> torch.nn.Module:
     """Return the network with the weights of a file.
 
@@ -197,97 +187,46 @@ def _network(name: str, path: Path) -> torch.nn.Module:
         raise NbnetError(
             f"the encoder {name} needs facenet-pytorch ({error}): {INSTALL}"
         ) from error
-    state = _read(path)
-    with torch.device("meta"):  # nothing is drawn at random only to be overwritten
-        network = InceptionResnetV1()
-    wanted = network.state_dict()
-    published = PUBLISHED[name]
-    other = next((n for n, p in PUBLISHED.items() if _people(state) == p.people), None)
-    if _people(state) not in (None, published.people):
+    state, published = _read(path), PUBLISHED[name]
+    people = len(state.get("logits.weight", ()))
+    if people not in (0, published.people):  # the only thing in which the two files differ
+        other = next((n for n, p in PUBLISHED.items() if people == p.people), None)
         raise NbnetError(
-            f"{path} was trained on {_people(state):,} people, not on the {published.people:,} of "
-            f"{name}: " + (f"it is {other}" if other else f"give {published.file}")
+            f"{path} was trained on {people:,} people, not on the {published.people:,} of {name}: "
+            + (f"it is {other}" if other else f"give {published.file}")
         )
     for key in ("logits.weight", "logits.bias"):
         state.pop(key, None)
-    for key, value in wanted.items():
-        if key.endswith("num_batches_tracked"):  # files of old versions of torch do without
+    with torch.device("meta"):  # nothing is drawn at random only to be overwritten
+        network = InceptionResnetV1()
+    for key, value in network.state_dict().items():
+        if key.endswith("num_batches_tracked"):  # files of old versions of torch lack them
             state.setdefault(key, torch.zeros((), dtype=value.dtype))
-    wrong = [k for k in wanted if k not in state or state[k].shape != wanted[k].shape]
-    wrong += [k for k in state if k not in wanted]
-    if wrong:
+        elif key in state:
+            state[key] = state[key].to(value.dtype).clone()
+    try:
+        network.load_state_dict(state, assign=True)
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n")[1].strip()[:200]
         raise NbnetError(
-            f"{path} does not hold the weights of {name}: {len(wrong)} tensors are missing, of "
-            f"another shape or unknown ({wrong[0]} is the first), give {published.file}"
-        )
-    if not all(bool(torch.isfinite(value).all()) for value in state.values()):
-        raise NbnetError(f"{path} holds NaN or infinity among its weights: download it again")
-    network.load_state_dict(
-        {k: v.to(wanted[k].dtype).clone() for k, v in state.items()}, assign=True
-    )
+            f"{path} does not hold the weights of {name} ({reason}): give {published.file}"
+        ) from error
     return network
-
-
-def _people(state: dict[str, torch.Tensor]) -> int | None:
-    weight = state.get("logits.weight")
-    return None if weight is None else len(weight)
 
 
 def _read(path: Path) -> dict[str, torch.Tensor]:
     """Return the tensors of a .pt or .safetensors file; no program in it is run."""
     from safetensors.torch import load_file
 
+    if not path.is_file():
+        raise NbnetError(f"no weights at {path}: give the .pt file of facenet-pytorch's releases")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # what torch raises of damaged files has many types
         reason = str(error).strip().partition("\n")[0].partition(". ")[0]
         raise NbnetError(
             f"{path} cannot be read as weights ({reason or type(error).__name__}): it is damaged, "
             "incomplete or another kind of file, remove it and get it again"
         ) from error
-    if not isinstance(state, dict) or not all(
-        isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in state.items()
-    ):
-        raise NbnetError(
-            f"{path} holds {type(state).__name__}, not named tensors: give a state dict"
-        )
-    return dict(state)
-
-
-class BoxCutter:
-    """MTCNN for each picture, then the box of the largest face, stretched to a square.
-
-    Args:
-        device: where the detector runs.
-    """
-
-    def __init__(self, device: str | torch.device = "cpu"):
-        self._device = str(device)
-        self._detector: FaceDetector | None = None
-
-    def __call__(self, pictures: np.ndarray) -> list[np.ndarray | None]:
-        """Cut the largest face out of each of uint8 [N, H, W, 3]; None where there is no face."""
-        if self._detector is None:
-            self._detector = FaceDetector(self._device)
-        return [self._one(self._detector, picture) for picture in pictures]
-
-    @staticmethod
-    def _one(detector: FaceDetector, picture: np.ndarray) -> np.ndarray | None:
-        searched, zoom, margin = with_room(picture)
-        boxes = [face.box for face in detector.find(searched)]
-        if not boxes:
-            return None
-        box = max(boxes, key=lambda b: float((b[2] - b[0]) * (b[3] - b[1])))
-        # As in facenet-pytorch: whole pixels, nothing from beyond the picture.
-        height, width = picture.shape[:2]
-        left, top = (int(max(v / zoom - margin, 0)) for v in box[:2])
-        right, bottom = (
-            int(min(v / zoom - margin, end))
-            for v, end in zip(box[2:], (width, height), strict=True)
-        )
-        if right <= left or bottom <= top:
-            return None
-        face = Image.fromarray(picture).crop((left, top, right, bottom))
-        return np.asarray(face.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BILINEAR))

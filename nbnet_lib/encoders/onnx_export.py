@@ -61,7 +61,9 @@ def export_onnx(encoder: Encoder, path: str | os.PathLike[str]) -> dict[str, Any
         raise NbnetError(f"networks are written as .onnx files, not {path.name}")
     network, preprocess = encoder.network, encoder.preprocess
     if not isinstance(network, nn.Module) or preprocess is None:
-        raise NbnetError(f"the encoder {encoder.name} is no torch network: it cannot be exported")
+        raise NbnetError(
+            f"the encoder {encoder.name} is not a torch network: it cannot be exported"
+        )
     try:
         import onnx
 
@@ -107,10 +109,10 @@ def export_onnx(encoder: Encoder, path: str | os.PathLike[str]) -> dict[str, Any
 
 def _card(encoder: Encoder) -> dict[str, Any]:
     """Return the card as `encoders.card` reads it."""
-    told = {key: encoder.card[key] for key in TEXTS if isinstance(encoder.card.get(key), str)}
+    entries = {key: encoder.card[key] for key in TEXTS if isinstance(encoder.card.get(key), str)}
     assert encoder.preprocess is not None  # checked before
     return {
-        **told,
+        **entries,
         "name": f"{encoder.name}-onnx",  # reports tell it from the network that it was made of
         "output": OUTPUT,
         "template_dim": encoder.template_dim,

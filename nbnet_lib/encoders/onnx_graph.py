@@ -2,7 +2,9 @@
 
 An ONNX file is a graph of operations with their weights. Its inputs and outputs have shapes, with
 numbers where they are fixed. Where a network was exported together with its normalisation, the
-graph begins with it (`onnx_scaling`).
+graph begins with it: InsightFace's older models subtract 127.5 and multiply by 1/128 themselves,
+and want pixels from 0 to 255; given pixels from -1 to 1 they would see a nearly uniform grey and
+still answer.
 """
 
 from __future__ import annotations
@@ -13,14 +15,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from nbnet_lib.encoders.card import check_card
-from nbnet_lib.encoders.onnx_scaling import read_scaling
 from nbnet_lib.errors import NbnetError
 
 CARD_KEY = "nbnet_card"  # of the metadata: our own exports carry their card as JSON
 # What an input may hold, and the type of its numbers.
 INPUT_TYPES = {"FLOAT": "float32", "FLOAT16": "float16", "DOUBLE": "float64", "UINT8": "uint8"}
 OUTPUT_TYPES = ("FLOAT", "FLOAT16", "DOUBLE")
+# Pixels as a network may be given them: their range, and the mean and std that make it of 0 to 255.
+RANGES = {
+    "0 to 255": (0.0, 255.0, 0.0, 1.0),
+    "0 to 1": (0.0, 1.0, 0.0, 255.0),
+    "-1 to 1": (-1.0, 1.0, 127.5, 127.5),
+}
+# What a normalisation in the graph makes of them: the usual ranges, and ImageNet's.
+USUAL = ((-1.0, 1.0), (0.0, 1.0), (-0.5, 0.5), (-2.0, 2.4))
+NEAR = 0.3  # how far both ends together may be from a usual range
 
 
 @dataclass(frozen=True)
@@ -46,12 +58,12 @@ class Graph:
     reasons: tuple[str, ...] = ()
 
 
-def read_graph(path: Path, told: Mapping[str, Any]) -> Graph:
+def read_graph(path: Path, given: Mapping[str, Any]) -> Graph:
     """Read a file and say what it wants and gives.
 
     Args:
-        path: the ``.onnx`` file; weights that it keeps in other files must lie beside it.
-        told: what the user says of it (``output``, ``layout``), checked.
+        path: the ``.onnx`` file; weights that it keeps in other files must be in its folder.
+        given: what the user says of it (``output``, ``layout``), checked.
 
     Raises:
         NbnetError: no such file, not ONNX, weights missing, or an input or output that is not a
@@ -71,14 +83,14 @@ def read_graph(path: Path, told: Mapping[str, Any]) -> Graph:
             f"the input {source.name!r} of {path} has {_written(shape)}: expected pictures "
             "[N, 3, S, S] or [N, S, S, 3]"
         )
-    fixed, read, reasons = _read_shape(path, shape, told)
+    fixed, read, reasons = _read_shape(path, shape, given)
     if kind == "UINT8":
         read |= {"mean": 0.0, "std": 1.0}
         reasons.append("pixels from 0 to 255: the input holds bytes")
     elif scaling := read_scaling(model.graph, source.name):
         read |= {"mean": scaling[0], "std": scaling[1]}
         reasons.append(scaling[2])
-    output, width = _template_output(model.graph, path, {**carried, **told}.get("output"))
+    output, width = _template_output(model.graph, path, {**carried, **given}.get("output"))
     if width is not None:
         fixed["template_dim"] = width
     return Graph(
@@ -114,31 +126,16 @@ def _load(path: Path) -> Any:
 
 
 def _require_weights(model: Any, path: Path) -> None:
-    """Raise unless the weights that lie in other files are there, beside the model, and whole."""
-    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
-
+    """Raise unless weights that are kept in other files are in the model's own folder."""
     folder = path.parent.resolve()
     for tensor in model.graph.initializer:
-        if not uses_external_data(tensor):
-            continue
-        try:
-            told = ExternalDataInfo(tensor)
-        except ValueError as error:
-            raise NbnetError(
-                f"{path} does not say where its weights lie ({error}): export it again"
-            ) from error
-        file = (folder / told.location).resolve()
-        if not file.is_relative_to(folder):
-            raise NbnetError(
-                f"{path} wants weights from {told.location}, outside its folder: export it again "
-                "into one folder"
-            )
-        if not file.is_file():
-            raise NbnetError(
-                f"{path} keeps its weights in {told.location}, which is not beside it: copy both"
-            )
-        if file.stat().st_size < (told.offset or 0) + (told.length or 0):
-            raise NbnetError(f"{file} ends before the weights of {path} do: copy it again")
+        for entry in tensor.external_data:
+            file = (folder / entry.value).resolve()
+            if entry.key == "location" and not (file.is_relative_to(folder) and file.is_file()):
+                raise NbnetError(
+                    f"{path} keeps its weights in {entry.value}, which is not a file in its "
+                    "folder: copy both into one"
+                )
 
 
 def _carried_card(model: Any, path: Path) -> dict[str, Any]:
@@ -186,7 +183,7 @@ def _written(shape: list[int | str]) -> str:
 
 
 def _read_shape(
-    path: Path, shape: list[int | str], told: Mapping[str, Any]
+    path: Path, shape: list[int | str], given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Return (fixed entries, suggested entries, reasons) that the shape of the input gives."""
     places = {"nchw": (1, 2, 3), "nhwc": (3, 1, 2)}
@@ -201,7 +198,7 @@ def _read_shape(
     fixed: dict[str, Any] = {}
     read: dict[str, Any] = {}
     reasons: list[str] = []
-    layout = told.get("layout", (certain or possible)[0])
+    layout = given.get("layout", (certain or possible)[0])
     if len(certain) == 1 or len(possible) == 1:
         layout = fixed["layout"] = (certain or possible)[0]
     _, first, second = places[layout]
@@ -260,3 +257,59 @@ def _squeezed(shape: list[int | str]) -> list[int | str] | None:
     if len(shape) in (2, 4) and all(size == 1 for size in shape[2:]):
         return shape[:2]
     return None
+
+
+def read_scaling(graph: Any, name: str) -> tuple[float, float, str] | None:
+    """Return (mean, std, why) if the graph begins by scaling pixels, and it is clear from where.
+
+    Follows additions and multiplications by constants from the input on; together they are
+    x -> scale * x + shift. The range of pixels that this brings to a usual one is expected.
+    """
+    constants = _constants(graph)
+    scale, shift, passed = 1.0, 0.0, []
+    while True:
+        readers = [n for n in graph.node if name in n.input and n.op_type != "Shape"]
+        if len(readers) != 1:
+            break
+        node = readers[0]
+        if node.op_type not in ("Cast", "Identity", "Transpose"):
+            value = constants.get(next((i for i in node.input if i != name), ""))
+            swapped = node.input[0] != name  # constant - pixel, constant / pixel
+            if value is None or node.op_type not in ("Sub", "Add", "Mul", "Div"):
+                break
+            if swapped and node.op_type in ("Sub", "Div"):
+                break
+            if node.op_type in ("Sub", "Add"):
+                shift += value if node.op_type == "Add" else -value
+            else:
+                factor = value if node.op_type == "Mul" else 1 / value
+                scale, shift = scale * factor, shift * factor
+            passed.append(node.op_type)
+        name = node.output[0]
+    far = sorted(
+        (min(abs(scale * low + shift - a) + abs(scale * high + shift - b) for a, b in USUAL), key)
+        for key, (low, high, _, _) in RANGES.items()
+    )
+    if not passed or far[0][0] > NEAR or far[1][0] < far[0][0] + NEAR:
+        return None
+    _, _, mean, std = RANGES[far[0][1]]
+    return mean, std, f"pixels from {far[0][1]}: the graph begins with {', '.join(passed)}"
+
+
+def _constants(graph: Any) -> dict[str, float]:
+    """Return the numbers, or means over three channels, that the graph holds, without 0."""
+    from onnx import numpy_helper
+    from onnx.external_data_helper import uses_external_data
+
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant":
+            values = [attribute.t for attribute in node.attribute if attribute.name == "value"]
+            tensors |= dict(zip(node.output, values, strict=False))
+    constants = {}
+    for name, tensor in tensors.items():
+        if int(np.prod(tensor.dims)) in (1, 3) and not uses_external_data(tensor):
+            value = float(np.mean(numpy_helper.to_array(tensor)))
+            if np.isfinite(value) and value:
+                constants[name] = value
+    return constants

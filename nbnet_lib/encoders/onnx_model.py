@@ -2,7 +2,7 @@
 
 The size of the pictures, the order of dimensions, the type and the output are read from the file
 (`onnx_graph`); our own exports carry a whole card. What a file cannot say is taken from a card
-beside it (`card`), or assumed to be as in InsightFace's models: RGB, (pixel - 127.5) / 127.5, or
+next to it (`card`), or assumed to be as in InsightFace's models: RGB, (pixel - 127.5) / 127.5, or
 pixels from 0 to 255 where the graph begins with its own normalisation, and the framing "arcface".
 What was assumed is listed in ``card["assumed"]``.
 
@@ -18,9 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nbnet_lib.encoders.adopt import INSIGHTFACE, adopt, check_options, settle
 from nbnet_lib.encoders.base import Encoder
-from nbnet_lib.encoders.card import find_card
+from nbnet_lib.encoders.card import check_card, find_card
+from nbnet_lib.encoders.foreign import INSIGHTFACE, Input, resolve_options, wrap_model
 from nbnet_lib.encoders.onnx_graph import Graph, read_graph
 from nbnet_lib.errors import NbnetError
 
@@ -116,24 +116,24 @@ def open_onnx(
     Args:
         path: the file.
         device: where it runs.
-        card: what the file cannot say: entries, or the path of a card; None for the one beside it.
+        card: what the file cannot say: entries, or the path of a card; None for the one next to it.
         alignment: see `Encoder`.
         **options: entries of the card; they go before it.
 
     Raises:
-        NbnetError: a file, a card or an option that is wrong, or a network that is no recogniser.
+        NbnetError: a wrong file, card or option, or a network that is not a recogniser.
     """
     file = Path(path)
     name = f"onnx:{file.name}"
-    told = {**find_card(card, file), **check_options(name, options)}
-    graph = read_graph(file, told)
-    if "takes" in told:
-        raise NbnetError(f"the card of {name} has takes: {told['takes']}, which is for functions")
-    known, assumed = settle(name, told, graph.fixed, graph.read, INSIGHTFACE)
-    if graph.dtype == "uint8" and (known["mean"], known["std"]) != (0.0, 1.0):
+    given = {**find_card(card, file), **check_card(options, f"create_encoder of {name}")}
+    graph = read_graph(file, given)
+    if "takes" in given:
+        raise NbnetError(f"the card of {name} has takes: {given['takes']}, which is for functions")
+    entries, assumed = resolve_options(name, given, graph.fixed, graph.read, INSIGHTFACE)
+    if graph.dtype == "uint8" and (entries["mean"], entries["std"]) != (0.0, 1.0):
         raise NbnetError(f"{name} takes bytes: leave mean and std out of its card")
-    network = OnnxNetwork(file, graph, device)
     # Pictures go to onnxruntime by way of the CPU.
-    encoder = adopt(name, network, known, [*assumed, *graph.reasons], "cpu", alignment)
+    fed = Input(entries, [*assumed, *graph.reasons], "cpu", alignment)
+    encoder = wrap_model(name, OnnxNetwork(file, graph, device), fed)
     encoder.card["output"] = graph.output
     return encoder

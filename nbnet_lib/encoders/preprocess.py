@@ -28,7 +28,7 @@ class Preprocess:
 
     Attributes:
         size: side of the pictures, pixels, 32 to 1024.
-        framing: how faces are cut out: a name of `faces.framing.FRAMINGS`, or one's own.
+        framing: how faces are cut out: a name of `faces.framing.FRAMINGS`, or a `Framing`.
         channels: order of the colours, "rgb" or "bgr".
         layout: "nchw" (colours before rows) or "nhwc" (colours last).
         mean: of each channel, in the order of ``channels``; one number stands for all three.

@@ -1,7 +1,7 @@
 """Encoders by name: ``create_encoder("synth")``, ``create_encoder("onnx:w600k_r50.onnx")``.
 
 A name with a colon says what kind of file to open; anything else is a known recogniser, or a
-function of one's own. Each is made by the file that knows it, imported when it is asked for.
+function of the user's. Each is made by the file that knows it, imported when it is needed.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ KINDS = {
     ),
     "python": Entry(
         "python:FILE.py:FUNCTION or python:MODULE:FUNCTION, images -> templates",
-        "wrapped",
+        "functions",
         "open_python",
     ),
 }
@@ -103,12 +103,12 @@ def create_encoder(
     Args:
         name: one of `encoder_names()`; "onnx:PATH", "torchscript:PATH", "python:FILE.py:FUNCTION"
             or "python:MODULE:FUNCTION"; or a function from images to templates (see
-            `encoders.wrapped`).
+            `encoders.functions`).
         device: where it runs.
         weights: for a known encoder, a file with its weights instead of the usual ones ("synth": a
-            ``.safetensors`` file of one's own training).
+            ``.safetensors`` file that `nbnet encoder train` wrote).
         card: for a file or function, what is known of it: the entries of `encoders.card`, or a
-            ``.yaml`` or ``.json`` file with them; None for the one that lies beside the file.
+            ``.yaml`` or ``.json`` file with them; None for the one next to the file.
         alignment: "framing" or "detect", see `Encoder`; None for the encoder's usual way.
         **options: single entries of the card, as in ``image_size=112``; they go before the card.
 
@@ -125,7 +125,7 @@ def create_encoder(
                 f"an encoder cannot be made of {type(name).__name__}: give a name or a function"
             )
         _without_weights("a function", weights)
-        from nbnet_lib.encoders.wrapped import wrap
+        from nbnet_lib.encoders.functions import wrap
 
         return wrap(name, **shared)
     kind, colon, rest = name.partition(":")

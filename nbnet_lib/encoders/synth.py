@@ -1,8 +1,14 @@
-"""The course's own recognisers; the first is a small residual network, 64x64 pixels -> 128-D.
+"""The course's own recognisers, 64x64 pixels -> 128-D, trained on SynthFaces (`train.py`).
 
-Residual blocks as in He et al., "Deep residual learning", CVPR 2016, with PReLU as recognisers
-use it; a fully connected layer reads the last 4x4 map, so that place matters (aligned faces).
-Trained from scratch on SynthFaces (`train.py`). Introduced in chapter 1.
+"synth" is a small residual network: blocks as in He et al., "Deep residual learning", CVPR 2016,
+with PReLU as recognisers use it; a fully connected layer reads the last 4x4 map, so that place
+matters (aligned faces). Introduced in chapter 1.
+
+"synth-mobile" is the independent judge of the attacks (chapter 10): another architecture, another
+seed and other people than the target "synth", so that a pattern that fools one network need not
+fool the other. Inverted residuals and the global depthwise convolution as in Chen et al.,
+"MobileFaceNets: efficient CNNs for accurate real-time face verification on mobile devices", CCBR
+2018 (arXiv 1804.07573), scaled down from 112 to 64 pixels.
 """
 
 from __future__ import annotations
@@ -15,7 +21,6 @@ from torch import Tensor, nn
 
 from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import complete_card
-from nbnet_lib.encoders.mobile import MobileEncoder
 from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.weights import load_weights
@@ -24,7 +29,7 @@ IMAGE_SIZE, TEMPLATE_DIM = 64, 128
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; halves the side when ``stride`` is 2."""
+    """Two 3x3 convolutions next to a shortcut; halves the side when ``stride`` is 2."""
 
     def __init__(self, channels_in: int, channels_out: int, stride: int):
         super().__init__()
@@ -69,6 +74,64 @@ class SynthEncoder(nn.Module):
         return self.norm(self.template(self.dropout(torch.flatten(maps, 1))))
 
 
+def _norm_prelu(channels: int) -> list[nn.Module]:
+    return [nn.BatchNorm2d(channels), nn.PReLU(channels)]
+
+
+class InvertedResidual(nn.Module):
+    """1x1 to ``wide`` channels, depthwise 3x3, 1x1 back; added to the input where shapes allow."""
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int, expansion: int):
+        super().__init__()
+        wide = channels_in * expansion
+        self.body = nn.Sequential(
+            nn.Conv2d(channels_in, wide, 1, bias=False),
+            *_norm_prelu(wide),
+            nn.Conv2d(wide, wide, 3, stride, 1, groups=wide, bias=False),
+            *_norm_prelu(wide),
+            nn.Conv2d(wide, channels_out, 1, bias=False),
+            nn.BatchNorm2d(channels_out),
+        )
+        self.shortcut = stride == 1 and channels_in == channels_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, channels_in, S, S] -> [N, channels_out, S / stride, S / stride]."""
+        return x + self.body(x) if self.shortcut else self.body(x)
+
+
+class MobileEncoder(nn.Module):
+    """[N, 3, 64, 64] in [-1, 1] -> [N, d], not yet normalised."""
+
+    def __init__(self, template_dim: int = 128):
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 32, 3, 2, 1, bias=False),  # 64x64 -> 32x32
+            *_norm_prelu(32),
+            nn.Conv2d(32, 48, 3, 2, 1, bias=False),  # -> 16x16
+            *_norm_prelu(48),
+            InvertedResidual(48, 48, 1, 2),
+            InvertedResidual(48, 48, 1, 2),
+            InvertedResidual(48, 96, 2, 4),  # -> 8x8
+            InvertedResidual(96, 96, 1, 2),
+            InvertedResidual(96, 96, 1, 2),
+            InvertedResidual(96, 128, 2, 4),  # -> 4x4
+            InvertedResidual(128, 128, 1, 2),
+            nn.Conv2d(128, 512, 1, bias=False),
+            *_norm_prelu(512),
+            # One weight per place and channel: unlike an average, it can tell chin from forehead.
+            nn.Conv2d(512, 512, 4, groups=512, bias=False),  # -> 1x1
+            nn.BatchNorm2d(512),
+        )
+        self.dropout = nn.Dropout(0.2)
+        self.template = nn.Linear(512, template_dim, bias=False)
+        self.norm = nn.BatchNorm1d(template_dim)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return raw templates; `Encoder` brings them to unit length."""
+        maps = self.features(images)
+        return self.norm(self.template(self.dropout(torch.flatten(maps, 1))))
+
+
 NETWORKS: dict[str, type[nn.Module]] = {"synth": SynthEncoder, "synth-mobile": MobileEncoder}
 WEIGHTS = {"synth": "synth-encoder", "synth-mobile": "synth-mobile"}  # shipped
 
@@ -86,16 +149,16 @@ def open_synth(
         name: one of `NETWORKS`.
         device: where it runs.
         weights: a file with its weights instead of the shipped ones.
-        card: None; the card beside the weights is read.
+        card: None; the card next to the weights is read.
         alignment: see `Encoder`.
 
     Raises:
         NbnetError: weights that are missing, damaged or of another network, or a card.
     """
     if card is not None:
-        raise NbnetError(f"the encoder {name} reads the card beside its weights: leave card out")
+        raise NbnetError(f"the encoder {name} reads the card next to its weights: leave card out")
     file = weights or WEIGHTS[name]
-    state, told = load_weights(file)
+    state, shipped = load_weights(file)
     network = NETWORKS[name]()
     try:
         network.load_state_dict(state)
@@ -105,17 +168,17 @@ def open_synth(
             "give a file written by `nbnet encoder train`"
         ) from error
     preprocess = Preprocess(IMAGE_SIZE)
-    told = {
+    entries = {
         "source": "trained with this library: nbnet encoder train",
-        "training_data": told.get("data", "unknown"),
-        **told,
+        "training_data": shipped.get("data", "unknown"),
+        **shipped,
     }
     return Encoder(
         name,
         network.to(device),
         IMAGE_SIZE,
         TEMPLATE_DIM,
-        complete_card(told, preprocess, TEMPLATE_DIM),
+        complete_card(entries, preprocess, TEMPLATE_DIM),
         preprocess=preprocess,
         alignment=alignment or "framing",
     )

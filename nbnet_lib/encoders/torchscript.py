@@ -1,10 +1,10 @@
 """Recognisers written by `torch.jit.save`: ``create_encoder("torchscript:model.pt")``.
 
-The file says nothing about its input: a card beside it (``model.yaml``, see `card`) does, and what
+The file says nothing about its input: a card next to it (``model.yaml``, see `card`) does, and what
 it leaves out is assumed to be as in InsightFace's models (112 px, RGB, (pixel - 127.5) / 127.5,
 framing "arcface") and listed in ``card["assumed"]``.
 
-A TorchScript file is a program in a language of its own, run with the rights of whoever opens it.
+A TorchScript file is a program, run with the rights of the user who opens it.
 Open only what you trust; an ONNX file is the safer way to hand a network on.
 """
 
@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.encoders.adopt import INSIGHTFACE, adopt, check_options, settle
 from nbnet_lib.encoders.base import Encoder
-from nbnet_lib.encoders.card import find_card
+from nbnet_lib.encoders.card import check_card, find_card
+from nbnet_lib.encoders.foreign import INSIGHTFACE, Input, resolve_options, wrap_model
 from nbnet_lib.errors import NbnetError
 
 
@@ -58,21 +58,22 @@ def open_torchscript(
     Args:
         path: the file.
         device: where it runs.
-        card: what the file cannot say: entries, or the path of a card; None for the one beside it.
+        card: what the file cannot say: entries, or the path of a card; None for the one next to it.
         alignment: see `Encoder`.
         **options: entries of the card; they go before it.
 
     Raises:
-        NbnetError: a file, a card or an option that is wrong, or a network that is no recogniser.
+        NbnetError: a wrong file, card or option, or a network that is not a recogniser.
     """
     file = Path(path)
     name = f"torchscript:{file.name}"
-    told = {**find_card(card, file), **check_options(name, options)}
+    given = {**find_card(card, file), **check_card(options, f"create_encoder of {name}")}
     for key in ("takes", "output"):
-        if key in told:
-            raise NbnetError(f"the card of {name} has {key}: {told[key]}, which it cannot use")
-    known, assumed = settle(name, told, {}, {}, INSIGHTFACE)
-    return adopt(name, _Script(name, _load(file, device)), known, assumed, device, alignment)
+        if key in given:
+            raise NbnetError(f"the card of {name} has {key}: {given[key]}, which it cannot use")
+    entries, assumed = resolve_options(name, given, {}, {}, INSIGHTFACE)
+    fed = Input(entries, assumed, device, alignment)
+    return wrap_model(name, _Script(name, _load(file, device)), fed)
 
 
 def _load(file: Path, device: str | torch.device) -> nn.Module:

@@ -203,7 +203,7 @@ def train_encoder(
         network: "synth" or "synth-mobile", the name under which `create_encoder` opens it.
 
     Returns:
-        The card that is written beside the weights.
+        The card that is written next to the weights.
 
     Raises:
         NbnetError: evaluation identities, too few pictures, a loss that is not finite, or an output

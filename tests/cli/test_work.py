@@ -13,8 +13,7 @@ from PIL import Image
 
 from nbnet_lib.cli import main
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
-from nbnet_lib.encoders.mobile import MobileEncoder
-from nbnet_lib.encoders.synth import SynthEncoder
+from nbnet_lib.encoders.synth import MobileEncoder, SynthEncoder
 from nbnet_lib.evaluate.result import schema
 from nbnet_lib.faces import render
 from nbnet_lib.faces.dlib_models import networks

@@ -144,10 +144,10 @@ def test_a_variant_of_another_framing_detects_for_that_one(encoder, large):
 
 
 def test_what_cannot_be_changed_is_said(encoder):
-    with pytest.raises(NbnetError, match="no size, color to change: choose from framing"):
+    with pytest.raises(NbnetError, match="no size, color to change: .*framing"):
         encoder.with_preprocess(size=112, color="bgr")
     fixed = Encoder("dlib", lambda x: x.flatten(1), 32, 3072, {}, framing="dlib")
-    with pytest.raises(NbnetError, match="of the encoder dlib is fixed: channels"):
+    with pytest.raises(NbnetError, match="encoder dlib has no channels"):
         fixed.with_preprocess(channels="bgr")
     assert fixed.with_preprocess(alignment="detect").alignment == "detect"
     assert fixed.framing == find_framing("dlib")

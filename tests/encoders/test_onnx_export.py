@@ -63,7 +63,7 @@ def test_what_cannot_be_exported_is_said(encoder, tmp_path):
     with pytest.raises(NbnetError, match=".onnx files, not x.pt"):
         export_onnx(encoder, tmp_path / "x.pt")
     function = Encoder("mine", lambda x: x, 64, 16, {}, preprocess=Preprocess(64))
-    with pytest.raises(NbnetError, match="mine is no torch network"):
+    with pytest.raises(NbnetError, match="mine is not a torch network"):
         export_onnx(function, tmp_path / "x.onnx")
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(NbnetError, match="cannot write to the folder"):

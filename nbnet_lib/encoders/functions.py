@@ -4,17 +4,18 @@
 >>> encoder = create_encoder("python:my_recogniser.py:embed")
 
 The function gets a batch and returns one template per picture, [N, d], as a torch tensor or a
-numpy array of floats. Unless told otherwise it gets float32 [N, 3, S, S], RGB, in [-1, 1]. Options,
-or the entries of a card (`encoders.card`), change that: ``image_size``, ``framing``, ``channels``,
-``layout``, ``mean``, ``std``, and ``takes``:
+numpy array of floats. Unless a card says otherwise it gets float32 [N, 3, S, S], RGB, in [-1, 1].
+Options, or the entries of a card (`encoders.card`), change that: ``image_size``, ``framing``,
+``channels``, ``layout``, ``mean``, ``std``, and ``takes``:
 
 - "torch": a tensor on the encoder's device (the usual case);
 - "numpy": the same as an array;
-- "uint8": an array of bytes. Pixels are then from 0 to 255, in the layout "nhwc" unless told
-  otherwise: what comes out of a picture file.
+- "uint8": an array of bytes. Pixels are then from 0 to 255, in the layout "nhwc" unless a
+  card says otherwise: what comes out of a picture file.
 
 ``python:FILE.py:FUNCTION`` runs the file, as ``python FILE.py`` would: it may do anything. Open
-only what you would run. Its card lies in ``FILE.yaml`` beside it.
+only what you would run. While it is imported, it finds other modules in its folder. Its card is
+``FILE.yaml`` next to it.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nbnet_lib.encoders.adopt import adopt, check_options, settle
 from nbnet_lib.encoders.base import Encoder
-from nbnet_lib.encoders.card import find_card
+from nbnet_lib.encoders.card import check_card, find_card
+from nbnet_lib.encoders.foreign import Input, resolve_options, wrap_model
 from nbnet_lib.encoders.preprocess import to_bytes
 from nbnet_lib.errors import NbnetError
 
 # A function knows best what it wants: it gets the library's pictures as they are.
-OURS = {
+CONVENTION = {
     "image_size": 112,
     "channels": "rgb",
     "layout": "nchw",
@@ -53,7 +54,7 @@ BYTES = {"layout": "nhwc", "mean": 0.0, "std": 1.0}
 
 
 class _Function:
-    """Network inputs -> templates, by a function of somebody's own."""
+    """Network inputs -> templates, by a function of the user's."""
 
     def __init__(self, name: str, function: Callable[..., Any], takes: str):
         self.name, self.function, self.takes = name, function, takes
@@ -71,9 +72,9 @@ class _Function:
             answer = self.function(given)
         except (Exception, SystemExit) as error:
             raise NbnetError(
-                f"{self.name} failed on a batch of {len(inputs)} ({_told(error)}): it gets "
+                f"{self.name} failed on a batch of {len(inputs)} ({_one_line(error)}): it gets "
                 f"{_shape(given)} and must return templates; image_size, takes and the like are "
-                "set in a card, NAME.yaml beside NAME.py, or as options of create_encoder"
+                "set in a card, NAME.yaml next to NAME.py, or as options of create_encoder"
             ) from error
         if isinstance(answer, Tensor):
             return (answer if answer.layout == torch.strided else answer.to_dense()).detach()
@@ -108,7 +109,7 @@ def _is_numbers(array: Any) -> bool:
     return isinstance(array, np.ndarray) and array.dtype.kind in "fiub"
 
 
-def _told(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     """Return an error in one line, with the line of the user's file that raised it."""
     frames = traceback.extract_tb(error.__traceback__)
     where = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
@@ -136,26 +137,28 @@ def wrap(
 
     Raises:
         NbnetError: a class in place of a function, a wrong card or option, or a function that
-            does not give templates (`encoders.examine`).
+            does not give templates (`encoders.foreign`).
     """
     called = name or str(getattr(function, "__name__", type(function).__name__))
     if inspect.isclass(function):
         raise NbnetError(f"{called} is a class: give a function, or an object of it that is called")
-    told = {**find_card(card, None), **check_options(called, options)}
+    given = {**find_card(card, None), **check_card(options, f"create_encoder of {called}")}
     if name is not None:
-        told.setdefault("name", name)
-    takes = told.get("takes", "torch")
+        given.setdefault("name", name)
+    takes = given.get("takes", "torch")
     if takes == "uint8":
         for key in ("mean", "std"):
-            if np.any(np.asarray(told.get(key, BYTES[key])) != BYTES[key]):
+            if np.any(np.asarray(given.get(key, BYTES[key])) != BYTES[key]):
                 raise NbnetError(
-                    f"{called} takes uint8 and {key} {told[key]}: bytes cannot be scaled, give "
+                    f"{called} takes uint8 and {key} {given[key]}: bytes cannot be scaled, give "
                     "takes: numpy"
                 )
-    known, assumed = settle(called, told, {}, BYTES if takes == "uint8" else {}, OURS)
+    read = BYTES if takes == "uint8" else {}
+    entries, assumed = resolve_options(called, given, {}, read, CONVENTION)
     if isinstance(function, torch.nn.Module):
         function.to(device).eval().requires_grad_(False)
-    return adopt(called, _Function(called, function, takes), known, assumed, device, alignment)
+    fed = Input(entries, assumed, device, alignment)
+    return wrap_model(called, _Function(called, function, takes), fed)
 
 
 def open_python(
@@ -181,25 +184,22 @@ def open_python(
     module = _import(source, file)
     function = getattr(module, attribute, None)
     if not callable(function):
-        own = [
-            key
-            for key, value in vars(module).items()
-            if inspect.isfunction(value) and value.__module__ == module.__name__
-        ]
+        functions = [key for key, value in vars(module).items() if inspect.isfunction(value)]
         raise NbnetError(
-            f"{source} has no function {attribute}: it has {', '.join(own) or 'none at all'}"
+            f"{source} has no function {attribute}: it has {', '.join(functions) or 'none at all'}"
         )
     name = options.pop("name", None) or f"python:{file.name if file else source}:{attribute}"
-    told = find_card(card, file)
-    return wrap(function, device, told, alignment, told.get("name", name), **options)
+    given = find_card(card, file)
+    return wrap(function, device, given, alignment, given.get("name", name), **options)
 
 
 def _import(source: str, file: Path | None) -> ModuleType:
-    """Import a module by name or from a file, beside which it may import others."""
+    """Import a module by name or from a file, next to which it may import others."""
     if file is not None and not file.is_file():
         raise NbnetError(f"no file {file}: give the path of the .py file with the function")
     folder = str((file.parent if file is not None else Path()).resolve())
-    if folder not in sys.path:  # last, so that no file there takes the place of a library
+    added = folder not in sys.path
+    if added:  # last, so that no file there takes the place of a library
         sys.path.append(folder)
     try:
         if file is None:
@@ -218,4 +218,8 @@ def _import(source: str, file: Path | None) -> ModuleType:
             raise
         return module
     except (Exception, SystemExit) as error:
-        raise NbnetError(f"{source} cannot be imported ({_told(error)}): run it alone") from error
+        reason = _one_line(error)
+        raise NbnetError(f"{source} cannot be imported ({reason}): run it alone") from error
+    finally:
+        if added:
+            sys.path.remove(folder)
