@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-import dis
-from collections.abc import Callable, Sequence
+import inspect
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-# What an unfinished function consists of: hand back a constant, nothing else.
-_IDLE = {
-    "RESUME",
-    "NOP",
-    "CACHE",
-    "POP_TOP",
-    "LOAD_CONST",
-    "RETURN_CONST",
-    "RETURN_VALUE",
-    "COPY_FREE_VARS",
-    "LOAD_CONST_IMMORTAL",
-    "NOT_TAKEN",
-}
 
 
 class NotAttempted(Exception):
@@ -36,6 +22,90 @@ class Wrong(Exception):
 
 
 @dataclass(frozen=True)
+class Answer:
+    """What a learner handed in under a name, with which every message about it begins."""
+
+    name: str
+    value: Any
+
+    def wrong(self, found: str, hint: str = "") -> Wrong:
+        """Return the exception that says what was found, and the hint for it."""
+        return Wrong(self.name, found, hint)
+
+    def call(self, *args: Any, returns: str = "a value") -> Any:
+        """Call the learner's function, see `call`."""
+        return call(self.name, self.value, *args, returns=returns)
+
+    def number(self, value: Any) -> float:
+        """Return what came back as a float, see `number`."""
+        return number(self.name, value)
+
+    def array(self, value: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """Return what came back as an array, see `array`."""
+        return array(self.name, value, shape)
+
+    def pair(self, value: Any, of: str) -> tuple[Any, Any]:
+        """Return what came back as two things, see `pair`."""
+        return pair(self.name, value, of)
+
+    def entries(self) -> dict[str, Any]:
+        """Return what is answered of a dict; entries that are None, ... or "" are open.
+
+        Raises:
+            NotAttempted: all of it is open.
+            Wrong: it is not a dict.
+        """
+        if self.value is None or self.value is ...:
+            raise NotAttempted(f" ({self.name} is {self.value})")
+        if not isinstance(self.value, Mapping):
+            raise self.wrong(f"expected a dict with the answers, got {describe(self.value)}")
+        answered = {
+            str(key).strip(): value
+            for key, value in self.value.items()
+            if not (value is None or value is ... or isinstance(value, str) and not value.strip())
+        }
+        if not answered:
+            raise NotAttempted(f" (every answer in {self.name} is open)")
+        return answered
+
+
+def check_choices(
+    answer: Answer,
+    accepted: Mapping[str, Collection[Any]],
+    choices: Sequence[Any],
+    hint: Callable[[str, Any], str],
+    read: Callable[[Any], Any] = lambda value: value,
+) -> None:
+    """Check a dict with one choice for each question.
+
+    Args:
+        answer: the learner's dict; upper and lower case of its keys count the same.
+        accepted: question -> the choices that are right.
+        choices: all there are.
+        hint: takes a question and a wrong choice; returns what to say to it.
+        read: how a choice is read, for example in lower case.
+    """
+    questions = {question.upper(): question for question in accepted}
+    given = {questions.get(key.upper(), key): value for key, value in answer.entries().items()}
+    one_of = f"one of {', '.join(map(str, choices))}"
+    unknown = sorted(set(given) - set(accepted))
+    if unknown:
+        raise answer.wrong(f"there is no {unknown[0]!r}", f"there are {', '.join(accepted)}")
+    missing = [question for question in accepted if question not in given]
+    if missing:
+        raise answer.wrong(f"no answer yet for {', '.join(missing)}", f"{one_of} for each")
+    chosen = {question: read(given[question]) for question in accepted}
+    for question, choice in chosen.items():
+        if choice not in tuple(choices):
+            raise answer.wrong(f"{question}: expected {one_of}, got {describe(given[question])}")
+    wrong = [question for question in accepted if chosen[question] not in accepted[question]]
+    if wrong:
+        right = f"{len(accepted) - len(wrong)} of {len(accepted)} right"
+        first = wrong[0]
+        raise answer.wrong(f"{right}, look again at {first}", hint(first, chosen[first]))
+
+
+@dataclass(frozen=True)
 class Exercise:
     """One exercise.
 
@@ -45,7 +115,7 @@ class Exercise:
         stars: how hard it is, 1 to 3; the heading in the chapter shows as many.
         names: what the learner hands in, by name.
         hints: level 1 and level 2.
-        test: takes the candidates; returns the praise, raises `Wrong` or `NotAttempted`.
+        test: takes an `Answer` for each name; returns the praise, raises `Wrong` or `NotAttempted`.
     """
 
     number: str
@@ -64,13 +134,19 @@ class Exercise:
 EXERCISES: dict[str, Exercise] = {}
 
 
-def exercise(
-    number: str, title: str, stars: int, names: Sequence[str], hints: tuple[str, str]
-) -> Callable[[Callable[..., str]], Callable[..., str]]:
-    """Register the decorated function as the test of an exercise."""
+def exercise(heading: str, *hints: str) -> Callable[[Callable[..., str]], Callable[..., str]]:
+    """Register the decorated function as the test of an exercise.
+
+    Args:
+        heading: as in the chapter, ``"3.2 ★ chance level"``.
+        *hints: the one that points the way, and the one that nearly says it.
+    """
+    number, stars, title = heading.split(" ", 2)
+    pointing, telling = hints
 
     def register(test: Callable[..., str]) -> Callable[..., str]:
-        EXERCISES[number] = Exercise(number, title, stars, tuple(names), hints, test)
+        names = tuple(inspect.signature(test).parameters)
+        EXERCISES[number] = Exercise(number, title, len(stars), names, (pointing, telling), test)
         return test
 
     return register
@@ -81,10 +157,31 @@ def one_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or ["no message"])[0][:200]
 
 
+def _stub() -> None:
+    return None
+
+
+def _stub_with_docstring() -> None:
+    """Say what it would do."""
+    return None
+
+
+def _dots() -> Any:
+    return ...
+
+
+def _dots_with_docstring() -> Any:
+    """Say what it would do."""
+    return ...
+
+
+_STUBS = {f.__code__.co_code for f in (_stub, _stub_with_docstring, _dots, _dots_with_docstring)}
+
+
 def is_unfinished(fn: Any) -> bool:
-    """Say whether a function still only returns a constant."""
+    """Return whether a function still only returns None or an ellipsis."""
     code = getattr(fn, "__code__", None)
-    return code is not None and {step.opname for step in dis.get_instructions(code)} <= _IDLE
+    return code is not None and code.co_code in _STUBS
 
 
 def call(name: str, fn: Any, *args: Any, returns: str = "a value") -> Any:

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from course_checks.base import (
-    NotAttempted,
-    Wrong,
-    call,
+    Answer,
+    check_choices,
     close,
-    describe,
     exercise,
-    number,
     short,
 )
 
 
 @exercise(
-    "0.1",
-    "how much smaller is a template",
-    1,
-    ["shrinkage"],
-    (
-        "count the bytes of the picture, count the bytes of the template, divide",
-        "side * side * 3 bytes against 4 * numbers bytes; the picture stands on top",
-    ),
+    "0.1 ★ how much smaller is a template",
+    "count the bytes of the picture, count the bytes of the template, divide",
+    "side * side * 3 bytes against 4 * numbers bytes; the picture stands on top",
 )
-def _shrinkage(shrinkage: Any) -> str:
-    name = "shrinkage"
+def _shrinkage(shrinkage: Answer) -> str:
     for side, numbers in ((64, 128), (160, 128), (112, 512)):
         want = side * side * 3 / (4 * numbers)
-        got = number(name, call(name, shrinkage, side, numbers, returns="a number"))
+        got = shrinkage.number(shrinkage.call(side, numbers, returns="a number"))
         if close(got, want, 1e-3):
             continue
         slips = (
@@ -46,8 +35,7 @@ def _shrinkage(shrinkage: Any) -> str:
             (float(round(want)), "do not round"),
         )
         why = next((why for slip, why in slips if close(got, slip, 1e-3)), "")
-        raise Wrong(
-            name,
+        raise shrinkage.wrong(
             f"expected {short(want)}, got {short(got)}",
             why or "bytes of the picture divided by bytes of the template",
         )
@@ -116,49 +104,18 @@ SITUATIONS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 @exercise(
-    "0.2",
-    "may I?",
-    2,
-    ["verdict"],
-    (
-        "ask two things of each: is there a real person in it, and is there somebody else's system "
-        "in it?",
-        "nobody real and nothing foreign: G; a real person: C; a foreign system: M; both: B; and "
-        "data that you were never meant to have: S",
-    ),
+    "0.2 ★★ may I?",
+    "ask two things of each: is there a real person in it, and is there somebody else's system "
+    "in it?",
+    "nobody real and nothing foreign: G; a real person: C; a foreign system: M; both: B; and "
+    "data that you were never meant to have: S",
 )
-def _may_i(verdict: Any) -> str:
-    name = "verdict"
-    if verdict is None or verdict is ...:
-        raise NotAttempted(f" ({name} is {verdict})")
-    if not hasattr(verdict, "items"):
-        raise Wrong(
-            name,
-            f"expected a dict with a letter for each situation, got {describe(verdict)}",
-            'write verdict = {"a": "G", "b": ..., ...}',
-        )
-    given = {str(key).strip().lower(): value for key, value in verdict.items()}
-    given = {key: value for key, value in given.items() if value not in (None, ..., "")}
-    if not given:
-        raise NotAttempted(f" ({name} is empty)")
-    unknown = sorted(set(given) - set(SITUATIONS))
-    if unknown:
-        raise Wrong(name, f"there is no situation {unknown[0]!r}", "they are a to f")
-    missing = [key for key in SITUATIONS if key not in given]
-    if missing:
-        raise Wrong(name, f"situation {missing[0]} has no letter yet", "each of a to f needs one")
-    letters = {key: str(value).strip().upper() for key, value in given.items()}
-    for key, letter in letters.items():
-        if letter not in set("GCMBS"):
-            raise Wrong(
-                name, f"situation {key} has {given[key]!r}", "the letters are G, C, M, B and S"
-            )
-    right = sum(letters[key] == SITUATIONS[key][0] for key in SITUATIONS)
-    for key, (want, remarks) in SITUATIONS.items():
-        if letters[key] != want:
-            raise Wrong(
-                name,
-                f"{right} of {len(SITUATIONS)} right; {key} is not {letters[key]}",
-                remarks[letters[key]],
-            )
+def _may_i(verdict: Answer) -> str:
+    check_choices(
+        verdict,
+        {situation: (right,) for situation, (right, _) in SITUATIONS.items()},
+        "GCMBS",
+        lambda situation, letter: SITUATIONS[situation][1][letter],
+        lambda value: str(value).strip().upper(),
+    )
     return "the person and the owner of the system: ask both, every time"

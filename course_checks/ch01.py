@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from course_checks.base import Wrong, array, call, close, exercise, number, short
+from course_checks.base import Answer, Wrong, array, close, exercise, short
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
@@ -14,22 +14,17 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 
 @exercise(
-    "1.1",
-    "cosine similarity",
-    1,
-    ["cosine"],
-    (
-        "two vectors point the same way when their dot product is large, measured against their "
-        "lengths",
-        "(a @ b) / (np.linalg.norm(a) * np.linalg.norm(b))",
-    ),
+    "1.1 ★ cosine similarity",
+    "two vectors point the same way when their dot product is large, measured against their "
+    "lengths",
+    "(a @ b) / (np.linalg.norm(a) * np.linalg.norm(b))",
 )
-def _cosine(cosine: Any) -> str:
+def _cosine(cosine: Answer) -> str:
     rng = np.random.default_rng(11)
     for trial in range(4):
         a, b = rng.normal(size=(2, 128)) * (1.0 if trial == 0 else rng.uniform(0.2, 4, (2, 1)))
         want = float(_unit(a) @ _unit(b))
-        got = number("cosine", call("cosine", cosine, a, b, returns="a number"))
+        got = cosine.number(cosine.call(a, b, returns="a number"))
         if close(got, want, 1e-3):
             continue
         if close(got, 1 - want, 1e-3):
@@ -48,24 +43,18 @@ def _cosine(cosine: Any) -> str:
             why = "that is the angle; the similarity is its cosine"
         else:
             why = "dot product divided by both lengths"
-        raise Wrong("cosine", f"expected {want:.4f}, got {short(got)}", why)
+        raise cosine.wrong(f"expected {want:.4f}, got {short(got)}", why)
     return "right for vectors of any length"
 
 
 @exercise(
-    "1.2",
-    "straighten a face",
-    3,
-    ["similarity"],
-    (
-        "each point gives two equations that are linear in a, b, shift_x and shift_y; write all of "
-        "them as one system",
-        "rows [x, -y, 1, 0] belong to x', rows [y, x, 0, 1] to y'; np.linalg.lstsq(rows, values, "
-        "rcond=None)[0] gives a, b and the two shifts",
-    ),
+    "1.2 ★★★ straighten a face",
+    "each point gives two equations that are linear in a, b, shift_x and shift_y; write all of "
+    "them as one system",
+    "rows [x, -y, 1, 0] belong to x', rows [y, x, 0, 1] to y'; np.linalg.lstsq(rows, values, "
+    "rcond=None)[0] gives a, b and the two shifts",
 )
-def _similarity(similarity: Any) -> str:
-    name = "similarity"
+def _similarity(similarity: Answer) -> str:
     rng = np.random.default_rng(12)
     for turn, scale, mirrored, n in (
         (0.4, 0.7, False, 5),
@@ -77,14 +66,13 @@ def _similarity(similarity: Any) -> str:
         target = source @ true.T + rng.uniform(-30, 30, 2) + rng.normal(scale=1.5, size=(n, 2))
         if mirrored:
             target = target * [-1, 1]
-        raw = call(name, similarity, source, target, returns="a matrix [2, 3]")
-        got, best = _matrix(name, raw), _best(source, target)
+        raw = similarity.call(source, target, returns="a matrix [2, 3]")
+        got, best = _matrix(similarity.name, raw), _best(source, target)
         least, error = _squares(best, source, target), _squares(got, source, target)
         if np.abs(got - best).max() < 1e-3 * max(1.0, float(np.abs(best).max())):
             continue
         why = _similarity_slip(got, best, source, target)
-        raise Wrong(
-            name,
+        raise similarity.wrong(
             f"expected a sum of squared distances of {short(least)}, got {short(error)}",
             why or "turn, scale and shift all follow from least squares over all points",
         )
@@ -163,16 +151,11 @@ def _similarity_slip(got: np.ndarray, best: np.ndarray, *points: np.ndarray) -> 
 
 
 @exercise(
-    "1.3",
-    "nearest neighbour",
-    2,
-    ["nearest"],
-    (
-        "one matrix product gives the similarity of the query with every row of the gallery",
-        "normalise the rows of gallery, multiply with query, take np.argmax",
-    ),
+    "1.3 ★★ nearest neighbour",
+    "one matrix product gives the similarity of the query with every row of the gallery",
+    "normalise the rows of gallery, multiply with query, take np.argmax",
 )
-def _nearest(nearest: Any) -> str:
+def _nearest(nearest: Answer) -> str:
     rng = np.random.default_rng(12)
     for target, decoy in ((7, 20), (0, 39), (39, 3)):
         gallery = rng.normal(size=(40, 16))
@@ -180,29 +163,25 @@ def _nearest(nearest: Any) -> str:
         gallery[decoy] = 4 * (gallery[target] + gallery[decoy])
         query = _unit(gallery[target]) + rng.normal(scale=0.04, size=16)
         scores = _unit(gallery) @ _unit(query)
-        got = number("nearest", call("nearest", nearest, query, gallery, returns="an index"))
+        got = nearest.number(nearest.call(query, gallery, returns="an index"))
         if got == target:
             continue
         if close(got, float(scores.max()), 1e-3):
-            raise Wrong(
-                "nearest",
+            raise nearest.wrong(
                 f"expected the row number {target}, got {short(got)}",
                 "that is the score; which row has it? (np.argmax)",
             )
         if got == int(scores.argmin()):
-            raise Wrong(
-                "nearest",
+            raise nearest.wrong(
                 f"expected row {target}, got {short(got)}",
                 "that is the least similar row; higher cosine is more alike",
             )
         if got == int((gallery @ query).argmax()):
-            raise Wrong(
-                "nearest",
+            raise nearest.wrong(
                 f"expected row {target}, got {short(got)}",
                 "long rows win by their length; divide each row by its length first",
             )
-        raise Wrong(
-            "nearest",
+        raise nearest.wrong(
             f"expected row {target}, got {short(got)}",
             "the row with the highest cosine to the query",
         )
@@ -210,35 +189,28 @@ def _nearest(nearest: Any) -> str:
 
 
 @exercise(
-    "1.4",
-    "average template",
-    2,
-    ["average"],
-    (
-        "the mean of unit vectors is shorter than 1; what is lost, and how do you get it back?",
-        "mean = several.mean(axis=0), then mean / np.linalg.norm(mean)",
-    ),
+    "1.4 ★★ average template",
+    "the mean of unit vectors is shorter than 1; what is lost, and how do you get it back?",
+    "mean = several.mean(axis=0), then mean / np.linalg.norm(mean)",
 )
-def _average(average: Any) -> str:
-    name = "average"
+def _average(average: Answer) -> str:
     rng = np.random.default_rng(14)
     for k in (3, 5, 1, 128):
         several = _unit(rng.normal(size=128) + 0.7 * rng.normal(size=(k, 128)))
         want = _unit(several.mean(0))
-        raw = call(name, average, several, returns="a template [d]")
-        got = array(name, raw).astype(float)
+        raw = average.call(several, returns="a template [d]")
+        got = average.array(raw).astype(float)
         if got.shape == (1, 128):
             got = got[0]
         if got.shape == want.shape and np.abs(got - want).max() < 1e-4:
             continue
         if got.shape == (k,) and k != 128:
-            raise Wrong(
-                name,
+            raise average.wrong(
                 f"expected shape [128], got [{k}]",
                 "that is the mean over the numbers of each template; average over the rows, axis=0",
             )
         if got.shape != want.shape:
-            raise Wrong(name, f"expected shape [128], got {list(got.shape)}", "one template")
+            raise average.wrong(f"expected shape [128], got {list(got.shape)}", "one template")
         length = float(np.linalg.norm(got))
         if not np.isfinite(length):
             why = "it holds NaN: is something divided by zero?"
@@ -254,5 +226,5 @@ def _average(average: Any) -> str:
             why = "that is the median of each number; take the mean"
         else:
             why = "the mean over the rows, divided by its length"
-        raise Wrong(name, f"expected a template of length 1, got length {length:.3f}", why)
+        raise average.wrong(f"expected a template of length 1, got length {length:.3f}", why)
     return "one template for several pictures, of length 1"

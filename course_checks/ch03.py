@@ -6,59 +6,43 @@ from typing import Any
 
 import numpy as np
 
-from course_checks.base import (
-    Wrong,
-    array,
-    call,
-    close,
-    describe,
-    exercise,
-    number,
-    short,
-)
+from course_checks.base import Answer, Wrong, array, close, describe, exercise, short
 
 
 @exercise(
-    "3.1",
-    "split by identity",
-    2,
-    ["split_by_identity"],
-    (
-        "draw people, not pictures: np.unique(identities) lists the people",
-        "shuffle the people with rng.permutation, keep the first share of them, then "
-        "np.isin(identities, chosen)",
-    ),
+    "3.1 ★★ split by identity",
+    "draw people, not pictures: np.unique(identities) lists the people",
+    "shuffle the people with rng.permutation, keep the first share of them, then "
+    "np.isin(identities, chosen)",
 )
-def _split(split_by_identity: Any) -> str:
-    name = "split_by_identity"
+def _split(split_by_identity: Answer) -> str:
     for people, samples, share, step in ((40, 5, 0.25, 1), (30, 4, 0.5, 3)):
         identities = np.repeat(np.arange(people) * step + 100, samples)
         rng = np.random.default_rng(13)
         identities = rng.permutation(identities) if step == 3 else identities
-        raw = call(name, split_by_identity, identities, share, rng, returns="a mask")
-        mask = array(name, raw)
+        raw = split_by_identity.call(identities, share, rng, returns="a mask")
+        mask = split_by_identity.array(raw)
         if mask.shape != identities.shape:
-            raise Wrong(
-                name,
+            raise split_by_identity.wrong(
                 f"expected one True or False for each of {identities.size} images, "
                 f"got shape {list(mask.shape)}",
                 "np.isin(identities, chosen) gives that",
             )
         if mask.dtype != bool and not np.isin(mask, (0, 1)).all():
-            raise Wrong(name, "expected True (test) or False (training)", "return a mask, not ids")
+            raise split_by_identity.wrong(
+                "expected True (test) or False (training)", "return a mask, not ids"
+            )
         mask = mask.astype(bool)
         shared = np.intersect1d(identities[mask], identities[~mask])
         if shared.size:
-            raise Wrong(
-                name,
+            raise split_by_identity.wrong(
                 f"{shared.size} of {people} people are in both parts",
                 "draw people, not images: every image of a person goes the same way",
             )
         tested = np.unique(identities[mask]).size
         if abs(tested - share * people) > 1.01:
             turned = abs(tested - (1 - share) * people) <= 1.01
-            raise Wrong(
-                name,
+            raise split_by_identity.wrong(
                 f"expected {share:.0%} of {people} people in the test part, got {tested}",
                 "True marks the test part"
                 if turned
@@ -68,17 +52,11 @@ def _split(split_by_identity: Any) -> str:
 
 
 @exercise(
-    "3.2",
-    "chance level",
-    1,
-    ["chance_level"],
-    (
-        "how often is the guesser right who always gives the most frequent answer?",
-        "np.unique(labels, return_counts=True); the largest count divided by the number of labels",
-    ),
+    "3.2 ★ chance level",
+    "how often is the guesser right who always gives the most frequent answer?",
+    "np.unique(labels, return_counts=True); the largest count divided by the number of labels",
 )
-def _chance(chance_level: Any) -> str:
-    name = "chance_level"
+def _chance(chance_level: Answer) -> str:
     rng = np.random.default_rng(14)
     cases = (
         np.array(["female"] * 20 + ["male"] * 60),
@@ -89,7 +67,7 @@ def _chance(chance_level: Any) -> str:
     for labels in cases:
         counts = np.unique(labels, return_counts=True)[1]
         want = counts.max() / labels.size
-        got = number(name, call(name, chance_level, labels, returns="a number from 0 to 1"))
+        got = chance_level.number(chance_level.call(labels, returns="a number from 0 to 1"))
         if close(got, want, 1e-3):
             continue
         if got == counts.max():
@@ -106,24 +84,18 @@ def _chance(chance_level: Any) -> str:
             why = "that guesses at random in proportion; always giving the top answer does better"
         else:
             why = "the share of the most frequent label"
-        raise Wrong(name, f"expected {want:.2f}, got {short(got)}", why)
+        raise chance_level.wrong(f"expected {want:.2f}, got {short(got)}", why)
     return "the bar that every probe has to clear"
 
 
 @exercise(
-    "3.3",
-    "shuffle between people",
-    3,
-    ["shuffle_between_people"],
-    (
-        "make a list with one label per person, shuffle it, then give each picture the label "
-        "that its person has now",
-        "people, first, index = np.unique(identities, return_index=True, return_inverse=True); "
-        "labels[first] is the list, and [index] spreads it over the pictures",
-    ),
+    "3.3 ★★★ shuffle between people",
+    "make a list with one label per person, shuffle it, then give each picture the label "
+    "that its person has now",
+    "people, first, index = np.unique(identities, return_index=True, return_inverse=True); "
+    "labels[first] is the list, and [index] spreads it over the pictures",
 )
-def _shuffle(shuffle_between_people: Any) -> str:
-    name = "shuffle_between_people"
+def _shuffle(shuffle_between_people: Answer) -> str:
     changed = []
     for trial, (people, samples) in enumerate(((60, 5), (40, 3), (60, 5))):
         rng = np.random.default_rng(30 + trial)
@@ -131,23 +103,23 @@ def _shuffle(shuffle_between_people: Any) -> str:
         who = np.repeat(np.arange(people) * 7 + 3, samples)
         who = rng.permutation(who) if trial == 1 else who
         labels = of_person[(who - 3) // 7]
-        raw = call(name, shuffle_between_people, labels, who, rng, returns="labels [N]")
-        got = array(name, raw)
+        raw = shuffle_between_people.call(labels, who, rng, returns="labels [N]")
+        got = shuffle_between_people.array(raw)
         if got.shape != labels.shape:
-            raise Wrong(
-                name,
+            raise shuffle_between_people.wrong(
                 f"expected {labels.size} labels, one per picture, got {describe(got)}",
                 "spread the people's labels over their pictures again"
                 if got.shape == (people,)
                 else "return labels in the order of identities",
             )
         if np.array_equal(got, who) or not np.isin(got, (0, 1)).all():
-            raise Wrong(name, "expected labels, got other values", "return labels, not people")
+            raise shuffle_between_people.wrong(
+                "expected labels, got other values", "return labels, not people"
+            )
         got = got.astype(bool)
         now = np.array([np.unique(got[who == person]).size for person in np.unique(who)])
         if (now > 1).any():
-            raise Wrong(
-                name,
+            raise shuffle_between_people.wrong(
                 f"{(now > 1).sum()} of {people} people have both labels on their pictures",
                 "pictures were shuffled; shuffle one label per person, then spread it"
                 if trial != 1
@@ -155,35 +127,30 @@ def _shuffle(shuffle_between_people: Any) -> str:
                 "index that np.unique(..., return_inverse=True) gives",
             )
         if got.sum() != labels.sum():
-            raise Wrong(
-                name,
+            raise shuffle_between_people.wrong(
                 f"{labels.sum() // samples} people had the label, now {got.sum() // samples} have",
                 "exchange the labels (a permutation); do not draw with replacement or throw coins",
             )
         changed.append(float(np.mean(got != labels)))
     if max(changed) == 0:
-        raise Wrong(
-            name, "nobody's label has changed", "use rng.permutation on the people's labels"
+        raise shuffle_between_people.wrong(
+            "nobody's label has changed", "use rng.permutation on the people's labels"
         )
     if min(changed) < 0.1:  # 37 % are expected
-        raise Wrong(name, "hardly anybody's label has changed", "shuffle all people, not a few")
+        raise shuffle_between_people.wrong(
+            "hardly anybody's label has changed", "shuffle all people, not a few"
+        )
     return "people exchanged their labels, and their pictures went along"
 
 
 @exercise(
-    "3.4",
-    "matched people",
-    2,
-    ["matched"],
-    (
-        "take one value of the confounder at a time: who has a True label, who a False? Keep as "
-        "many of each as the smaller side has",
-        "for value in np.unique(confounder): yes = np.flatnonzero((confounder == value) & labels), "
-        "no likewise with ~labels; keep min(len(yes), len(no)) of each; np.concatenate at the end",
-    ),
+    "3.4 ★★ matched people",
+    "take one value of the confounder at a time: who has a True label, who a False? Keep as "
+    "many of each as the smaller side has",
+    "for value in np.unique(confounder): yes = np.flatnonzero((confounder == value) & labels), "
+    "no likewise with ~labels; keep min(len(yes), len(no)) of each; np.concatenate at the end",
 )
-def _matched(matched: Any) -> str:
-    name = "matched"
+def _matched(matched: Answer) -> str:
     for trial, shares in enumerate(((0.1, 0.7), (0.3, 1.0, 0.5))):
         rng = np.random.default_rng(34 + trial)
         groups = np.arange(len(shares))
@@ -193,10 +160,10 @@ def _matched(matched: Any) -> str:
         confounder, labels = confounder[mixed], labels[mixed]
         if trial == 0:
             confounder = confounder.astype(bool)
-        raw = call(name, matched, labels, confounder, rng, returns="indices of people")
-        kept = _indices(name, raw, labels.size)
+        raw = matched.call(labels, confounder, rng, returns="indices of people")
+        kept = _indices(matched.name, raw, labels.size)
         if np.unique(kept).size < kept.size:
-            raise Wrong(name, "somebody was chosen twice", "draw without replacement")
+            raise matched.wrong("somebody was chosen twice", "draw without replacement")
         counts = np.array(
             [
                 [np.sum((confounder[kept] == v) & (labels[kept] == side)) for side in (True, False)]
@@ -209,7 +176,7 @@ def _matched(matched: Any) -> str:
                 for v in np.unique(confounder)
             ]
         )
-        _complain(name, counts, best)
+        _complain(matched.name, counts, best)
     return "whoever reads the confounder now guesses"
 
 
@@ -229,7 +196,7 @@ def _indices(name: str, raw: Any, people: int) -> np.ndarray:
 
 def _complain(name: str, counts: np.ndarray, best: np.ndarray) -> None:
     """Raise `Wrong` where (yes, no) per value of the confounder are not equal and largest."""
-    told = ", ".join(f"{yes} True and {no} False" for yes, no in counts)
+    message = ", ".join(f"{yes} True and {no} False" for yes, no in counts)
     if (counts[:, 0] != counts[:, 1]).any():
         if counts[:, 0].sum() == counts[:, 1].sum():
             why = "equal in all, but not within each value; the confounder still tells the label"
@@ -239,11 +206,11 @@ def _complain(name: str, counts: np.ndarray, best: np.ndarray) -> None:
             why = "you made the values of the confounder equally frequent; make the labels so"
         else:
             why = "keep as many of the larger side as the smaller one has"
-        raise Wrong(name, f"kept for the values of the confounder: {told}", why)
+        raise Wrong(name, f"kept for the values of the confounder: {message}", why)
     if (counts[:, 0] < best).any():
         raise Wrong(
             name,
-            f"kept: {told}; possible are {', '.join(map(str, best))} of each",
+            f"kept: {message}; possible are {', '.join(map(str, best))} of each",
             "each value of the confounder has a smaller side of its own; do not take one size "
             "for all",
         )

@@ -2,20 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from course_checks.base import (
-    Wrong,
-    array,
-    call,
-    close,
-    exercise,
-    number,
-    pair,
-    short,
-)
+from course_checks.base import Answer, array, close, exercise, short
 
 
 def _near(got: np.ndarray, want: np.ndarray, tolerance: float = 1e-3) -> bool:
@@ -26,39 +15,33 @@ def _near(got: np.ndarray, want: np.ndarray, tolerance: float = 1e-3) -> bool:
 
 
 @exercise(
-    "4.1",
-    "the best constant",
-    1,
-    ["best_constant"],
-    (
-        "look at one pixel alone: which number has the smallest squared distance to many numbers?",
-        "the mean over the pictures, pixel by pixel: pictures.mean(axis=0)",
-    ),
+    "4.1 ★ the best constant",
+    "look at one pixel alone: which number has the smallest squared distance to many numbers?",
+    "the mean over the pictures, pixel by pixel: pictures.mean(axis=0)",
 )
-def _constant(best_constant: Any) -> str:
-    name = "best_constant"
+def _constant(best_constant: Answer) -> str:
     rng = np.random.default_rng(41)
     pictures = rng.gamma(1.0, 0.4, size=(9, 6)).astype(np.float32) - 1  # mean and median differ
-    raw = call(name, best_constant, pictures, returns="one picture")
+    raw = best_constant.call(pictures, returns="one picture")
     want = pictures.mean(axis=0)
-    got = array(name, raw)
+    got = best_constant.array(raw)
     if got.ndim == 2 and got.shape == pictures.shape and _near(got, np.broadcast_to(want, (9, 6))):
-        raise Wrong(name, "expected one picture of shape [6], got [9, 6]", "one row is enough")
+        raise best_constant.wrong(
+            "expected one picture of shape [6], got [9, 6]", "one row is enough"
+        )
     if got.shape == (1, 6):
         got = got[0]
     if got.size == 1:
-        raise Wrong(
-            name,
+        raise best_constant.wrong(
             f"expected a picture of shape [6], got one number {short(float(got.ravel()[0]))}",
             "average over the pictures only: axis=0",
         )
     if got.shape == (9,):
-        raise Wrong(
-            name,
+        raise best_constant.wrong(
             "expected a picture of shape [6], got [9]",
             "that is one number for each picture; average over the pictures: axis=0",
         )
-    got = array(name, got, (6,))
+    got = best_constant.array(got, (6,))
     if not _near(got, want):
         if _near(got, np.median(pictures, axis=0)):
             why = "that is the median, the best for the absolute error; squares ask for the mean"
@@ -72,23 +55,17 @@ def _constant(best_constant: Any) -> str:
             why = "each pixel is the mean of this pixel over all pictures"
         mine = float(np.square(pictures - want).mean())
         yours = float(np.square(pictures - got).mean())
-        raise Wrong(name, f"its error is {yours:.4f}, and {mine:.4f} is possible", why)
+        raise best_constant.wrong(f"its error is {yours:.4f}, and {mine:.4f} is possible", why)
     return "the mean: no other picture has a smaller squared error"
 
 
 @exercise(
-    "4.2",
-    "eigenfaces: project and rebuild",
-    2,
-    ["rebuild"],
-    (
-        "two matrix products: pictures less mean to k numbers, k numbers back to pictures; "
-        "check the shapes [N, P] -> [N, k] -> [N, P]",
-        "numbers = (pictures - mean) @ components[:k].T, then numbers @ components[:k] + mean",
-    ),
+    "4.2 ★★ eigenfaces: project and rebuild",
+    "two matrix products: pictures less mean to k numbers, k numbers back to pictures; "
+    "check the shapes [N, P] -> [N, k] -> [N, P]",
+    "numbers = (pictures - mean) @ components[:k].T, then numbers @ components[:k] + mean",
 )
-def _rebuild(rebuild: Any) -> str:
-    name = "rebuild"
+def _rebuild(rebuild: Answer) -> str:
     rng = np.random.default_rng(42)
     basis = np.linalg.qr(rng.normal(size=(12, 5)))[0].T.astype(np.float32)  # [5, 12]
     mean = rng.normal(size=12).astype(np.float32)
@@ -98,15 +75,14 @@ def _rebuild(rebuild: Any) -> str:
         return (x - m) @ c.T @ c + m
 
     for k in (2, 5, 1):
-        raw = call(name, rebuild, pictures, mean, basis, k, returns="drawings")
-        got, first = array(name, raw), basis[:k]
+        raw = rebuild.call(pictures, mean, basis, k, returns="drawings")
+        got, first = rebuild.array(raw), basis[:k]
         if got.shape == (7, k):
-            raise Wrong(
-                name,
+            raise rebuild.wrong(
                 f"expected drawings [7, 12], got [7, {k}]",
                 "those are the numbers; draw with them: numbers @ components[:k] + mean",
             )
-        got = array(name, got, (7, 12))
+        got = rebuild.array(got, (7, 12))
         if _near(got, answer(pictures, mean, first)):
             continue
         if _near(got, answer(pictures, mean, basis)):
@@ -126,46 +102,38 @@ def _rebuild(rebuild: Any) -> str:
         else:
             why = "project with components[:k].T, rebuild with components[:k]"
         off = float(np.abs(got - answer(pictures, mean, first)).max())
-        raise Wrong(name, f"with k = {k} the drawings are off by up to {off:.3f}", why)
+        raise rebuild.wrong(f"with k = {k} the drawings are off by up to {off:.3f}", why)
     return "two matrix products: down to k numbers, and up again"
 
 
 @exercise(
-    "4.3",
-    "ridge regression",
-    2,
-    ["ridge"],
-    (
-        "three steps: take the means off, solve (T' T + strength I) W = T' X with np.linalg.solve, "
-        "then choose the bias so that the mean template gives the mean picture",
-        "T = templates - templates.mean(0); X = pictures - pictures.mean(0); "
-        "W = np.linalg.solve(T.T @ T + strength * np.eye(T.shape[1]), T.T @ X); "
-        "bias = pictures.mean(0) - templates.mean(0) @ W",
-    ),
+    "4.3 ★★ ridge regression",
+    "three steps: take the means off, solve (T' T + strength I) W = T' X with np.linalg.solve, "
+    "then choose the bias so that the mean template gives the mean picture",
+    "T = templates - templates.mean(0); X = pictures - pictures.mean(0); "
+    "W = np.linalg.solve(T.T @ T + strength * np.eye(T.shape[1]), T.T @ X); "
+    "bias = pictures.mean(0) - templates.mean(0) @ W",
 )
-def _ridge(ridge: Any) -> str:
-    name = "ridge"
+def _ridge(ridge: Answer) -> str:
     rng = np.random.default_rng(43)
     d, p, n = 4, 6, 15
     templates = rng.normal(size=(n, d)).astype(np.float32) + 0.7
     pictures = templates @ rng.normal(size=(d, p)) + rng.normal(size=(n, p)) + 1.5
     pictures = pictures.astype(np.float32)
     for strength in (2.0, 20.0):
-        raw = call(name, ridge, templates, pictures, strength, returns="(weights, bias)")
-        first, second = pair(name, raw, "weights, bias")
-        weights, bias = array(name, first), array(name, second)
+        raw = ridge.call(templates, pictures, strength, returns="(weights, bias)")
+        first, second = ridge.pair(raw, "weights, bias")
+        weights, bias = ridge.array(first), ridge.array(second)
         if weights.shape == (p, d):
-            raise Wrong(
-                name,
+            raise ridge.wrong(
                 f"weights: expected shape {[d, p]}, got {[p, d]}",
                 "templates @ weights must be pictures: transpose them",
             )
         if weights.shape == (p,) and bias.shape == (d, p):
-            raise Wrong(name, "the two are swapped", "return weights, bias")
-        weights = array(f"{name}: weights", weights, (d, p))
+            raise ridge.wrong("the two are swapped", "return weights, bias")
+        weights = array(f"{ridge.name}: weights", weights, (d, p))
         if bias.size != p:
-            raise Wrong(
-                name,
+            raise ridge.wrong(
                 f"bias: expected shape {[p]}, got {list(bias.shape)}",
                 "one number for each pixel: the mean picture less the mean template @ weights",
             )
@@ -173,7 +141,7 @@ def _ridge(ridge: Any) -> str:
         want_w, want_b = _solve(templates, pictures, strength)
         if _near(weights, want_w) and _near(bias, want_b):
             continue
-        raise Wrong(name, *_ridge_slip(templates, pictures, strength, weights, bias))
+        raise ridge.wrong(*_ridge_slip(templates, pictures, strength, weights, bias))
     return "one equation, no training loop; twice checked against the smallest possible sum"
 
 
@@ -244,27 +212,21 @@ def _everywhere(t: np.ndarray, x: np.ndarray, strength: float) -> np.ndarray:
 
 
 @exercise(
-    "4.4",
-    "the floor",
-    3,
-    ["identity_floor"],
-    (
-        "for each person: the pictures where identities == person, their mean picture, the squared "
-        "differences; at the end the mean over all pixels of all pictures",
-        "total += ((own - own.mean(axis=0)) ** 2).sum() for own = pictures[identities == person]; "
-        "return total / pictures.size",
-    ),
+    "4.4 ★★★ the floor",
+    "for each person: the pictures where identities == person, their mean picture, the squared "
+    "differences; at the end the mean over all pixels of all pictures",
+    "total += ((own - own.mean(axis=0)) ** 2).sum() for own = pictures[identities == person]; "
+    "return total / pictures.size",
 )
-def _floor(identity_floor: Any) -> str:
-    name = "identity_floor"
+def _floor(identity_floor: Answer) -> str:
     rng = np.random.default_rng(44)
     identities = np.array([7, 3, 7, 3, 3, 9, 7, 3, 3, 9])  # unsorted, and not equally often
     people = {i: rng.normal(size=8) for i in (3, 7, 9)}
     noise = {3: 0.2, 7: 0.9, 9: 0.5}
     pictures = np.stack([people[i] + noise[i] * rng.normal(size=8) for i in identities])
     pictures = pictures.astype(np.float32)
-    raw = call(name, identity_floor, pictures, identities, returns="one number")
-    got = number(name, raw)
+    raw = identity_floor.call(pictures, identities, returns="one number")
+    got = identity_floor.number(raw)
     groups = [pictures[identities == i] for i in (3, 7, 9)]
     parts = [np.square(g - g.mean(axis=0)) for g in groups]
     want = float(sum(p.sum() for p in parts) / pictures.size)
@@ -301,16 +263,15 @@ def _floor(identity_floor: Any) -> str:
     }
     for why, value in slips.items():
         if close(got, value):
-            raise Wrong(name, f"expected {want:.4f}, got {short(got)}", why)
+            raise identity_floor.wrong(f"expected {want:.4f}, got {short(got)}", why)
     pooled = sum(p.sum() for p in parts) / (8 * (len(pictures) - len(groups)))
     if close(got, float(pooled)):
-        raise Wrong(
-            name,
+        raise identity_floor.wrong(
             f"expected {want:.4f}, got {short(got)}",
             "that divides by n - 1 for each person; here divide by pictures.size",
         )
-    raise Wrong(
-        name, f"expected {want:.4f}, got {short(got)}", "each picture against its person's mean"
+    raise identity_floor.wrong(
+        f"expected {want:.4f}, got {short(got)}", "each picture against its person's mean"
     )
 
 

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch.nn import functional
 
-from course_checks.base import Wrong, array, call, exercise, number, short
+from course_checks.base import Answer, Wrong, exercise, short
 
 
 @exercise(
-    "5.1",
-    "size after a de-convolution",
-    1,
-    ["deconv_size"],
-    (
-        "the first input pixel stamps `kernel` output pixels; each further one moves the stamp by "
-        "`stride`; padding then cuts both ends",
-        "(size - 1) * stride + kernel - 2 * padding",
-    ),
+    "5.1 ★ size after a de-convolution",
+    "the first input pixel stamps `kernel` output pixels; each further one moves the stamp by "
+    "`stride`; padding then cuts both ends",
+    "(size - 1) * stride + kernel - 2 * padding",
 )
-def _size(deconv_size: Any) -> str:
-    name = "deconv_size"
+def _size(deconv_size: Answer) -> str:
     for size, kernel, stride, padding in (
         (1, 5, 1, 0),
         (5, 4, 2, 1),
@@ -33,13 +25,12 @@ def _size(deconv_size: Any) -> str:
         (10, 6, 2, 2),
     ):
         want = (size - 1) * stride + kernel - 2 * padding
-        got = number(
-            name,
-            call(name, deconv_size, size, kernel, stride, padding, returns="a number of pixels"),
+        got = deconv_size.number(
+            deconv_size.call(size, kernel, stride, padding, returns="a number of pixels"),
         )
         if got == want:
             continue
-        told = (
+        message = (
             f"size {size}, kernel {kernel}, stride {stride}, padding {padding}: "
             f"expected {want}, got {short(got)}"
         )
@@ -55,24 +46,18 @@ def _size(deconv_size: Any) -> str:
             why = "the stamp moves size - 1 times, not size times"
         else:
             why = "(number of moves) x stride + one stamp - what padding cuts"
-        raise Wrong(name, told, why)
+        raise deconv_size.wrong(message, why)
     return "1 -> 5 -> 10 -> 20 -> 40 -> 80 -> 160"
 
 
 @exercise(
-    "5.2",
-    "transposed convolution by hand",
-    2,
-    ["transposed_conv"],
-    (
-        "for every input pixel, add pixel * kernel to the patch of the output that starts at "
-        "(row * stride, column * stride); cut the padding off at the end",
-        "out[r*stride : r*stride + k, c*stride : c*stride + k] += x[r, c] * kernel, then "
-        "out[padding : height - padding, padding : width - padding]",
-    ),
+    "5.2 ★★ transposed convolution by hand",
+    "for every input pixel, add pixel * kernel to the patch of the output that starts at "
+    "(row * stride, column * stride); cut the padding off at the end",
+    "out[r*stride : r*stride + k, c*stride : c*stride + k] += x[r, c] * kernel, then "
+    "out[padding : height - padding, padding : width - padding]",
 )
-def _transposed(transposed_conv: Any) -> str:
-    name = "transposed_conv"
+def _transposed(transposed_conv: Answer) -> str:
     rng = np.random.default_rng(32)
     for shape, k, stride, padding in (
         ((3, 4), 3, 2, 0),
@@ -82,14 +67,14 @@ def _transposed(transposed_conv: Any) -> str:
     ):
         x, kernel = rng.normal(size=shape), rng.normal(size=(k, k))
         want = _reference(x, kernel, stride, padding)
-        got = array(
-            name, call(name, transposed_conv, x, kernel, stride, padding, returns="an array")
+        got = transposed_conv.array(
+            transposed_conv.call(x, kernel, stride, padding, returns="an array")
         )
         case = f"{list(shape)} input, {k}x{k} kernel, stride {stride}, padding {padding}"
         if got.shape != want.shape:
             why = _transposed_shape_hint(got.shape, want.shape, padding)
-            raise Wrong(
-                name, f"{case}: expected shape {list(want.shape)}, got {list(got.shape)}", why
+            raise transposed_conv.wrong(
+                f"{case}: expected shape {list(want.shape)}, got {list(got.shape)}", why
             )
         if np.allclose(got, want, atol=1e-5):
             continue
@@ -104,8 +89,8 @@ def _transposed(transposed_conv: Any) -> str:
         else:
             why = "start from zeros and add x[r, c] * kernel for every input pixel"
         worst = float(np.abs(got - want).max())
-        raise Wrong(
-            name, f"{case}: right shape, but values differ from torch by up to {worst:.3f}", why
+        raise transposed_conv.wrong(
+            f"{case}: right shape, but values differ from torch by up to {worst:.3f}", why
         )
     return "equals torch.nn.functional.conv_transpose2d"
 
@@ -151,19 +136,13 @@ def _stamped(
 
 
 @exercise(
-    "5.3",
-    "channels add up",
-    2,
-    ["deconv_layer"],
-    (
-        "for one output channel: de-convolve each input channel i with weight[i, o] and add the "
-        "results; then the next output channel; stack them at the end",
-        "np.stack([sum(library_conv(x[i], weight[i, o], stride, padding) for i in range(len(x))) "
-        "for o in range(weight.shape[1])])",
-    ),
+    "5.3 ★★ channels add up",
+    "for one output channel: de-convolve each input channel i with weight[i, o] and add the "
+    "results; then the next output channel; stack them at the end",
+    "np.stack([sum(library_conv(x[i], weight[i, o], stride, padding) for i in range(len(x))) "
+    "for o in range(weight.shape[1])])",
 )
-def _layer(deconv_layer: Any) -> str:
-    name = "deconv_layer"
+def _layer(deconv_layer: Answer) -> str:
     rng = np.random.default_rng(53)
     # Equal numbers of channels last: exchanging them is then no error of shape.
     for shape, out, k, stride, padding in (
@@ -175,16 +154,15 @@ def _layer(deconv_layer: Any) -> str:
         x, weight = rng.normal(size=shape), rng.normal(size=(shape[0], out, k, k))
         want = _layer_reference(x, weight, stride, padding)
         try:
-            value = call(name, deconv_layer, x, weight, stride, padding, returns="an array")
+            value = deconv_layer.call(x, weight, stride, padding, returns="an array")
         except Wrong as wrong:
             if isinstance(wrong.__cause__, IndexError):
                 raise Wrong(str(wrong), "the order is [in, out, k, k], so weight[i, o]") from wrong
             raise
-        got = array(name, value)
+        got = deconv_layer.array(value)
         case = f"input {list(shape)}, weight {list(weight.shape)}"
         if got.shape != want.shape:
-            raise Wrong(
-                name,
+            raise deconv_layer.wrong(
                 f"{case}: expected {list(want.shape)}, got {list(got.shape)}",
                 _layer_shape_hint(got.shape, shape[0], want.shape),
             )
@@ -210,7 +188,9 @@ def _layer(deconv_layer: Any) -> str:
         else:
             why = "output[o] is the sum over i of transposed_conv(x[i], weight[i, o])"
         worst = float(np.abs(got - want).max())
-        raise Wrong(name, f"{case}: right shape, but values differ by up to {worst:.3f}", why)
+        raise deconv_layer.wrong(
+            f"{case}: right shape, but values differ by up to {worst:.3f}", why
+        )
     return "equals torch.nn.functional.conv_transpose2d with several channels"
 
 
@@ -239,20 +219,14 @@ def _layer_reference(x: np.ndarray, weight: np.ndarray, stride: int, padding: in
 
 
 @exercise(
-    "5.4",
-    "values of a layer",
-    1,
-    ["deconv_values"],
-    (
-        "one kernel of kernel x kernel values for each pair of an input and an output channel",
-        "channels_in * channels_out * kernel * kernel",
-    ),
+    "5.4 ★ values of a layer",
+    "one kernel of kernel x kernel values for each pair of an input and an output channel",
+    "channels_in * channels_out * kernel * kernel",
 )
-def _values(deconv_values: Any) -> str:
-    name = "deconv_values"
+def _values(deconv_values: Answer) -> str:
     for inputs, outputs, kernel in ((128, 512, 5), (512, 256, 4), (3, 7, 2)):
         want = inputs * outputs * kernel**2
-        got = number(name, call(name, deconv_values, inputs, outputs, kernel, returns="a number"))
+        got = deconv_values.number(deconv_values.call(inputs, outputs, kernel, returns="a number"))
         if got == want:
             continue
         if got == inputs * outputs * kernel:
@@ -265,8 +239,7 @@ def _values(deconv_values: Any) -> str:
             why = "each pair of channels has a whole kernel, not one value"
         else:
             why = "pairs of channels times the values of a kernel"
-        raise Wrong(
-            name,
+        raise deconv_values.wrong(
             f"{inputs} -> {outputs} channels, kernel {kernel}: expected {want:,}, got {got:,.10g}",
             why,
         )
@@ -274,35 +247,28 @@ def _values(deconv_values: Any) -> str:
 
 
 @exercise(
-    "5.5",
-    "correlation of channels",
-    2,
-    ["channel_correlation"],
-    (
-        "bring the channels to the front (np.moveaxis), make each one long row, and correlate the "
-        "rows (np.corrcoef)",
-        "flat = np.moveaxis(np.asarray(maps), 1, 0); np.corrcoef(flat.reshape(len(flat), -1))",
-    ),
+    "5.5 ★★ correlation of channels",
+    "bring the channels to the front (np.moveaxis), make each one long row, and correlate the "
+    "rows (np.corrcoef)",
+    "flat = np.moveaxis(np.asarray(maps), 1, 0); np.corrcoef(flat.reshape(len(flat), -1))",
 )
-def _correlation(channel_correlation: Any) -> str:
-    name = "channel_correlation"
+def _correlation(channel_correlation: Answer) -> str:
     rng = np.random.default_rng(55)
     maps = rng.normal(size=(6, 4, 5, 3))
     maps[:, 1] = 0.5 * maps[:, 0] + 3  # a copy, at another brightness
     maps[:, 2] -= 2 * maps[:, 3]
     want = _correlate(maps)
     try:
-        value = call(name, channel_correlation, torch.from_numpy(maps), returns="a matrix")
+        value = channel_correlation.call(torch.from_numpy(maps), returns="a matrix")
     except Wrong as wrong:
         if isinstance(wrong.__cause__, TypeError):  # numpy's functions at work on a tensor
             raise Wrong(
                 str(wrong), "`maps` is a tensor; np.asarray(maps) makes it numpy"
             ) from wrong
         raise
-    got = array(name, value)
+    got = channel_correlation.array(value)
     if got.shape != want.shape:
-        raise Wrong(
-            name,
+        raise channel_correlation.wrong(
             f"maps [6, 4, 5, 3]: expected shape [4, 4], got {list(got.shape)}",
             _correlation_shape_hint(got.shape),
         )
@@ -328,7 +294,7 @@ def _correlation(channel_correlation: Any) -> str:
     else:
         why = "one row of all pixels of all faces for each channel, then np.corrcoef"
     worst = float(np.abs(got - want).max())
-    raise Wrong(name, f"right shape, but values differ by up to {worst:.3f}", why)
+    raise channel_correlation.wrong(f"right shape, but values differ by up to {worst:.3f}", why)
 
 
 def _correlation_shape_hint(shape: tuple[int, ...]) -> str:

@@ -8,30 +8,25 @@ import torch
 from torch import nn
 
 from course_checks.base import (
+    Answer,
     NotAttempted,
     Wrong,
     call,
     describe,
     exercise,
     is_unfinished,
-    number,
     one_line,
 )
 
 
 @exercise(
-    "6.1",
-    "a block of NbNet-B",
-    2,
-    ["NbBlock"],
-    (
-        "let x grow: each unit reads all channels there are and its 8 new ones are concatenated",
-        "for unit in self.units: x = torch.cat([x, unit(x)], dim=1); then return x",
-    ),
+    "6.1 ★★ a block of NbNet-B",
+    "let x grow: each unit reads all channels there are and its 8 new ones are concatenated",
+    "for unit in self.units: x = torch.cat([x, unit(x)], dim=1); then return x",
 )
-def _block(NbBlock: Any) -> str:  # noqa: N803
+def _block(NbBlock: Answer) -> str:  # noqa: N803
     for channels, units in ((40, 3), (32, 5), (8, 1)):
-        block, x = _make_block("NbBlock", NbBlock, channels, units)
+        block, x = _make_block("NbBlock", NbBlock.value, channels, units)
         _check_dense("NbBlock", block, x, channels, units)
     return "every unit sees all that was made before it"
 
@@ -43,9 +38,9 @@ def _check_dense(name: str, block: Any, x: torch.Tensor, channels: int, units: i
     for i in range(units):
         for seen in outputs[:i]:
             if not _holds(inputs[i], seen):
-                told = f"unit {i} does not see everything that was made before it"
+                message = f"unit {i} does not see everything that was made before it"
                 why = "give it the concatenation of the input and all earlier outputs"
-                raise Wrong(name, told, why)
+                raise Wrong(name, message, why)
 
 
 def _make_block(name: str, block_class: Any, channels: int, units: int) -> tuple[Any, torch.Tensor]:
@@ -61,8 +56,8 @@ def _make_block(name: str, block_class: Any, channels: int, units: int) -> tuple
         try:
             block = block_class(channels, units)
         except Exception as error:
-            told = f"{name}({channels}, {units}) stopped with {type(error).__name__}"
-            raise Wrong(name, told, one_line(error)) from error
+            message = f"{name}({channels}, {units}) stopped with {type(error).__name__}"
+            raise Wrong(name, message, one_line(error)) from error
         return block.eval(), torch.randn(2, channels, 5, 5)
 
 
@@ -84,8 +79,8 @@ def _run_block(
     except Wrong as wrong:
         # Which of its parts complains first (batch norm or convolution) is torch's affair.
         if "channels" in str(wrong) or "running_mean" in str(wrong):
-            told = "a unit was given the wrong number of channels"
-            raise Wrong(f"{name}.forward", told, wrong_channels) from wrong
+            message = "a unit was given the wrong number of channels"
+            raise Wrong(f"{name}.forward", message, wrong_channels) from wrong
         if "except in dimension 0" in str(wrong):
             why = "torch.cat joins along dim=0 (the batch) unless told dim=1"
             raise Wrong(str(wrong), why) from wrong
@@ -117,8 +112,8 @@ def _check_output(
             why = "concatenate along the channels, dim=1"
         raise Wrong(name, f"expected {want}, got {list(got.shape)}", why)
     if len(outputs) != units:
-        told = f"expected each of {units} units to run once, {len(outputs)} runs seen"
-        raise Wrong(name, told, "one pass over self.units")
+        message = f"expected each of {units} units to run once, {len(outputs)} runs seen"
+        raise Wrong(name, message, "one pass over self.units")
     if not _holds(got, x):
         raise Wrong(
             name,
@@ -143,29 +138,24 @@ def _holds(big: torch.Tensor, small: torch.Tensor) -> bool:
 
 
 @exercise(
-    "6.2",
-    "a block of NbNet-A",
-    2,
-    ["inputs_of_a", "NbBlockA"],
-    (
-        "unit 0 reads `channels` channels, each further one 8; in forward keep a list of all "
-        "pieces, give each unit the newest piece only, and concatenate once, at the end",
-        "[channels] + [8] * (units - 1); pieces = [x]; for unit in self.units: "
-        "pieces.append(unit(pieces[-1])); return torch.cat(pieces, dim=1)",
-    ),
+    "6.2 ★★ a block of NbNet-A",
+    "unit 0 reads `channels` channels, each further one 8; in forward keep a list of all "
+    "pieces, give each unit the newest piece only, and concatenate once, at the end",
+    "[channels] + [8] * (units - 1); pieces = [x]; for unit in self.units: "
+    "pieces.append(unit(pieces[-1])); return torch.cat(pieces, dim=1)",
 )
-def _chain(inputs_of_a: Any, NbBlockA: Any) -> str:  # noqa: N803
+def _chain(inputs_of_a: Answer, NbBlockA: Answer) -> str:  # noqa: N803
     for channels, units in ((40, 3), (32, 5), (8, 1)):
-        _check_inputs(inputs_of_a, channels, units)
+        _check_inputs(inputs_of_a.value, channels, units)
     for channels, units in ((40, 3), (32, 5), (24, 1)):
-        block, x = _make_block("NbBlockA", NbBlockA, channels, units)
+        block, x = _make_block("NbBlockA", NbBlockA.value, channels, units)
         why = "unit 0 reads the block's input, every other unit the 8 channels of the one before"
         got, inputs, outputs = _run_block("NbBlockA", block, x, why)
         if len(outputs) == units:
             for i, given in enumerate(inputs):
                 before = outputs[i - 1] if i else x
                 if given.shape != before.shape or not torch.allclose(given, before, atol=1e-5):
-                    raise Wrong("NbBlockA", f"unit {i} does not read the piece before it", why)
+                    raise NbBlockA.wrong(f"unit {i} does not read the piece before it", why)
         _check_output("NbBlockA", got, x, outputs, units)
     return "the same shapes as B, and far fewer channels read"
 
@@ -194,24 +184,18 @@ def _check_inputs(inputs_of_a: Any, channels: int, units: int) -> None:
 
 
 @exercise(
-    "6.3",
-    "counting the values of a block",
-    2,
-    ["block_parameters"],
-    (
-        "unit i reads channels + growth * i channels; batch norm has 2 values for each channel it "
-        "reads, the 3x3 convolution 9 for each channel it reads and each it makes; no biases",
-        "sum((channels + growth * i) * (2 + 9 * growth) for i in range(units))",
-    ),
+    "6.3 ★★ counting the values of a block",
+    "unit i reads channels + growth * i channels; batch norm has 2 values for each channel it "
+    "reads, the 3x3 convolution 9 for each channel it reads and each it makes; no biases",
+    "sum((channels + growth * i) * (2 + 9 * growth) for i in range(units))",
 )
-def _count(block_parameters: Any) -> str:
-    name = "block_parameters"
+def _count(block_parameters: Answer) -> str:
     for channels, units, growth in ((256, 32, 8), (16, 1, 8), (12, 5, 4)):
         seen = [channels + growth * i for i in range(units)]
         want = sum(c * (2 + 9 * growth) for c in seen)
         fixed = [channels + 8 * i for i in range(units)]
-        got = number(
-            name, call(name, block_parameters, channels, units, growth, returns="a whole number")
+        got = block_parameters.number(
+            block_parameters.call(channels, units, growth, returns="a whole number")
         )
         if got == want:
             continue
@@ -239,30 +223,24 @@ def _count(block_parameters: Any) -> str:
             why = "count one unit first: which channels does it read, and what stands in it?"
         found = f"{got:,.0f}" if got == int(got) else f"{got:,.2f}"
         case = f"{channels} channels, {units} units, growth {growth}"
-        raise Wrong(name, f"{case}: expected {want:,}, got {found}", why)
+        raise block_parameters.wrong(f"{case}: expected {want:,}, got {found}", why)
     return "899,840 in the first block of the paper's network"
 
 
 @exercise(
-    "6.4",
-    "the whole network",
-    2,
-    ["MyNbNet"],
-    (
-        "blocks and up steps take turns, and there is one up step less than blocks; then norm, "
-        "ReLU, head and tanh, in this order",
-        "for k, block in enumerate(self.blocks): x = block(x); if k < len(self.ups): "
-        "x = self.ups[k](x). Then return torch.tanh(self.head(torch.relu(self.norm(x))))",
-    ),
+    "6.4 ★★ the whole network",
+    "blocks and up steps take turns, and there is one up step less than blocks; then norm, "
+    "ReLU, head and tanh, in this order",
+    "for k, block in enumerate(self.blocks): x = block(x); if k < len(self.ups): "
+    "x = self.ups[k](x). Then return torch.tanh(self.head(torch.relu(self.norm(x))))",
 )
-def _network(MyNbNet: Any) -> str:  # noqa: N803
+def _network(MyNbNet: Answer) -> str:  # noqa: N803
     from nbnet_lib.decoders.nbnet import BlockB, NbNet
 
-    name = "MyNbNet"
-    if MyNbNet is None or MyNbNet is ...:
-        raise NotAttempted(f" ({name} is {MyNbNet})")
-    if not isinstance(MyNbNet, type) or not issubclass(MyNbNet, nn.Module):
-        raise Wrong(name, f"expected a class made from nn.Module, got {describe(MyNbNet)}")
+    if MyNbNet.value is None or MyNbNet.value is ...:
+        raise NotAttempted(f" ({MyNbNet.name} is {MyNbNet.value})")
+    if not isinstance(MyNbNet.value, type) or not issubclass(MyNbNet.value, nn.Module):
+        raise MyNbNet.wrong(f"expected a class made from nn.Module, got {describe(MyNbNet.value)}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(64)
         reference = NbNet("b", image_size=64, base_channels=128)
@@ -273,16 +251,16 @@ def _network(MyNbNet: Any) -> str:  # noqa: N803
                 tensor.normal_(0, 0.3)
         templates = nn.functional.normalize(torch.randn(2, 128), dim=1)
         try:
-            network = MyNbNet(lambda channels, units: BlockB(channels, units, 8), base=128)
+            network = MyNbNet.value(lambda channels, units: BlockB(channels, units, 8), base=128)
             values = reference.state_dict().values()
             network.load_state_dict(dict(zip(network.state_dict(), values, strict=True)))
         except Exception as error:
-            told = f"{name}(block, base=128) stopped with {type(error).__name__}"
-            raise Wrong(name, told, "leave __init__ as it was in the chapter") from error
+            message = f"{MyNbNet.name}(block, base=128) stopped with {type(error).__name__}"
+            raise MyNbNet.wrong(message, "leave __init__ as it was in the chapter") from error
     reference.implementation = "readable"
     with torch.no_grad():
-        got = _draw(name, network.eval(), templates)
-        _compare_pictures(name, got, reference.eval(), templates)
+        got = _draw(MyNbNet.name, network.eval(), templates)
+        _compare_pictures(MyNbNet.name, got, reference.eval(), templates)
     return "the same pictures as the library's NbNet-B with the same weights"
 
 
@@ -295,8 +273,8 @@ def _draw(name: str, network: nn.Module, templates: torch.Tensor) -> torch.Tenso
     try:
         got = network(templates)
     except IndexError as error:
-        told = f"forward stopped with IndexError ({one_line(error)})"
-        raise Wrong(name, told, "5 blocks, 4 up steps: none after the last block") from error
+        message = f"forward stopped with IndexError ({one_line(error)})"
+        raise Wrong(name, message, "5 blocks, 4 up steps: none after the last block") from error
     except Exception as error:
         why = one_line(error)
         if "invalid combination" in why or "__init__()" in why:
@@ -342,8 +320,8 @@ def _compare_pictures(
         (torch.tanh(torch.relu(head(norm(x)))), "the ReLU comes before the head, not after it"),
     ]
     why = "stem, then block and up step in turn, then norm, ReLU, head, tanh"
-    for slip, told in slips:
+    for slip, message in slips:
         if torch.allclose(got, slip, atol=1e-4):
-            why = told
+            why = message
     worst = float((got - want).abs().max())
     raise Wrong(name, f"right shape, but pixels differ by up to {worst:.2f}", why)

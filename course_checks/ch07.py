@@ -7,21 +7,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from course_checks.base import Wrong, array, call, close, exercise, number, short
+from course_checks.base import Answer, Wrong, close, exercise, short
 
 
 @exercise(
-    "7.1",
-    "pixel loss",
-    1,
-    ["pixel_loss"],
-    (
-        "how far is each colour value off, on average, whatever the direction?",
-        "(output - target).abs().mean()",
-    ),
+    "7.1 ★ pixel loss",
+    "how far is each colour value off, on average, whatever the direction?",
+    "(output - target).abs().mean()",
 )
-def _pixel(pixel_loss: Any) -> str:
-    name = "pixel_loss"
+def _pixel(pixel_loss: Answer) -> str:
     generator = torch.Generator().manual_seed(71)
     for scale in (1.0, 0.1):
         output = (torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1) * scale
@@ -29,8 +23,8 @@ def _pixel(pixel_loss: Any) -> str:
         output.requires_grad_(True)
         difference = (output - target).detach()
         want = float(difference.abs().mean())
-        raw = call(name, pixel_loss, output, target, returns="a number in a tensor")
-        got = number(name, raw)
+        raw = pixel_loss.call(output, target, returns="a number in a tensor")
+        got = pixel_loss.number(raw)
         if not close(got, want, 1e-5):
             if close(got, float(difference.square().mean()), 1e-5):
                 why = "that is the squared error; take the absolute value"
@@ -42,8 +36,8 @@ def _pixel(pixel_loss: Any) -> str:
                 why = "divide by the number of colour values, not by the number of images"
             else:
                 why = "the mean of |output - target|"
-            raise Wrong(name, f"expected {want:.4f}, got {short(got)}", why)
-        _needs_gradient(name, raw)
+            raise pixel_loss.wrong(f"expected {want:.4f}, got {short(got)}", why)
+        _needs_gradient(pixel_loss.name, raw)
     return "mean absolute error, and gradients flow"
 
 
@@ -57,19 +51,13 @@ def _needs_gradient(name: str, raw: Any) -> None:
 
 
 @exercise(
-    "7.2",
-    "a feature distance",
-    2,
-    ["feature_distance"],
-    (
-        "layer by layer: the mean squared difference over the mean square of wanted; then the mean "
-        "of these numbers",
-        "parts.append((a - b).square().mean() / b.square().mean()) for each pair a, b; "
-        "return torch.stack(parts).mean()",
-    ),
+    "7.2 ★★ a feature distance",
+    "layer by layer: the mean squared difference over the mean square of wanted; then the mean "
+    "of these numbers",
+    "parts.append((a - b).square().mean() / b.square().mean()) for each pair a, b; "
+    "return torch.stack(parts).mean()",
 )
-def _features(feature_distance: Any) -> str:
-    name = "feature_distance"
+def _features(feature_distance: Answer) -> str:
     generator = torch.Generator().manual_seed(72)
     shapes = [(2, 3, 8, 8), (2, 5, 4, 4), (2, 9, 2, 2)]
     scales = (1.0, 30.0, 0.2)  # layers of very different size, as in a real network
@@ -81,8 +69,8 @@ def _features(feature_distance: Any) -> str:
     ]
     for one in made:
         one.requires_grad_(True)
-    raw = call(name, feature_distance, made, wanted, returns="a number in a tensor")
-    got = number(name, raw)
+    raw = feature_distance.call(made, wanted, returns="a number in a tensor")
+    got = feature_distance.number(raw)
     pairs = [(a.detach(), b) for a, b in zip(made, wanted, strict=True)]
     squared = [float((a - b).square().mean()) for a, b in pairs]
     relative = [q / float(b.square().mean()) for q, (_, b) in zip(squared, pairs, strict=True)]
@@ -118,30 +106,23 @@ def _features(feature_distance: Any) -> str:
         }
         for why, value in slips.items():
             if close(got, value, 1e-3):
-                raise Wrong(name, f"expected {want:.4f}, got {short(got)}", why)
-        raise Wrong(
-            name,
+                raise feature_distance.wrong(f"expected {want:.4f}, got {short(got)}", why)
+        raise feature_distance.wrong(
             f"expected {want:.4f}, got {short(got)}",
             "the mean over layers of (a - b)² over b², each averaged within its layer",
         )
-    _needs_gradient(name, raw)
+    _needs_gradient(feature_distance.name, raw)
     return f"{len(shapes)} layers count alike, though their values differ by a factor of 150"
 
 
 @exercise(
-    "7.3",
-    "equal pixel loss",
-    2,
-    ["strength_for"],
-    (
-        "keep an interval [low, high] that holds the answer; look at its middle; which half must "
-        "hold it?",
-        "middle = (low + high) / 2; if loss(disturb(picture, middle), picture) < wanted: low = "
-        "middle, else: high = middle; 20 times",
-    ),
+    "7.3 ★★ equal pixel loss",
+    "keep an interval [low, high] that holds the answer; look at its middle; which half must "
+    "hold it?",
+    "middle = (low + high) / 2; if loss(disturb(picture, middle), picture) < wanted: low = "
+    "middle, else: high = middle; 20 times",
 )
-def _strength(strength_for: Any) -> str:
-    name = "strength_for"
+def _strength(strength_for: Answer) -> str:
     picture = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(73)) - 0.5
 
     def absolute(made: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -158,8 +139,8 @@ def _strength(strength_for: Any) -> str:
         (absolute, lambda x, a: x + a**0.5, 0.9, 0.81),
     ]
     for loss, disturb, wanted, want in cases:
-        raw = call(name, strength_for, loss, disturb, picture, wanted, returns="a strength")
-        got = number(name, raw)
+        raw = strength_for.call(loss, disturb, picture, wanted, returns="a strength")
+        got = strength_for.number(raw)
         if close(got, want, 2e-3):
             continue
         reached = float(loss(disturb(picture, got), picture)) if 0 <= got <= 1 else float("nan")
@@ -177,24 +158,18 @@ def _strength(strength_for: Any) -> str:
             why = f"near (the loss is {reached:.4f}, wanted {wanted:.4f}), but too coarse: 20 steps"
         else:
             why = f"there the loss is {reached:.4f}, and {wanted:.4f} was wanted"
-        raise Wrong(name, found, why)
+        raise strength_for.wrong(found, why)
     return "the same pixel loss for every disturbance: now other losses can be compared"
 
 
 @exercise(
-    "7.4",
-    "what does it want?",
-    2,
-    ["wanted_change"],
-    (
-        "make the drawing a tensor that asks for a gradient, call the loss, and let autograd "
-        "differentiate; mind the sign",
-        "made = made.detach().clone().requires_grad_(True); "
-        "(gradient,) = torch.autograd.grad(loss(made, target), made); return -gradient",
-    ),
+    "7.4 ★★ what does it want?",
+    "make the drawing a tensor that asks for a gradient, call the loss, and let autograd "
+    "differentiate; mind the sign",
+    "made = made.detach().clone().requires_grad_(True); "
+    "(gradient,) = torch.autograd.grad(loss(made, target), made); return -gradient",
 )
-def _wanted(wanted_change: Any) -> str:
-    name = "wanted_change"
+def _wanted(wanted_change: Answer) -> str:
     generator = torch.Generator().manual_seed(74)
     made = torch.rand(2, 3, 5, 5, generator=generator) * 2 - 1
     target = torch.rand(2, 3, 5, 5, generator=generator) * 2 - 1
@@ -205,20 +180,23 @@ def _wanted(wanted_change: Any) -> str:
 
     by_made = 2 * weights * (made - target) + 0.3 * target
     by_target = -2 * weights * (made - target) + 0.3 * made
-    raw = call(name, wanted_change, weighed, made, target, returns="a tensor like made")
-    got = torch.as_tensor(array(name, raw, tuple(made.shape)), dtype=torch.float32)
+    raw = wanted_change.call(weighed, made, target, returns="a tensor like made")
+    got = torch.as_tensor(wanted_change.array(raw, tuple(made.shape)), dtype=torch.float32)
 
     def same(other: torch.Tensor) -> bool:
         return bool(torch.allclose(got, other, atol=1e-4))
 
     if same(-by_made):
         used = made.clone()  # `call` gives copies; here the very same tensor comes twice
-        answers = [array(name, wanted_change(weighed, used, target)) for _ in range(2)]
+        answers = [
+            wanted_change.array(wanted_change.value(weighed, used, target)) for _ in range(2)
+        ]
         if not torch.equal(used.detach(), made):
-            raise Wrong(name, "made itself was changed", "return the change, do not make it")
+            raise wanted_change.wrong(
+                "made itself was changed", "return the change, do not make it"
+            )
         if not np.allclose(answers[1], -by_made.numpy(), atol=1e-4):
-            raise Wrong(
-                name,
+            raise wanted_change.wrong(
                 "the second call gives another answer",
                 "gradients add up in made.grad: work on made.detach().clone()",
             )
@@ -238,4 +216,4 @@ def _wanted(wanted_change: Any) -> str:
     else:
         why = "minus torch.autograd.grad(loss(made, target), made)[0]"
     off = float((got + by_made).abs().max())
-    raise Wrong(name, f"off by up to {short(off)}", why)
+    raise wanted_change.wrong(f"off by up to {short(off)}", why)

@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
-from course_checks.base import Wrong, array, call, close, exercise, number, pair, short
+from course_checks.base import Answer, Wrong, close, exercise, number, short
 
 FAKE, REAL = (0.0, 0.3), (0.7, 1.2)
 
 
 @exercise(
-    "8.1",
-    "the two losses",
-    2,
-    ["gan_losses"],
-    (
-        "three cross entropies, each with its own labels: pictures and drawings for the "
-        "discriminator, drawings once more for the generator; which labels does it wish for?",
-        "labels = torch.from_numpy(rng.uniform(0.7, 1.2, len(logits))).float(); "
-        "F.binary_cross_entropy_with_logits(logits, labels); for drawings 0 to 0.3, and for the "
-        "generator drawings with 0.7 to 1.2",
-    ),
+    "8.1 ★★ the two losses",
+    "three cross entropies, each with its own labels: pictures and drawings for the "
+    "discriminator, drawings once more for the generator; which labels does it wish for?",
+    "labels = torch.from_numpy(rng.uniform(0.7, 1.2, len(logits))).float(); "
+    "F.binary_cross_entropy_with_logits(logits, labels); for drawings 0 to 0.3, and for the "
+    "generator drawings with 0.7 to 1.2",
 )
-def _losses(gan_losses: Any) -> str:
-    name = "gan_losses"
+def _losses(gan_losses: Answer) -> str:
     n = 4000
     of = ("the discriminator's loss", "the generator's loss")
-    told: dict[str, np.ndarray] = {}
+    signed: dict[str, np.ndarray] = {}
     for level in (0.0, -30.0):
         real, fake = (torch.full((n,), level, requires_grad=True) for _ in range(2))
-        raw = call(name, gan_losses, real, fake, np.random.default_rng(81), returns="two losses")
-        losses = pair(name, raw, ", ".join(of))
+        raw = gan_losses.call(real, fake, np.random.default_rng(81), returns="two losses")
+        losses = gan_losses.pair(raw, ", ".join(of))
         for loss, what in zip(losses, of, strict=True):
             number(what, loss)
             if not isinstance(loss, torch.Tensor) or not loss.requires_grad:
@@ -48,9 +40,9 @@ def _losses(gan_losses: Any) -> str:
         ):
             slopes = torch.autograd.grad(loss, inputs, allow_unused=True, retain_graph=True)
             for what, slope in zip(keys, slopes, strict=True):
-                told[f"{what}{level:.0f}"] = np.zeros(n) if slope is None else n * slope.numpy()
+                signed[f"{what}{level:.0f}"] = np.zeros(n) if slope is None else n * slope.numpy()
     # The slope of a cross entropy is sigmoid(logit) - label: the labels can be read off.
-    if np.abs(told["g_real0"]).mean() > 1e-6:
+    if np.abs(signed["g_real0"]).mean() > 1e-6:
         raise Wrong(
             "the generator's loss",
             "it depends on the logits of pictures",
@@ -61,7 +53,7 @@ def _losses(gan_losses: Any) -> str:
         ("d_fake", "the discriminator's loss on drawings", FAKE),
         ("g_fake", "the generator's loss", REAL),
     ):
-        _read_labels(what, told[f"{key}0"], told[f"{key}-30"], ends, is_generator=key[0] == "g")
+        _read_labels(what, signed[f"{key}0"], signed[f"{key}-30"], ends, is_generator=key[0] == "g")
     return "labels of pictures in 0.7 to 1.2, of drawings in 0 to 0.3, drawn anew for each"
 
 
@@ -109,24 +101,18 @@ def _read_labels(
 
 
 @exercise(
-    "8.2",
-    "has it collapsed?",
-    2,
-    ["variety"],
-    (
-        "how far apart are two different drawings, on average? and two different pictures?",
-        "torch.pdist(x).mean() is the mean distance of all pairs of different rows; divide that of "
-        "the drawings by that of the pictures",
-    ),
+    "8.2 ★★ has it collapsed?",
+    "how far apart are two different drawings, on average? and two different pictures?",
+    "torch.pdist(x).mean() is the mean distance of all pairs of different rows; divide that of "
+    "the drawings by that of the pictures",
 )
-def _variety(variety: Any) -> str:
-    name = "variety"
+def _variety(variety: Answer) -> str:
     rng = np.random.default_rng(82)
     for n, m, spread in ((5, 9, 1.0), (12, 4, 0.3), (8, 8, 2.0)):
         drawn = (rng.normal(size=(n, 6)) * spread + rng.normal(size=6)).astype(np.float32)
         real = rng.normal(size=(m, 6)).astype(np.float32)
         want = _spread(drawn) / _spread(real)
-        got = number(name, call(name, variety, torch.from_numpy(drawn), torch.from_numpy(real)))
+        got = variety.number(variety.call(torch.from_numpy(drawn), torch.from_numpy(real)))
         if close(got, want, 1e-3):
             continue
         slips = {
@@ -149,15 +135,14 @@ def _variety(variety: Any) -> str:
             "drawings against pictures does not show a collapse: compare drawings with drawings"
         )
         why = next((w for slip, w in slips.items() if close(got, float(slip), 1e-3)), "")
-        raise Wrong(
-            name,
+        raise variety.wrong(
             f"{n} drawings, {m} pictures: expected {want:.3f}, got {short(got)}",
             why or "mean distance of two different drawings, over that of two different pictures",
         )
     one_face = torch.ones(4, 6)
-    got = number(name, call(name, variety, one_face, torch.from_numpy(real)))
+    got = variety.number(variety.call(one_face, torch.from_numpy(real)))
     if abs(got) > 1e-3:
-        raise Wrong(name, f"a generator that always draws the same: expected 0, got {short(got)}")
+        raise variety.wrong(f"a generator that always draws the same: expected 0, got {short(got)}")
     return "0 for a generator that draws one face, 1 for one as various as the pictures"
 
 
@@ -171,18 +156,12 @@ def _center(x: np.ndarray) -> float:
 
 
 @exercise(
-    "8.3",
-    "a walk on the sphere",
-    2,
-    ["slerp"],
-    (
-        "the straight line cuts through the sphere; go along the arc: what is the angle between "
-        "the two, and which share of it is left at t?",
-        "w = arccos(cosine of a and b); (sin((1 - t) w) a + sin(t w) b) / sin(w)",
-    ),
+    "8.3 ★★ a walk on the sphere",
+    "the straight line cuts through the sphere; go along the arc: what is the angle between "
+    "the two, and which share of it is left at t?",
+    "w = arccos(cosine of a and b); (sin((1 - t) w) a + sin(t w) b) / sin(w)",
 )
-def _slerp(slerp: Any) -> str:
-    name = "slerp"
+def _slerp(slerp: Answer) -> str:
     rng = np.random.default_rng(83)
     a = rng.normal(size=50)
     b = rng.normal(size=50)
@@ -191,7 +170,7 @@ def _slerp(slerp: Any) -> str:
     angle = np.arccos(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
     for t in (0.0, 1.0, 0.5, 0.25, 0.8):
         want = (np.sin((1 - t) * angle) * a + np.sin(t * angle) * b) / np.sin(angle)
-        got = array(name, call(name, slerp, a, b, t), (50,)).astype(float)
+        got = slerp.array(slerp.call(a, b, t), (50,)).astype(float)
         if np.allclose(got, want, atol=2e-3):
             continue
         line = (1 - t) * a + t * b
@@ -212,11 +191,10 @@ def _slerp(slerp: Any) -> str:
         else:
             why = "is the angle that of the unit vectors, in radians?"
         expected = f"length {short(float(np.linalg.norm(want)))}"
-        raise Wrong(name, f"at t = {t}: expected a vector of {expected}, got {lengths}", why)
-    nearly = array(name, call(name, slerp, a, a.copy(), 0.5), (50,))
+        raise slerp.wrong(f"at t = {t}: expected a vector of {expected}, got {lengths}", why)
+    nearly = slerp.array(slerp.call(a, a.copy(), 0.5), (50,))
     if not np.allclose(nearly, a, atol=1e-2):
-        raise Wrong(
-            name,
+        raise slerp.wrong(
             "from a to a itself: expected a, got " + ("NaN" if np.isnan(nearly).any() else "other"),
             "sin(0) is 0: where the angle is tiny, the straight line will do",
         )
@@ -224,19 +202,13 @@ def _slerp(slerp: Any) -> str:
 
 
 @exercise(
-    "8.4",
-    "does it copy?",
-    3,
-    ["share_nearer"],
-    (
-        "for each drawing: how far is its nearest training picture, and how far its nearest "
-        "picture that was not trained on? how often is the first nearer?",
-        "torch.cdist(drawn, training).min(dim=1).values against the same with held_out; the mean "
-        "of first < second",
-    ),
+    "8.4 ★★★ does it copy?",
+    "for each drawing: how far is its nearest training picture, and how far its nearest "
+    "picture that was not trained on? how often is the first nearer?",
+    "torch.cdist(drawn, training).min(dim=1).values against the same with held_out; the mean "
+    "of first < second",
 )
-def _copies(share_nearer: Any) -> str:
-    name = "share_nearer"
+def _copies(share_nearer: Answer) -> str:
     rng = np.random.default_rng(84)
     # Cases in which nearest and mean distance, or the direction of the search, disagree.
     for n, m in ((16, 30), (40, 25), (10, 60)):
@@ -248,7 +220,7 @@ def _copies(share_nearer: Any) -> str:
         to_held = np.linalg.norm(drawn[:, None] - held_out[None], axis=2)
         want = float((to_training.min(1) < to_held.min(1)).mean())
         tensors = [torch.from_numpy(x) for x in (drawn, training, held_out)]
-        got = number(name, call(name, share_nearer, *tensors, returns="a share"))
+        got = share_nearer.number(share_nearer.call(*tensors, returns="a share"))
         if close(got, want, 1e-6):
             continue
         slips = {
@@ -264,8 +236,7 @@ def _copies(share_nearer: Any) -> str:
             float((to_training < to_held).mean()): "take the nearest picture of each set first",
         }
         why = next((w for slip, w in slips.items() if close(got, slip, 1e-6)), "")
-        raise Wrong(
-            name,
+        raise share_nearer.wrong(
             f"{n} drawings: expected {want:.3f}, got {short(got)}",
             why or "the share of drawings whose nearest training picture is the nearer one",
         )

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from course_checks.base import (
-    NotAttempted,
+    Answer,
     Wrong,
-    call,
+    check_choices,
     close,
     describe,
     exercise,
@@ -23,26 +23,20 @@ from course_checks.base import (
 
 
 @exercise(
-    "9.1",
-    "one training step",
-    2,
-    ["training_step"],
-    (
-        "five lines: decode, loss, forget the old gradients, go backward, let the optimiser step",
-        "loss = (decoder(templates) - images).abs().mean(); optimizer.zero_grad(); "
-        "loss.backward(); optimizer.step(); return loss.item()",
-    ),
+    "9.1 ★★ one training step",
+    "five lines: decode, loss, forget the old gradients, go backward, let the optimiser step",
+    "loss = (decoder(templates) - images).abs().mean(); optimizer.zero_grad(); "
+    "loss.backward(); optimizer.step(); return loss.item()",
 )
-def _step(training_step: Any) -> str:
-    name = "training_step"
+def _step(training_step: Answer) -> str:
     templates, images, learner, optimizer = _tiny()
     twin_losses, twin = _twin_steps(zero=True)
     _, hoarder = _twin_steps(zero=False)
     losses = []
     for i in range(3):
         before = [p.detach().clone() for p in learner.parameters()]
-        raw = call(name, training_step, learner, templates, images, optimizer, returns="the loss")
-        losses.append(number(name, raw))
+        raw = training_step.call(learner, templates, images, optimizer, returns="the loss")
+        losses.append(training_step.number(raw))
         moved = any(
             not torch.equal(a, b) for a, b in zip(before, learner.parameters(), strict=True)
         )
@@ -53,12 +47,11 @@ def _step(training_step: Any) -> str:
                 if grads
                 else ("loss.backward() comes after zero_grad() and before optimizer.step()")
             )
-            raise Wrong(name, "the decoder's weights did not change", why)
+            raise training_step.wrong("the decoder's weights did not change", why)
         if i == 0 and not close(losses[0], twin_losses[0], 1e-4):
             if close(losses[0], twin_losses[1], 1e-4):
                 continue  # measured after the step: another honest choice
-            raise Wrong(
-                name,
+            raise training_step.wrong(
                 f"expected a loss of {twin_losses[0]:.4f}, got {short(losses[0])}",
                 "return the pixel loss, the mean of |decoder(templates) - images|",
             )
@@ -70,13 +63,11 @@ def _step(training_step: Any) -> str:
     if same(twin):
         return "the loss falls " + " -> ".join(f"{x:.3f}" for x in losses)
     if same(hoarder):
-        raise Wrong(
-            name,
+        raise training_step.wrong(
             "gradients of earlier steps were added up",
             "call optimizer.zero_grad() before loss.backward()",
         )
-    raise Wrong(
-        name,
+    raise training_step.wrong(
         "the weights moved elsewhere than one step of the pixel loss moves them",
         "one backward() and one step() for each call, with the mean absolute difference",
     )
@@ -107,20 +98,14 @@ def _twin_steps(zero: bool) -> tuple[list[float], list[torch.Tensor]]:
 
 
 @exercise(
-    "9.2",
-    "the schedule",
-    1,
-    ["learning_rate"],
-    (
-        "how many times has it been lowered before this update? updates are counted from 0",
-        "2e-4 * 0.94 ** (update // 5000)",
-    ),
+    "9.2 ★ the schedule",
+    "how many times has it been lowered before this update? updates are counted from 0",
+    "2e-4 * 0.94 ** (update // 5000)",
 )
-def _schedule(learning_rate: Any) -> str:
-    name = "learning_rate"
+def _schedule(learning_rate: Answer) -> str:
     for update in (0, 4999, 5000, 7500, 9999, 10_000, 100_000, 399_999):
         want = 2e-4 * 0.94 ** (update // 5000)
-        got = number(name, call(name, learning_rate, update))
+        got = learning_rate.number(learning_rate.call(update))
         if math.isclose(got, want, rel_tol=1e-6):
             continue
         times = update // 5000
@@ -139,7 +124,7 @@ def _schedule(learning_rate: Any) -> str:
             2e-4 * 0.94**update: "lowered every 5,000 updates, not with every one",
         }
         why = next((w for v, w in slips.items() if math.isclose(got, v, rel_tol=1e-6)), "")
-        raise Wrong(name, f"update {update:,}: expected {want:.3e}, got {got:.3e}", why)
+        raise learning_rate.wrong(f"update {update:,}: expected {want:.3e}, got {got:.3e}", why)
     return "2.0e-4 at first, 1.88e-4 from update 5,000 on, and so down in stairs"
 
 
@@ -147,43 +132,36 @@ KEYS = ("decoder", "optimizer", "generator", "step")
 
 
 @exercise(
-    "9.3",
-    "what a checkpoint holds",
-    3,
-    ["pack"],
-    (
-        "all that the next update looks at: weights, running statistics, Adam's two moments, "
-        "where the random numbers stand, the step; and it must not change when training goes on",
-        'copy.deepcopy({"decoder": decoder.state_dict(), "optimizer": optimizer.state_dict(), '
-        '"generator": generator.get_state(), "step": step})',
-    ),
+    "9.3 ★★★ what a checkpoint holds",
+    "all that the next update looks at: weights, running statistics, Adam's two moments, "
+    "where the random numbers stand, the step; and it must not change when training goes on",
+    'copy.deepcopy({"decoder": decoder.state_dict(), "optimizer": optimizer.state_dict(), '
+    '"generator": generator.get_state(), "step": step})',
 )
-def _checkpoint(pack: Any) -> str:
-    name = "pack"
+def _checkpoint(pack: Answer) -> str:
     decoder, optimizer, generator = _run()
     _train(decoder, optimizer, generator, 3)
     then: tuple[Any, ...] = copy.deepcopy(_states(decoder, optimizer, generator))
-    state = call(name, pack, decoder, optimizer, generator, 3, returns="a dict")
-    _require_keys(name, state)
-    _require_unspoilt(name, decoder, optimizer, generator, then)
+    state = pack.call(decoder, optimizer, generator, 3, returns="a dict")
+    _require_keys(pack.name, state)
+    _require_unspoilt(pack.name, decoder, optimizer, generator, then)
     _train(decoder, optimizer, generator, 3)  # the run goes on: the checkpoint must not
     fresh = _run()
-    _restore(name, state, *fresh)
+    _restore(pack.name, state, *fresh)
     for key, got, want in zip(KEYS, _states(*fresh), then, strict=False):
         if key == "optimizer":
             got, want = got["state"], want["state"]
         if not _same(got, want):
-            raise Wrong(
-                name,
+            raise pack.wrong(
                 f"{key}: it changed after it was packed",
                 "state_dict() hands out the very tensors that training goes on to change: "
                 "copy.deepcopy them",
             )
-    if number(f'{name}: "step"', state["step"]) != 3:
-        raise Wrong(name, f"step: expected 3, got {describe(state['step'])}")
+    if number(f'{pack.name}: "step"', state["step"]) != 3:
+        raise pack.wrong(f"step: expected 3, got {describe(state['step'])}")
     _train(*fresh, 3)
     if not _same(fresh[0].state_dict(), decoder.state_dict()):
-        raise Wrong(name, "the run that went on from it ended with other weights")
+        raise pack.wrong("the run that went on from it ended with other weights")
     return "3 updates, a checkpoint, 3 more in a fresh process: equal to 6 in one go, bit for bit"
 
 
@@ -282,44 +260,20 @@ _WARD_HINTS = {
 
 
 @exercise(
-    "9.4",
-    "the ward",
-    2,
-    ["diagnosis"],
-    (
-        "look at the gap between the two losses first, then at where the cosine ends",
-        "a gap that opens slowly: few people; a huge gap from the start: frozen statistics; no gap "
-        "and no cosine: shuffled pairs; hardly any fall: rate too low; stuck high or jumping: too "
-        "high",
-    ),
+    "9.4 ★★ the ward",
+    "look at the gap between the two losses first, then at where the cosine ends",
+    "a gap that opens slowly: few people; a huge gap from the start: frozen statistics; no gap "
+    "and no cosine: shuffled pairs; hardly any fall: rate too low; stuck high or jumping: too "
+    "high",
 )
-def _ward(diagnosis: Any) -> str:
-    name = "diagnosis"
-    if is_unfinished(diagnosis):
-        diagnosis = diagnosis()
-    if diagnosis is None or diagnosis is ...:
-        raise NotAttempted(f" ({name} is {diagnosis})")
-    if not isinstance(diagnosis, dict):
-        raise Wrong(name, f"expected a dict such as {{'A': 'healthy'}}, got {describe(diagnosis)}")
-    answers = {str(k).strip().upper(): v for k, v in diagnosis.items()}
-    if all(v is None or v is ... or v == "" for v in answers.values()):
-        raise NotAttempted(f" (every answer in {name} is open)")
-    known = {" ".join(illness.split()): illness for illness in ILLNESSES}
-    found = {}
-    for key in _WARD:
-        value = answers.get(key)
-        if value is None or value is ... or value == "":
-            raise Wrong(name, f"no answer yet for {key}", f"one of: {', '.join(ILLNESSES)}")
-        text = " ".join(str(value).lower().replace("_", " ").split())
-        if text not in known:
-            raise Wrong(
-                name, f"{key}: expected one of {', '.join(ILLNESSES)}, got {describe(value)}"
-            )
-        found[key] = known[text]
-    wrong = [key for key in _WARD if found[key] != _WARD[key]]
-    if wrong:
-        right = len(_WARD) - len(wrong)
-        raise Wrong(
-            name, f"{right} of {len(_WARD)} right, look again at {wrong[0]}", _WARD_HINTS[wrong[0]]
-        )
+def _ward(diagnosis: Answer) -> str:
+    if is_unfinished(diagnosis.value):
+        diagnosis = Answer(diagnosis.name, diagnosis.value())
+    check_choices(
+        diagnosis,
+        {patient: (illness,) for patient, illness in _WARD.items()},
+        ILLNESSES,
+        lambda patient, illness: _WARD_HINTS[patient],
+        lambda value: " ".join(str(value).lower().replace("_", " ").split()),
+    )
     return "six patients, six diagnoses"

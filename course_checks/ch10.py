@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from course_checks.base import (
-    NotAttempted,
-    Wrong,
-    array,
-    call,
+    Answer,
+    check_choices,
     close,
     describe,
     exercise,
-    number,
-    pair,
     short,
 )
 
 
 @exercise(
-    "10.1",
-    "type-I and type-II scores",
-    3,
-    ["attack_scores"],
-    (
-        "all cosines at once are rebuilt @ originals.T; entry (i, j) says how much reconstruction "
-        "i is like original image j",
-        "type-I is the diagonal; type-II is where identities[:, None] == identities[None, :], "
-        "without the diagonal",
-    ),
+    "10.1 ★★★ type-I and type-II scores",
+    "all cosines at once are rebuilt @ originals.T; entry (i, j) says how much reconstruction "
+    "i is like original image j",
+    "type-I is the diagonal; type-II is where identities[:, None] == identities[None, :], "
+    "without the diagonal",
 )
-def _attack(attack_scores: Any) -> str:
-    name = "attack_scores"
+def _attack(attack_scores: Answer) -> str:
     rng = np.random.default_rng(43)
     identities = np.array([5, 5, 5, 8, 8, 8, 2, 2, 2])
     originals = _unit(rng.normal(size=(9, 16)))
@@ -42,17 +30,16 @@ def _attack(attack_scores: Any) -> str:
     same = identities[:, None] == identities[None, :]
     own = np.eye(9, dtype=bool)
     want1, want2 = np.diag(all_scores), all_scores[same & ~own]
-    raw = call(name, attack_scores, originals, rebuilt, identities, returns="(type1, type2)")
-    first, second = pair(name, raw, "type1, type2")
-    got1, got2 = (np.sort(array(name, part).ravel()) for part in (first, second))
+    raw = attack_scores.call(originals, rebuilt, identities, returns="(type1, type2)")
+    first, second = attack_scores.pair(raw, "type1, type2")
+    got1, got2 = (np.sort(attack_scores.array(part).ravel()) for part in (first, second))
     if not _equal(got1, want1):
         if _equal(got1, want2) and _equal(got2, want1):
-            raise Wrong(name, "the two are swapped", "return type-I first")
+            raise attack_scores.wrong("the two are swapped", "return type-I first")
         why = "compare reconstruction i with original image i and no other (np.diag)"
         if got1.size == 9 and _equal(got1, np.diag(rebuilt @ rebuilt.T)):
             why = "you compared reconstructions with themselves; compare them with originals"
-        raise Wrong(
-            name,
+        raise attack_scores.wrong(
             f"type-I: expected {want1.size} scores of mean {want1.mean():.3f}, got "
             f"{got1.size} of mean {_mean(got1)}",
             why,
@@ -74,8 +61,7 @@ def _attack(attack_scores: Any) -> str:
             why = "that compares originals with originals; one side must be the reconstruction"
         else:
             why = "reconstruction i with every other image of the same person"
-        raise Wrong(
-            name,
+        raise attack_scores.wrong(
             f"type-II: expected {want2.size} scores of mean {want2.mean():.3f}, got "
             f"{got2.size} of mean {_mean(got2)}",
             why,
@@ -84,19 +70,13 @@ def _attack(attack_scores: Any) -> str:
 
 
 @exercise(
-    "10.2",
-    "rank-one rate",
-    2,
-    ["rank_one"],
-    (
-        "one row of probes @ gallery.T holds the scores of one probe with the whole gallery: which "
-        "column is the largest, and whose is it?",
-        "best = (probes @ gallery.T).argmax(axis=1) are row numbers of the gallery; compare "
-        "gallery_identities[best] with probe_identities and take the mean",
-    ),
+    "10.2 ★★ rank-one rate",
+    "one row of probes @ gallery.T holds the scores of one probe with the whole gallery: which "
+    "column is the largest, and whose is it?",
+    "best = (probes @ gallery.T).argmax(axis=1) are row numbers of the gallery; compare "
+    "gallery_identities[best] with probe_identities and take the mean",
 )
-def _rank_one(rank_one: Any) -> str:
-    name = "rank_one"
+def _rank_one(rank_one: Answer) -> str:
     rng = np.random.default_rng(46)
     faces = _unit(rng.normal(size=(8, 12)))
     people = np.array([31, 4, 17, 9, 52, 8, 23, 60])
@@ -109,15 +89,13 @@ def _rank_one(rank_one: Any) -> str:
     best = scores.argmax(axis=1)
     right = people[whose][best] == people[asked]
     want = right.mean()
-    raw = call(
-        name, rank_one, probes, people[asked], gallery, people[whose], returns="a share, 0 to 1"
-    )
-    answer = array(name, raw)
+    raw = rank_one.call(probes, people[asked], gallery, people[whose], returns="a share, 0 to 1")
+    answer = rank_one.array(raw)
     if answer.shape == (30,):
-        raise Wrong(
-            name, "expected one number, got one for each probe", "take the mean over the probes"
+        raise rank_one.wrong(
+            "expected one number, got one for each probe", "take the mean over the probes"
         )
-    got = number(name, raw)
+    got = rank_one.number(raw)
     if close(got, want):
         return f"{right.sum()} of {right.size} probes find their person first"
     means = np.array([scores[:, people[whose] == p].mean(axis=1) for p in people])
@@ -139,23 +117,17 @@ def _rank_one(rank_one: Any) -> str:
         ).mean(),
     }
     why = next((text for text, value in slips.items() if close(got, float(value))), "")
-    raise Wrong(name, f"expected {want:.3f}, got {short(got)}", why)
+    raise rank_one.wrong(f"expected {want:.3f}, got {short(got)}", why)
 
 
 @exercise(
-    "10.3",
-    "the interval of a difference",
-    2,
-    ["difference_interval"],
-    (
-        "first the difference of each person, then draw people: a - b belongs to one person and "
-        "stays together",
-        "differences = (a - b)[draws].mean(axis=1), one for each draw; then np.percentile(..., "
-        "[2.5, 97.5])",
-    ),
+    "10.3 ★★ the interval of a difference",
+    "first the difference of each person, then draw people: a - b belongs to one person and "
+    "stays together",
+    "differences = (a - b)[draws].mean(axis=1), one for each draw; then np.percentile(..., "
+    "[2.5, 97.5])",
 )
-def _difference(difference_interval: Any) -> str:
-    name = "difference_interval"
+def _difference(difference_interval: Answer) -> str:
     rng = np.random.default_rng(45)
     people = 30
     luck = rng.uniform(0.1, 0.9, people)  # what both attacks have in common
@@ -164,21 +136,22 @@ def _difference(difference_interval: Any) -> str:
     draws = rng.integers(0, people, (800, people))
     of_a, of_b = a[draws].mean(axis=1), b[draws].mean(axis=1)
     want = _ends(of_a - of_b)
-    raw = call(name, difference_interval, a, b, draws, returns="(low, high)")
-    answer = array(name, raw)
+    raw = difference_interval.call(a, b, draws, returns="(low, high)")
+    answer = difference_interval.array(raw)
     if answer.size == len(draws):
-        raise Wrong(name, f"got all {len(draws)} differences", "take their 2.5 and 97.5 percentile")
+        raise difference_interval.wrong(
+            f"got all {len(draws)} differences", "take their 2.5 and 97.5 percentile"
+        )
     if answer.size == people:
-        raise Wrong(
-            name,
+        raise difference_interval.wrong(
             f"got one number for each of the {people} people",
             "the mean of each draw comes first: [draws] has one row a draw, so mean(axis=1)",
         )
     if answer.size != 2:
-        raise Wrong(name, f"expected two values (low, high), got {describe(raw)}")
+        raise difference_interval.wrong(f"expected two values (low, high), got {describe(raw)}")
     low, high = (float(end) for end in answer.ravel())
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise Wrong(name, f"expected two finite numbers, got {low} and {high}")
+        raise difference_interval.wrong(f"expected two finite numbers, got {low} and {high}")
     if _near((low, high), want):
         width = (_ends(of_a)[1] - _ends(of_a)[0]) / (want[1] - want[0])
         return f"the interval of one attack alone is {width:.1f} times as wide here"
@@ -203,8 +176,7 @@ def _difference(difference_interval: Any) -> str:
         "that is the interval of a alone": (la, ha),
     }
     why = next((text for text, ends in slips.items() if _near((low, high), ends)), "")
-    raise Wrong(
-        name,
+    raise difference_interval.wrong(
         f"expected about [{want[0]:.3f}, {want[1]:.3f}], got [{low:.3f}, {high:.3f}]",
         why,
     )
@@ -245,39 +217,16 @@ _SOURCE_HINTS = {
 
 
 @exercise(
-    "10.4",
-    "reading sources",
-    1,
-    ["confirmed"],
-    (
-        "compare each statement with the table of confirmed results, number by number, and with "
-        "its condition (data, type, FAR)",
-        "three of the six can be found in the abstract (of one version or the other)",
-    ),
+    "10.4 ★ reading sources",
+    "compare each statement with the table of confirmed results, number by number, and with "
+    "its condition (data, type, FAR)",
+    "three of the six can be found in the abstract (of one version or the other)",
 )
-def _sources(confirmed: Any) -> str:
-    name = "confirmed"
-    if confirmed is None or confirmed is ...:
-        raise NotAttempted(f" ({name} is {confirmed})")
-    if not isinstance(confirmed, dict):
-        raise Wrong(name, f"expected a dict such as {{'A': True}}, got {describe(confirmed)}")
-    answers = {str(key).upper(): value for key, value in confirmed.items()}
-    if all(value is None or value is ... for value in answers.values()):
-        raise NotAttempted(f" (every answer in {name} is open)")
-    missing = [key for key in _SOURCES if answers.get(key) is None or answers[key] is ...]
-    if missing:
-        raise Wrong(name, f"no answer yet for {', '.join(missing)}", "True or False for each")
-    strange = [key for key in _SOURCES if answers[key] not in (True, False)]
-    if strange:
-        raise Wrong(
-            name, f"{strange[0]}: expected True or False, got {describe(answers[strange[0]])}"
-        )
-    wrong = [key for key, value in _SOURCES.items() if bool(answers[key]) != value]
-    if wrong:
-        right = len(_SOURCES) - len(wrong)
-        raise Wrong(
-            name,
-            f"{right} of {len(_SOURCES)} right, look again at {wrong[0]}",
-            _SOURCE_HINTS[wrong[0]],
-        )
+def _sources(confirmed: Answer) -> str:
+    check_choices(
+        confirmed,
+        {statement: (truth,) for statement, truth in _SOURCES.items()},
+        (True, False),
+        lambda statement, truth: _SOURCE_HINTS[statement],
+    )
     return "a number counts when its source says it, with its condition"

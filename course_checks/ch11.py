@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from course_checks.base import (
-    NotAttempted,
+    Answer,
     Wrong,
     array,
-    call,
+    check_choices,
     close,
     describe,
     exercise,
@@ -21,19 +21,13 @@ from course_checks.base import (
 
 
 @exercise(
-    "11.1",
-    "translate",
-    2,
-    ["translate"],
-    (
-        "fit on a (what goes in) and b (what should come out), then apply the fit to the stolen "
-        "templates; bring the rows to length 1 at the end",
-        "weights, bias = ridge(a, b); guessed = stolen @ weights + bias; divide by "
-        "np.linalg.norm(guessed, axis=1, keepdims=True)",
-    ),
+    "11.1 ★★ translate",
+    "fit on a (what goes in) and b (what should come out), then apply the fit to the stolen "
+    "templates; bring the rows to length 1 at the end",
+    "weights, bias = ridge(a, b); guessed = stolen @ weights + bias; divide by "
+    "np.linalg.norm(guessed, axis=1, keepdims=True)",
 )
-def _translate(translate: Any) -> str:
-    name = "translate"
+def _translate(translate: Answer) -> str:
     rng = np.random.default_rng(50)
     code = rng.normal(size=(360, 8))  # what both recognisers see of each picture
     into_a, into_b = rng.normal(size=(8, 12)), rng.normal(size=(8, 10))
@@ -41,25 +35,25 @@ def _translate(translate: Any) -> str:
     a = _unit(code @ into_a + 0.8 + 0.1 * rng.normal(size=(360, 12)))
     b = _unit(code @ into_b - 1.5 + 0.1 * rng.normal(size=(360, 10)))
     fitted, stolen, truth = slice(0, 300), a[300:], b[300:]
-    raw = call(name, translate, a[fitted], b[fitted], stolen, returns="templates of B")
-    got = array(name, raw)
+    raw = translate.call(a[fitted], b[fitted], stolen, returns="templates of B")
+    got = translate.array(raw)
     if got.shape == (60, 12):
-        raise Wrong(
-            name,
+        raise translate.wrong(
             "got templates as long as those of recogniser A, expected [60, 10]",
             "what comes out belongs to recogniser B: fit from a to b, not from b to a",
         )
     if got.shape == (300, 10):
-        raise Wrong(
-            name,
+        raise translate.wrong(
             "got 300 templates, expected 60",
             "translate the stolen templates, not those that the map was fitted on",
         )
     if got.shape == (10, 60):
-        raise Wrong(name, "expected shape [60, 10], got [10, 60]", "one row a template: transpose")
-    got = array(name, raw, (60, 10)).astype(np.float64)
+        raise translate.wrong(
+            "expected shape [60, 10], got [10, 60]", "one row a template: transpose"
+        )
+    got = translate.array(raw, (60, 10)).astype(np.float64)
     if not np.isfinite(got).all():
-        raise Wrong(name, "the result holds NaN or infinity")
+        raise translate.wrong("the result holds NaN or infinity")
     length = np.linalg.norm(got, axis=1)
     if not np.allclose(length, 1, atol=1e-3):
         why = "divide each row by its norm (axis=1, keepdims=True)"
@@ -67,7 +61,9 @@ def _translate(translate: Any) -> str:
             why = "the columns have length 1, not the rows: axis=1"
         elif close(float(np.linalg.norm(got)), 1.0, 1e-3):
             why = "the whole array has length 1, not each row: axis=1, keepdims=True"
-        raise Wrong(name, f"rows have length {length.min():.2f} to {length.max():.2f}, not 1", why)
+        raise translate.wrong(
+            f"rows have length {length.min():.2f} to {length.max():.2f}, not 1", why
+        )
     reached = float((got * truth).sum(axis=1).mean())
     best = float((_line(a[fitted], b[fitted], stolen) * truth).sum(axis=1).mean())
     if reached > best - 0.02:
@@ -76,8 +72,8 @@ def _translate(translate: Any) -> str:
     why = "fit the line on a and b, then apply it to stolen"
     if abs(reached - shuffled) < 0.01:
         why = "everybody gets the same template: does the result depend on stolen?"
-    raise Wrong(
-        name, f"mean cosine to the true templates: expected {best:.2f}, got {reached:.2f}", why
+    raise translate.wrong(
+        f"mean cosine to the true templates: expected {best:.2f}, got {reached:.2f}", why
     )
 
 
@@ -92,25 +88,19 @@ def _unit(x: np.ndarray) -> np.ndarray:
 
 
 @exercise(
-    "11.2",
-    "what a leak costs",
-    2,
-    ["accounts_lost"],
-    (
-        "three factors: how many templates can still be used, whether the picture opens the "
-        "account, and whether at least one of the tries slips past the detection",
-        "all tries are caught with probability detected ** tries; the expected number is "
-        "templates * (1 - revoked) * tar * (1 - detected ** tries)",
-    ),
+    "11.2 ★★ what a leak costs",
+    "three factors: how many templates can still be used, whether the picture opens the "
+    "account, and whether at least one of the tries slips past the detection",
+    "all tries are caught with probability detected ** tries; the expected number is "
+    "templates * (1 - revoked) * tar * (1 - detected ** tries)",
 )
-def _cost(accounts_lost: Any) -> str:
-    name = "accounts_lost"
+def _cost(accounts_lost: Answer) -> str:
     cases = [(1000, 0.4, 3, 0.5, 0.2), (50_000, 0.9, 1, 0.8, 0.0), (10, 0.6, 5, 0.0, 0.5)]
     for case in cases:
         n, tar, tries, pad, gone = case
         want = n * (1 - gone) * tar * (1 - pad**tries)
-        raw = call(name, accounts_lost, *case, returns="a number")
-        got = number(name, raw)
+        raw = accounts_lost.call(*case, returns="a number")
+        got = accounts_lost.number(raw)
         if close(got, want, 1e-3):
             continue
         usable = n * (1 - gone)
@@ -136,8 +126,7 @@ def _cost(accounts_lost: Any) -> str:
             "that is the chance for one account; how many are there?": want / n,
         }
         why = next((text for text, value in slips.items() if close(got, value, 1e-3)), "")
-        raise Wrong(
-            name,
+        raise accounts_lost.wrong(
             f"{n:,} templates, tar {tar}, {tries} tries, detected {pad}, revoked {gone}: "
             f"expected {want:,.1f}, got {short(got)}",
             why,
@@ -167,100 +156,60 @@ _TIMES = {"hour": "hours", "day": "days", "no": "never", "week": "days", "weeks"
 
 
 @exercise(
-    "11.3",
-    "first hours, next days, never",
-    1,
-    ["plan"],
-    (
-        "for each: does it stop the damage now, repair it, or destroy evidence or trust?",
-        "three of the seven should never be done; closing the box and a second factor cannot wait",
-    ),
+    "11.3 ★ first hours, next days, never",
+    "for each: does it stop the damage now, repair it, or destroy evidence or trust?",
+    "three of the seven should never be done; closing the box and a second factor cannot wait",
 )
-def _day(plan: Any) -> str:
-    name = "plan"
-    if plan is None or plan is ...:
-        raise NotAttempted(f" ({name} is {plan})")
-    if not isinstance(plan, Mapping):
-        raise Wrong(name, f"expected a dict such as {{'A': 'hours'}}, got {describe(plan)}")
-    answers = {str(key).upper(): value for key, value in plan.items()}
-    if all(value is None or value is ... for value in answers.values()):
-        raise NotAttempted(f" (every answer in {name} is open)")
-    missing = [key for key in _PLAN if answers.get(key) is None or answers[key] is ...]
-    if missing:
-        raise Wrong(name, f"no answer yet for {', '.join(missing)}", "hours, days or never")
-    said = {key: str(answers[key]).strip().lower() for key in _PLAN}
-    said = {key: _TIMES.get(value, value) for key, value in said.items()}
-    strange = [key for key in _PLAN if said[key] not in ("hours", "days", "never")]
-    if strange:
-        raise Wrong(
-            name,
-            f'{strange[0]}: expected "hours", "days" or "never", '
-            f"got {describe(answers[strange[0]])}",
-        )
-    wrong = [key for key in _PLAN if said[key] not in _PLAN[key]]
-    if wrong:
-        right = len(_PLAN) - len(wrong)
-        raise Wrong(
-            name,
-            f"{right} of {len(_PLAN)} right, look again at {wrong[0]}",
-            _PLAN_HINTS[wrong[0]],
-        )
+def _day(plan: Answer) -> str:
+    def read(value: Any) -> str:
+        text = str(value).strip().lower()
+        return _TIMES.get(text, text)
+
+    check_choices(
+        plan, _PLAN, ("hours", "days", "never"), lambda measure, when: _PLAN_HINTS[measure], read
+    )
     return "close, keep the evidence, tell, replace; never soothe and never erase"
 
 
 _TEXTS = ("recogniser", "finding")
-_RATES = {
-    "honest": "honest",
-    "type1": "type1",
-    "type2": "type2",
-    "judge_type2": "judge type2",
-}
+_RATES = {"honest": "honest", "type1": "type1", "type2": "type2", "judge_type2": "judge type2"}
 _LISTS = ("limits", "advice")
 _PICTURES = ("synth", "drawn", "photo", "artificial", "rendered", "computer", "generated")
 
 
 @exercise(
-    "11.4",
-    "the report",
-    3,
-    ["report", "facts"],
-    (
-        "every number stands in the audit's print; take all of them at one FAR, and write each "
-        "with its interval as (rate, low, high)",
-        'facts[0.001]["type2"] is such a triple already; the judge has one, too: '
-        'facts[0.001]["judge type2"]',
-    ),
+    "11.4 ★★★ the report",
+    "every number stands in the audit's print; take all of them at one FAR, and write each "
+    "with its interval as (rate, low, high)",
+    'facts[0.001]["type2"] is such a triple already; the judge has one, too: '
+    'facts[0.001]["judge type2"]',
 )
-def _report(report: Any, facts: Any) -> str:
-    name = "report"
-    if report is None or report is ...:
-        raise NotAttempted(f" ({name} is {report})")
-    if not isinstance(report, Mapping):
-        raise Wrong(name, f"expected a dict, got {describe(report)}")
-    if all(value is None or value is ... for value in report.values()):
-        raise NotAttempted(" (the report is empty)")
+def _report(report: Answer, facts: Answer) -> str:
+    page = report.entries()
     wanted = (*_TEXTS, "far", "people", "questions", *_RATES, *_LISTS)
-    missing = [key for key in wanted if report.get(key) is None or report[key] is ...]
+    missing = [key for key in wanted if key not in page]
     if missing:
-        raise Wrong(name, f"lacks {', '.join(missing)}", "a page without them cannot be judged")
-    _check_words(report)
-    far = number("far", report["far"])
+        raise report.wrong(f"lacks {', '.join(missing)}", "a page without them cannot be judged")
+    _check_words(page)
+    far = number("far", page["far"])
     if close(far, 0.1) or close(far, 1.0):
         raise Wrong("far", f"got {far:g}", "as a share: 0.1 % is 0.001")
-    rows = next((rows for key, rows in facts.items() if _is_far(key) and close(far, key)), None)
+    rows = next(
+        (rows for key, rows in facts.value.items() if _is_far(key) and close(far, key)), None
+    )
     if rows is None:
-        known = ", ".join(f"{key:g}" for key in facts if _is_far(key))
+        known = ", ".join(f"{key:g}" for key in facts.value if _is_far(key))
         raise Wrong("far", f"got {far:g}", f"the audit measured at {known}")
     for key in ("people", "questions"):
-        got = number(key, report[key])
-        if not close(got, facts[key]):
+        got = number(key, page[key])
+        if not close(got, facts.value[key]):
             why = ""
-            if key == "people" and close(got, facts["pictures"]):
+            if key == "people" and close(got, facts.value["pictures"]):
                 why = "that is how many pictures; the interval is over people"
-            raise Wrong(key, f"expected {facts[key]}, got {short(got)}", why)
-    others = [other for key, other in facts.items() if _is_far(key) and other is not rows]
+            raise Wrong(key, f"expected {facts.value[key]}, got {short(got)}", why)
+    others = [other for key, other in facts.value.items() if _is_far(key) and other is not rows]
     for key, row in _RATES.items():
-        _check_rate(key, report[key], row, rows, others)
+        _check_rate(key, page[key], row, rows, others)
     return (
         f"facts agree with the audit at FAR {100 * far:g} %; style and advice are for a colleague "
         "with the rubric"
@@ -280,10 +229,12 @@ def _check_words(report: Mapping[str, Any]) -> None:
     if not any(letter.isdigit() for letter in report["finding"]):
         raise Wrong("finding", "no number in it", "say how often, compared to what")
     for key in _LISTS:
-        told = report[key]
-        if isinstance(told, str) or not isinstance(told, list | tuple):
-            raise Wrong(key, f"expected a list of sentences, got {describe(told)}")
-        if len(told) < 2 or not all(isinstance(s, str) and len(s.strip()) >= 15 for s in told):
+        sentences = report[key]
+        if isinstance(sentences, str) or not isinstance(sentences, list | tuple):
+            raise Wrong(key, f"expected a list of sentences, got {describe(sentences)}")
+        if len(sentences) < 2 or not all(
+            isinstance(text, str) and len(text.strip()) >= 15 for text in sentences
+        ):
             raise Wrong(key, "expected two sentences at least", "what, exactly?")
     limits = " ".join(report["limits"]).lower()
     if not any(word in limits for word in _PICTURES):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from course_checks import find_exercise
-from course_checks.base import NotAttempted, Wrong, one_line
+from course_checks.base import Answer, NotAttempted, Wrong, one_line
 from nbnet_lib.course.progress import record
 
 MARKS = {"not attempted": "----", "failed": "FAIL", "passed": "PASS"}
@@ -78,7 +78,7 @@ def _judge(number: str, candidates: tuple[Any, ...]) -> CheckResult:
                 f"expected {wanted} after the number, got {len(candidates)} values",
                 "run the cell as it was in the chapter",
             )
-        praise = exercise.test(*candidates)
+        praise = exercise.test(*map(Answer, exercise.names, candidates))
     except NotAttempted as reason:
         return CheckResult(
             number,

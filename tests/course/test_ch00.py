@@ -79,10 +79,10 @@ def test_every_wrong_letter_has_its_own_remark(key):
     ("answer", "part"),
     [
         (["G"] * 6, "expected a dict"),
-        ({**RIGHT, "g": "G"}, "no situation 'g'"),
-        ({key: RIGHT[key] for key in "abc"}, "situation d has no letter"),
-        ({**RIGHT, "c": None}, "situation c has no letter"),
-        ({**RIGHT, "e": "yes"}, "letters are"),
+        ({**RIGHT, "g": "G"}, "no 'g'"),
+        ({key: RIGHT[key] for key in "abc"}, "no answer yet for d"),
+        ({**RIGHT, "c": None}, "no answer yet for c"),
+        ({**RIGHT, "e": "yes"}, "one of G, C, M"),
     ],
 )
 def test_may_i_slips(answer, part, is_told):

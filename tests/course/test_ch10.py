@@ -166,7 +166,7 @@ def test_reading_sources(passes):
         (dict.fromkeys("ABCDEF", True), "3 of 6 right, look again at B"),
         (RIGHT | {"F": True}, "look again at F"),
         (RIGHT | {"C": None}, "no answer yet for C"),
-        (RIGHT | {"A": "yes"}, "True or False"),
+        (RIGHT | {"A": "yes"}, "one of True, False"),
         (["A", "C"], "expected a dict"),
     ],
 )
