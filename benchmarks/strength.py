@@ -170,7 +170,7 @@ def measure_row(row: str, path: Path, args: argparse.Namespace) -> dict[str, Any
     """Run the default benchmark on one row, or find it done; return the evaluation's JSON."""
     from nbnet_lib.decoders import load_decoder
     from nbnet_lib.encoders import create_encoder
-    from nbnet_lib.evaluate import open_protocol, run_protocol
+    from nbnet_lib.evaluate import Options, open_protocol, run_protocol
     from nbnet_lib.files import atomic_path
 
     done = path.with_suffix(".evaluation.json")
@@ -179,7 +179,7 @@ def measure_row(row: str, path: Path, args: argparse.Namespace) -> dict[str, Any
         decoder.name = row  # type: ignore[assignment]
         judges = {"independent": create_encoder("synth-mobile")}
         protocol = open_protocol("synthfaces", None, args.people, args.pictures)
-        result = run_protocol(protocol, create_encoder("synth"), [decoder], FARS, judges=judges)
+        result = run_protocol(protocol, create_encoder("synth"), [decoder], Options(FARS), judges)
         with atomic_path(done) as temporary:
             temporary.write_text(result.to_json(), encoding="utf-8")
     return json.loads(done.read_text(encoding="utf-8"))

@@ -1,18 +1,17 @@
 """Measure recognisers and the attacks on them (chapters 2 and 10).
 
->>> from nbnet_lib.evaluate import open_protocol, run_protocol
+>>> from nbnet_lib.evaluate import Options, open_protocol, run_protocol
 
-Read in this order: `scores` (comparisons), `verification` (FAR, TAR, EER), `uncertainty` (the
-bootstrap over identities), `attack` (type-I, type-II), `identification` (rank-k, open set),
-`protocols` (what is compared with what), `judges` (other recognisers look, too), `run` (all of it),
-`tables` and `report` (what is printed). `quality` and `leakage` look at pictures and at what else
-templates tell.
-
-Names that need pandas, scikit-learn, torchmetrics or seaborn are imported when first used.
+Read in this order: `run` (all of it, stage by stage), `scores` (comparisons), `verification` (FAR,
+TAR, EER), `uncertainty` (the bootstrap over identities), `originals` and `attack` (thresholds,
+type-I, type-II), `identification` (rank-k, open set), `protocols` (what is compared with what),
+`judges` (other recognisers look, too), `provenance` (who was trained with whom), `tables` and
+`report` (what is printed). `quality` and `leakage` look at pictures and at what else templates
+give away.
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbnet_lib.evaluate.attack import AttackResult, evaluate_attack
 from nbnet_lib.evaluate.binomial import exact_interval, wilson_interval
@@ -20,11 +19,12 @@ from nbnet_lib.evaluate.compare import Difference, compare_attacks
 from nbnet_lib.evaluate.embedding import embed_reconstructions
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.identification import Identification, search
-from nbnet_lib.evaluate.judge_result import Judgement
+from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES, Leakage
 from nbnet_lib.evaluate.originals import Rate
 from nbnet_lib.evaluate.protocols import Protocol, open_protocol, synthfaces
-from nbnet_lib.evaluate.result import Measure, Result
-from nbnet_lib.evaluate.run import run_protocol
+from nbnet_lib.evaluate.quality import ImageQuality, QualityMeter, image_quality
+from nbnet_lib.evaluate.result import Judgement, Measure, Result
+from nbnet_lib.evaluate.run import Options, run_protocol
 from nbnet_lib.evaluate.scores import (
     Comparisons,
     all_pairs,
@@ -33,7 +33,7 @@ from nbnet_lib.evaluate.scores import (
     genuine_impostor,
     same_person_pairs,
 )
-from nbnet_lib.evaluate.selection import select_by_score
+from nbnet_lib.evaluate.quality import select_by_score
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap, bootstrap_rate
 from nbnet_lib.evaluate.verification import (
     auc,
@@ -46,53 +46,31 @@ from nbnet_lib.evaluate.verification import (
     threshold_at_far,
 )
 
-if TYPE_CHECKING:
-    from nbnet_lib.evaluate import report, tables
-    from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES, Leakage
-    from nbnet_lib.evaluate.plots import (
-        cmc_plot,
-        det_plot,
-        interval_plot,
-        judges_plot,
-        quality_plot,
-        rates_plot,
-        reconstruction_strip,
-        roc_plot,
-        score_histogram,
-    )
-    from nbnet_lib.evaluate.quality import ImageQuality, QualityMeter, image_quality
-
-_LATER = {
-    **dict.fromkeys(("DEFAULT_ATTRIBUTES", "Leakage"), "leakage"),
-    **dict.fromkeys(("ImageQuality", "QualityMeter", "image_quality"), "quality"),
-    **dict.fromkeys(
-        (
-            "cmc_plot",
-            "det_plot",
-            "interval_plot",
-            "judges_plot",
-            "quality_plot",
-            "rates_plot",
-            "reconstruction_strip",
-            "roc_plot",
-            "score_histogram",
-        ),
-        "plots",
-    ),
-}
-_MODULES = ("report", "tables")
+PLOTS = (
+    "cmc_plot",
+    "det_plot",
+    "interval_plot",
+    "judges_plot",
+    "quality_plot",
+    "rates_plot",
+    "reconstruction_strip",
+    "roc_plot",
+    "score_histogram",
+)
 
 __all__ = [
+    *PLOTS,
     "DEFAULT_ATTRIBUTES",
     "AttackResult",
     "Comparisons",
     "Difference",
     "Identification",
-    "Judgement",
     "IdentityBootstrap",
     "ImageQuality",
+    "Judgement",
     "Leakage",
     "Measure",
+    "Options",
     "Protocol",
     "QualityMeter",
     "Rate",
@@ -101,13 +79,11 @@ __all__ = [
     "all_pairs",
     "auc",
     "bootstrap_rate",
-    "cmc_plot",
     "compare_attacks",
     "compare_pairs",
     "compare_sets",
     "d_prime",
     "det",
-    "det_plot",
     "eer",
     "embed_reconstructions",
     "evaluate_attack",
@@ -115,22 +91,13 @@ __all__ = [
     "far_at",
     "genuine_impostor",
     "image_quality",
-    "interval_plot",
-    "judges_plot",
     "open_protocol",
-    "quality_plot",
-    "rates_plot",
-    "reconstruction_strip",
-    "report",
     "roc",
-    "roc_plot",
     "run_protocol",
     "same_person_pairs",
-    "score_histogram",
     "search",
     "select_by_score",
     "synthfaces",
-    "tables",
     "tar_at",
     "threshold_at_far",
     "wilson_interval",
@@ -138,8 +105,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
+    """Import plots, tables and the report when first used: seaborn and pandas take seconds."""
+    if name in ("report", "tables"):
         return importlib.import_module(f"nbnet_lib.evaluate.{name}")
-    if name not in _LATER:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"nbnet_lib.evaluate.{_LATER[name]}"), name)
+    if name in PLOTS:
+        return getattr(importlib.import_module("nbnet_lib.evaluate.plots"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

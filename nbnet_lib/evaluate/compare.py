@@ -57,6 +57,7 @@ def compare_attacks(
     resamples: int = 1000,
     permutations: int = 9999,
     seed: int = 0,
+    notes: list[str] | None = None,
 ) -> Difference:
     """Compare two attacks on the same pictures of the same system, paired over identities.
 
@@ -72,25 +73,24 @@ def compare_attacks(
         resamples: draws of identities for the interval.
         permutations: random sign flips; all 2^n of n persons are taken when they are fewer.
         seed: of both.
+        notes: where it is said that people are too few; without it that is a warning.
 
     Raises:
         NbnetError: an unknown kind or FAR, or results of other targets, pictures or thresholds.
     """
     if kind not in KINDS:
         raise NbnetError(f"kind={kind!r} is not known: choose one of {', '.join(KINDS)}")
-    if permutations < 1:
-        raise NbnetError(f"permutations={permutations} must be >= 1")
     threshold = a.threshold(far)
     _check_same_targets(a, b, far)
     left, right = a.comparisons[KINDS[kind]], b.comparisons[KINDS[kind]]
-    bootstrap = IdentityBootstrap(np.array(list(a.pictures)), resamples, seed)
+    bootstrap = IdentityBootstrap(np.array(list(a.pictures)), resamples, seed, notes)
     draws = (
         np.full(resamples, threshold)
         if a.thresholds_given
         else bootstrap.threshold(a.comparisons["impostor"], far)
     )
     samples = bootstrap.tar_at(left, draws) - bootstrap.tar_at(right, draws)
-    # Whole numbers, so that equal sums are equal: accepted of a less accepted of b, per person.
+    # Whole numbers, so that equal sums are equal: accepted of a minus accepted of b, per person.
     more = (left.scores > threshold).astype(np.int64) - (right.scores > threshold)
     _, owner = np.unique(left.first, return_inverse=True)
     persons = np.zeros(int(owner.max()) + 1, np.int64)
@@ -110,40 +110,35 @@ def compare_attacks(
 
 def _sign_flip(persons: np.ndarray, permutations: int, seed: int) -> float:
     """Return the two-sided p value of the sum of ``persons`` (int64 [n]) under random signs."""
-    seen = abs(int(persons.sum()))
+    observed = abs(int(persons.sum()))
     persons = persons[persons != 0]  # flipping nothing changes nothing
     n = len(persons)
     if n < 60 and 2**n <= permutations:
         codes = np.arange(2**n)[:, None]
         flipped = (1 - 2 * ((codes >> np.arange(n)) & 1)) @ persons
-        return float((np.abs(flipped) >= seen).mean())
+        return float((np.abs(flipped) >= observed).mean())
     rng = np.random.default_rng(seed)
     larger = 0
     for start in range(0, permutations, _ROWS_AT_ONCE):
         rows = min(_ROWS_AT_ONCE, permutations - start)
         signs = 2 * rng.integers(0, 2, (rows, n), dtype=np.int8) - 1
-        larger += int((np.abs(signs @ persons) >= seen).sum())
-    # What was seen is itself one of the arrangements, so p is never 0.
+        larger += int((np.abs(signs @ persons) >= observed).sum())
+    # The observed sum is itself one of the arrangements, so p is never 0.
     return (larger + 1) / (permutations + 1)
 
 
 def _check_same_targets(a: AttackResult, b: AttackResult, far: float) -> None:
+    """Refuse results that cannot be paired; equal scores of originals are of the same pictures."""
+
+    def equal(kind: str, column: str) -> bool:
+        return np.array_equal(
+            getattr(a.comparisons[kind], column), getattr(b.comparisons[kind], column)
+        )
+
     advice = "compare two attacks on the same pictures of the same system"
-    for kind, name in (("type1", "pictures"), ("type2", "pairs")):
-        first, second = a.comparisons[kind], b.comparisons[kind]
-        if not (
-            np.array_equal(first.first, second.first)
-            and np.array_equal(first.second, second.second)
-        ):
-            raise NbnetError(
-                f"the two results attack other {name} ({len(first)} and {len(second)} {kind} "
-                f"comparisons, or other identities): {advice}"
-            )
-    # Equal scores of the originals: the same pictures before the same encoder.
-    if not all(
-        np.array_equal(a.comparisons[kind].scores, b.comparisons[kind].scores)
-        for kind in ("genuine", "impostor")
-    ):
+    if not all(equal(kind, side) for kind in ("type1", "type2") for side in ("first", "second")):
+        raise NbnetError(f"the two results attack other pictures or identities: {advice}")
+    if not all(equal(kind, "scores") for kind in ("genuine", "impostor")):
         raise NbnetError(f"the originals of the two results have other scores: {advice}")
     if a.threshold(far) != b.threshold(far) or a.thresholds_given != b.thresholds_given:
         raise NbnetError(

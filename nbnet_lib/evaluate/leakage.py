@@ -19,7 +19,8 @@ between identities (Ojala and Garriga, JMLR 2010: permutation tests for classifi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -27,21 +28,13 @@ from tqdm import tqdm
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import probes
-from nbnet_lib.evaluate.leakage_result import (
-    CLASSES,
-    MEASURES,
-    NOT_MEASURABLE,
-    NUMBER,
-    AttributeLeakage,
-    Leakage,
-)
+from nbnet_lib.evaluate.protocols import Pictures
+from nbnet_lib.evaluate.protocols.pictures import Drawn
 from nbnet_lib.evaluate.scores import Templates, as_identities, as_templates
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 
 if TYPE_CHECKING:
     import pandas as pd
-
-__all__ = ["DEFAULT_ATTRIBUTES", "AttributeLeakage", "Leakage", "leakage"]
 
 # Columns of `nbnet_lib.faces.table` that a report asks for: of the person, of the picture, and one
 # that nobody can read from pixels (the number that the pattern of the skin was drawn from).
@@ -62,7 +55,127 @@ DEFAULT_ATTRIBUTES = (
     "light_azimuth_deg",
     "skin_seed",
 )
-FEW = 10  # whole numbers with at most so many values are classes
+MAX_CLASSES = 10  # whole numbers with at most so many values are classes
+CLASSES, NUMBER, NOT_MEASURABLE = "classes", "number", "not measurable"
+MEASURES = {CLASSES: "balanced accuracy", NUMBER: "R2", NOT_MEASURABLE: ""}
+
+
+@dataclass
+class AttributeLeakage:
+    """What a probe reads of one attribute.
+
+    Attributes:
+        attribute: name of the column.
+        kind: "classes", "number" or "not measurable".
+        of: "identity" when every identity has one value, else "picture".
+        pictures: how many took part.
+        identities: how many took part.
+        classes: their names; empty for numbers.
+        measure: "balanced accuracy" (mean recall of the classes, 0 to 1) or "R2" (1 is perfect,
+            0 as good as always saying the mean, below 0 worse than that).
+        score: of the out-of-fold predictions of all pictures together; None if not measurable.
+        low: lower end of its 95 % interval, identities drawn anew; the trained probes stay.
+        high: upper end.
+        chance: mean score of the same procedure with labels shuffled between identities.
+        chance_low: 2.5 % of the shuffled labels score lower.
+        chance_high: 2.5 % of the shuffled labels score higher.
+        p: share of the shufflings, the true labels counted as one of them, that score as high.
+        more: of the same predictions: "auc" (of two classes, or the mean of each against the rest)
+            or "mae" and "spearman"; and the same measures of a probe that ignores the template
+            (most frequent class, mean): "dummy", "dummy_mae".
+        left_out: which values were left out and why; empty if none.
+        reason: why it is not measurable; empty if it is.
+    """
+
+    attribute: str
+    kind: str
+    of: str
+    pictures: int
+    identities: int
+    classes: tuple[str, ...] = ()
+    measure: str = ""
+    score: float | None = None
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+    chance_low: float | None = None
+    chance_high: float | None = None
+    p: float | None = None
+    more: dict[str, float] = field(default_factory=dict)
+    left_out: str = ""
+    reason: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain Python values, fit for JSON; those in ``more`` beside the rest."""
+        values = {name: value for name, value in vars(self).items() if name != "more"}
+        return {**values, "classes": list(self.classes), **self.more}
+
+
+@dataclass
+class Leakage:
+    """What `leakage` measured: a row per attribute, in the order of the columns.
+
+    Attributes:
+        rows: the attributes.
+        folds: outer folds.
+        permutations: how often labels were shuffled.
+        resamples: of the bootstrap.
+        seed: of folds, shuffling and bootstrap.
+    """
+
+    rows: list[AttributeLeakage]
+    folds: int
+    permutations: int
+    resamples: int
+    seed: int
+
+    def __getitem__(self, attribute: str) -> AttributeLeakage:
+        """Return the row of one attribute.
+
+        Raises:
+            NbnetError: there is none.
+        """
+        for row in self.rows:
+            if row.attribute == attribute:
+                return row
+        names = ", ".join(row.attribute for row in self.rows)
+        raise NbnetError(f"{attribute!r} was not probed: choose one of {names}")
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return the rows as plain Python values."""
+        return [row.to_dict() for row in self.rows]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the rows as numbers, the attribute as index."""
+        import pandas as pd
+
+        return pd.DataFrame(self.to_dicts()).set_index("attribute")
+
+    def table(self) -> pd.DataFrame:
+        """Return the rows laid out for printing."""
+        from nbnet_lib.evaluate.tables import leakage_table
+
+        return leakage_table({"leakage": self.to_dicts()})
+
+
+def ground_truth(pictures: Pictures, names: Sequence[str]) -> pd.DataFrame:
+    """Return the parameters that the pictures were drawn from, a row each, columns ``names``.
+
+    Raises:
+        NbnetError: pictures that were not drawn by SynthFaces, or an unknown name.
+    """
+    from nbnet_lib.faces import table  # pandas is slow to import
+
+    if not isinstance(pictures.where, Drawn):
+        raise NbnetError(
+            f"nothing is known about the people on the pictures in {pictures.where}: "
+            "leakage is measured with the protocol synthfaces, whose parameters are the truth"
+        )
+    numbers, samples = pictures.where.numbers, pictures.where.samples
+    people, person = np.unique(numbers, return_inverse=True)
+    shots, shot = np.unique(samples, return_inverse=True)
+    truth = table(people, shots, columns=list(names))
+    return truth[list(names)].iloc[person * len(shots) + shot].reset_index(drop=True)
 
 
 def leakage(
@@ -99,10 +212,6 @@ def leakage(
         resamples: of the bootstrap over identities.
         permutations: how often labels are shuffled; p is at least 1 / (permutations + 1).
         progress: show a bar on stderr.
-
-    Raises:
-        NbnetError: bad templates or identities, another number of rows, no column or one twice, a
-            column of another type or with infinity, fewer than 2 folds or 1 permutation.
     """
     x = as_templates(templates).astype(np.float64)
     who = as_identities(identities, len(x))
@@ -111,17 +220,9 @@ def leakage(
             f"{len(x)} templates but {len(attributes)} rows of attributes: give one row each, in "
             "the same order"
         )
-    names = [str(name) for name in attributes.columns]
-    if not names or len(set(names)) < len(names):
-        raise NbnetError(f"attributes are {names}: give at least one column, each name once")
-    if folds < 2 or permutations < 1 or resamples < 1:
-        raise NbnetError(
-            f"folds={folds} must be >= 2, permutations={permutations} and resamples={resamples} "
-            ">= 1"
-        )
     rows = []
-    for position, name in enumerate(tqdm(names, desc="leakage", disable=not progress)):
-        row, keep, y = _prepare(name, attributes.iloc[:, position], who, folds)
+    for name in tqdm(attributes.columns, desc="leakage", disable=not progress):
+        row, keep, y = _prepare(str(name), attributes[name], who, folds)
         if row.kind != NOT_MEASURABLE:
             measure = _probe_classes if row.kind == CLASSES else _probe_numbers
             # Thousands of small products: on several cores BLAS waits for itself, 4 times as long.
@@ -135,7 +236,7 @@ def _prepare(
     name: str, column: pd.Series, who: np.ndarray, folds: int
 ) -> tuple[AttributeLeakage, np.ndarray, np.ndarray]:
     """Return the row to fill, the rows that take part and their values (class codes, numbers)."""
-    kind = _kind(name, column)
+    kind = _kind(column)
     keep = column.notna().to_numpy()
     left_out = [f"{(~keep).sum()} pictures without a value"] if not keep.all() else []
     fewest, classes = 2 * folds, ()
@@ -150,8 +251,6 @@ def _prepare(
         y = np.searchsorted(np.array(classes, dtype=object), words[keep]) if classes else words[:0]
     else:
         y = column.to_numpy(dtype=np.float64, na_value=np.nan)[keep]
-        if np.isinf(y).any():
-            raise NbnetError(f"attribute {name!r} holds infinity: give finite numbers")
     people = len(np.unique(who[keep]))
     reason = ""
     if kind == CLASSES and len(classes) < 2:
@@ -176,28 +275,15 @@ def _prepare(
     return row, keep, y
 
 
-def _kind(name: str, column: pd.Series) -> str:
+def _kind(column: pd.Series) -> str:
     from pandas.api import types
 
-    if types.is_bool_dtype(column) or isinstance(column.dtype, _categorical()):
-        return CLASSES
-    if types.is_integer_dtype(column):
-        return CLASSES if column.nunique() <= FEW else NUMBER
-    if types.is_float_dtype(column):
-        return NUMBER
-    if types.is_string_dtype(column) or types.is_object_dtype(column):
-        return CLASSES
-    raise NbnetError(f"attribute {name!r} is of type {column.dtype}: give words, flags or numbers")
-
-
-def _categorical() -> type:
-    import pandas as pd
-
-    return pd.CategoricalDtype
+    many = types.is_integer_dtype(column) and column.nunique() > MAX_CLASSES
+    return NUMBER if many or types.is_float_dtype(column) else CLASSES
 
 
 def _constant(y: np.ndarray, who: np.ndarray) -> bool:
-    """Say whether each identity has a single value."""
+    """Return whether each identity has a single value."""
     order = np.argsort(who, kind="stable")
     same = who[order][1:] == who[order][:-1]
     return bool((y[order][1:] == y[order][:-1])[same].all())

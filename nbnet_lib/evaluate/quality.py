@@ -25,12 +25,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from tqdm import tqdm
 
+from nbnet_lib.attack import reconstruct
 from nbnet_lib.attack.features import Features, create_features
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.evaluate.protocols import Pictures
+from nbnet_lib.evaluate.result import Measure, Strip
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
-from nbnet_lib.faces.transforms import check_images, resize, to_tensor
+from nbnet_lib.evaluate.verification import as_scores
+from nbnet_lib.faces.framing import reframe
+from nbnet_lib.faces.transforms import check_images, resize, to_tensor, to_uint8
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +44,7 @@ if TYPE_CHECKING:
 Images = np.ndarray | Tensor
 
 MAX_PSNR = 100.0  # dB: an error of 1e-5 of the range, far below half of a grey level in 255
-WINDOW = 11  # pixels, of SSIM: no smaller picture
+BATCH = 256  # pictures in memory
 
 
 @dataclass(frozen=True)
@@ -57,7 +63,7 @@ class ImageQuality:
         psnr: dB, at most 100 (reached by pictures that are equal).
         ssim: -1 to 1.
         perceptual: 0 to 4; None if it was not asked for.
-        identities: int64 [N], who is on each picture; None if not told.
+        identities: int64 [N], who is on each picture; None if not known.
     """
 
     psnr: np.ndarray
@@ -71,8 +77,8 @@ class ImageQuality:
     @property
     def measures(self) -> dict[str, np.ndarray]:
         """The arrays that there are, by name."""
-        found = {"psnr": self.psnr, "ssim": self.ssim}
-        return found if self.perceptual is None else {**found, "perceptual": self.perceptual}
+        pixels = {"psnr": self.psnr, "ssim": self.ssim}
+        return pixels if self.perceptual is None else {**pixels, "perceptual": self.perceptual}
 
     def summary(
         self, resamples: int = 1000, seed: int = 0, confidence: float = 0.95
@@ -81,9 +87,6 @@ class ImageQuality:
 
         Without identities every picture counts as a person of its own, which makes the interval
         too narrow if some are of the same person.
-
-        Raises:
-            NbnetError: fewer than one resample, or a confidence outside (0, 1).
         """
         who = np.arange(len(self)) if self.identities is None else self.identities
         draws = IdentityBootstrap(who, resamples, seed)
@@ -93,6 +96,17 @@ class ImageQuality:
             )
             for name, values in self.measures.items()
         }
+
+    def rows(self, attack: str, resamples: int, seed: int) -> list[Measure]:
+        """Return the means as rows of a result, with intervals unless ``resamples`` is 0."""
+        rows = [
+            Measure(attack, measure, "type1", float(values.mean()), n=len(self))
+            for measure, values in self.measures.items()
+        ]
+        if not resamples:
+            return rows
+        summary = self.summary(resamples, seed)
+        return [row.within(summary[row.measure].ci95) for row in rows]
 
     def to_frame(self) -> pd.DataFrame:
         """Return a row per picture: "identity" (if known), "psnr", "ssim", "perceptual"."""
@@ -109,9 +123,6 @@ class QualityMeter:
         perceptual: measure the perceptual distance as well.
         features: the network behind it; EfficientNet-Lite0 if None.
         device: where to compute, such as "cuda".
-
-    Raises:
-        NbnetError: the perceptual distance is asked for and its weights are not installed.
     """
 
     def __init__(
@@ -142,32 +153,19 @@ class QualityMeter:
             identities: [n], who is on each picture; in all batches or in none.
 
         Raises:
-            NbnetError: other numbers, types, shapes or ranges, NaN, reconstructions that are not
-                square or below 32 pixels (11 without the perceptual distance), or identities in
-                some batches only.
+            NbnetError: another number of pictures, type or range, NaN, or pictures too small for
+                the features (32 pixels).
         """
-        b = self._tensor(reconstructions, "reconstructions")
-        a = self._tensor(originals, "originals")
-        if len(a) != len(b) or not len(a):
+        a, b = (
+            self._tensor(originals, "originals"),
+            self._tensor(reconstructions, "reconstructions"),
+        )
+        if len(a) != len(b):
             raise NbnetError(
-                f"{len(a)} originals but {len(b)} reconstructions: give one of each, in the same "
-                "order, and at least one"
+                f"{len(a)} originals but {len(b)} reconstructions: give one of each, in order"
             )
-        height, width = b.shape[2:]
-        if height != width or height < WINDOW:
-            raise NbnetError(
-                f"reconstructions are {height}x{width} pixels: expected a square of at least "
-                f"{WINDOW} pixels"
-            )
+        a = resize(a, b.shape[2])
         who = None if identities is None else np.asarray(identities)
-        if who is not None and (who.shape != (len(a),) or not np.issubdtype(who.dtype, np.integer)):
-            raise NbnetError(
-                f"{len(a)} pictures but identities are {who.dtype} of shape {who.shape}: give one "
-                "whole number each"
-            )
-        if self._parts and (self._parts[0][3] is None) != (who is None):
-            raise NbnetError("identities came with some batches only: give them with all or none")
-        a = resize(a, height)
         self._parts.append((_psnr(a, b), _ssim(a, b), self._distance(a, b), who))
 
     def _tensor(self, images: Images, what: str) -> Tensor:
@@ -184,11 +182,7 @@ class QualityMeter:
         return perceptual_distance(a, b, self._features).double().cpu().numpy()
 
     def compute(self) -> ImageQuality:
-        """Return what was measured so far.
-
-        Raises:
-            NbnetError: nothing was.
-        """
+        """Return what was measured so far."""
         if not self._parts:
             raise NbnetError("no picture was measured: give a batch to update() first")
         psnr, ssim, distance, who = zip(*self._parts, strict=True)
@@ -196,7 +190,7 @@ class QualityMeter:
             psnr=np.concatenate(psnr),
             ssim=np.concatenate(ssim),
             perceptual=None if distance[0] is None else np.concatenate(distance),
-            identities=None if who[0] is None else np.concatenate(who).astype(np.int64),
+            identities=None if who[0] is None else np.concatenate(who),
         )
 
 
@@ -218,44 +212,113 @@ def image_quality(
         perceptual: measure the perceptual distance as well.
         batch: pictures at a time. `QualityMeter` takes batches that come one after the other.
         device: where to compute.
-
-    Raises:
-        NbnetError: see `QualityMeter.update`; or the perceptual distance is asked for and its
-            weights are not installed.
     """
     if len(originals) != len(reconstructions):
         raise NbnetError(
             f"{len(originals)} originals but {len(reconstructions)} reconstructions: give one of "
             "each, in the same order"
         )
-    if identities is not None and len(identities) != len(originals):
-        raise NbnetError(
-            f"{len(originals)} pictures but {len(identities)} identities: give one each"
-        )
-    if batch < 1:
-        raise NbnetError(f"batch={batch} must be >= 1")
     meter = QualityMeter(perceptual, device=device)
     for start in range(0, len(originals), batch):
-        part = slice(start, start + batch)
-        meter.update(
-            originals[part],
-            reconstructions[part],
-            None if identities is None else identities[part],
-        )
+        rows = slice(start, start + batch)
+        who = None if identities is None else identities[rows]
+        meter.update(originals[rows], reconstructions[rows], who)
     return meter.compute()
+
+
+def picture_quality(
+    pictures: Pictures,
+    decoder: nn.Module,
+    templates: Tensor,
+    tested: np.ndarray,
+    features: Features,
+    progress: bool = False,
+) -> ImageQuality:
+    """Compare what a decoder makes of templates with the pictures of a protocol.
+
+    Originals of another framing are brought into the decoder's before.
+
+    Args:
+        pictures: N of them.
+        decoder: the attack.
+        templates: float32 [N, d], of the originals.
+        tested: the rows to measure.
+        features: of the perceptual distance, from `create_features`.
+        progress: show a bar on stderr.
+    """
+    meter = QualityMeter(features=features)
+    framing: Any = decoder.framing
+    name = getattr(decoder, "name", type(decoder).__name__)
+    starts = range(0, len(tested), BATCH)
+    for start in tqdm(starts, desc=f"quality ({name})", delay=0.3, disable=not progress):
+        rows = tested[start : start + BATCH]
+        made = reconstruct(decoder, templates[rows])
+        originals = to_tensor(pictures.read(rows, made.shape[2]))
+        # Where one of them is not known, the pictures are taken to fit.
+        if pictures.framing is not None and framing is not None:
+            originals = reframe(originals, pictures.framing, framing, made.shape[2])
+        meter.update(originals, made, pictures.identities[rows])
+    return meter.compute()
+
+
+def select_by_score(scores: np.ndarray, each: int = 3) -> dict[str, np.ndarray]:
+    """Return the rows of the ``each`` best, most median and worst scores (never hand-picked).
+
+    Raises:
+        NbnetError: fewer than 3 x ``each`` scores, or NaN.
+    """
+    scores = as_scores(scores, "selection")
+    if each < 1 or len(scores) < 3 * each:
+        raise NbnetError(
+            f"{len(scores)} scores are too few to pick 3 x {each}: choose a smaller each"
+        )
+    order = np.argsort(-scores, kind="stable")
+    middle = (len(order) - each) // 2
+    return {
+        "best": order[:each],
+        "median": order[middle : middle + each],
+        "worst": order[len(order) - each :],
+    }
+
+
+def picture_strip(
+    pictures: Pictures,
+    decoder: nn.Module,
+    templates: Tensor,
+    rebuilt: Tensor,
+    tested: np.ndarray,
+    threshold: float,
+) -> Strip | None:
+    """Return the three best, median and worst originals and what ``decoder`` made of them.
+
+    Args:
+        pictures: N of them.
+        decoder: the attack.
+        templates: float32 [N, d], of the originals.
+        rebuilt: float32 [N, d], of the reconstructions.
+        tested: the rows to choose from.
+        threshold: kept for the caption.
+
+    Returns:
+        None where there are fewer than three pictures.
+    """
+    each = min(3, len(tested) // 3)
+    if not each:
+        return None
+    type1 = (templates[tested] * rebuilt[tested]).sum(dim=1).numpy()
+    chosen = np.concatenate(list(select_by_score(type1, each).values()))
+    made = to_uint8(reconstruct(decoder, templates[tested[chosen]]))
+    return Strip(pictures.read(tested[chosen], made.shape[1]), made, type1[chosen], threshold)
 
 
 def perceptual_distance(a: Tensor, b: Tensor, features: Features) -> Tensor:
     """Return the distance that the head of this file describes, float32 [N], 0 to 4.
 
     Differentiable with respect to both images, float32 [N, 3, S, S] in [-1, 1].
-
-    Raises:
-        NbnetError: bad images (see `Features.forward`).
     """
     layers = []
     for left, right in zip(features(a), features(b), strict=True):
-        # eps inside of the root: a place without any feature has a gradient too.
+        # eps inside the root: a place without any feature has a gradient too.
         left, right = (x / (x.square().sum(1, keepdim=True) + 1e-10).sqrt() for x in (left, right))
         layers.append((left - right).square().sum(dim=1).mean(dim=(1, 2)))
     return torch.stack(layers).mean(dim=0)

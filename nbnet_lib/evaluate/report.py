@@ -28,9 +28,8 @@ from matplotlib.image import AxesImage
 from nbnet_lib import __version__
 from nbnet_lib.evaluate import plots, tables
 from nbnet_lib.evaluate.histogram import ScoreHistogram
-from nbnet_lib.evaluate.judge_result import Judgement
 from nbnet_lib.evaluate.plots_style import percent_axis
-from nbnet_lib.evaluate.result import ORIGINAL, Measure, Result, percent
+from nbnet_lib.evaluate.result import ORIGINAL, Judgement, Measure, Result, percent
 from nbnet_lib.files import atomic_path
 
 LARGEST_SVG = 250_000  # bytes; a figure of more strokes is smaller as pixels

@@ -2,17 +2,17 @@
 
 A row is a `Measure`: what was measured, of whom, at which FAR or rank, the value, and how sure it
 is. The JSON of `nbnet evaluate --json` is these rows under "measures", after what they belong to,
-and the most read of them once more by FAR; `result.schema.json` describes it.
-`nbnet_lib.evaluate.tables` lays rows out as tables for papers, `nbnet_lib.evaluate.report` as a
-page.
+and the most read of them once more by FAR; `result.schema.json` describes it. The numbers of a
+judge (`judges.py`) are rows of the same kind. `nbnet_lib.evaluate.tables` lays rows out as tables
+for papers, `nbnet_lib.evaluate.report` as a page.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -20,34 +20,176 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.judge_result import (
-    Judgement,
-    by_far,
-    judgements_from,
-    judgements_to_rows,
-)
-from nbnet_lib.evaluate.measure import ORIGINAL, Measure, find, plain, unplain
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from nbnet_lib.evaluate.histogram import ScoreHistogram
 
-__all__ = [
-    "ORIGINAL",
-    "SCHEMA",
-    "Judgement",
-    "Measure",
-    "Result",
-    "Strip",
-    "judges_frame",
-    "measures_frame",
-    "over_trials",
-    "percent",
-    "schema",
-]
-
 SCHEMA = "nbnet-evaluation/1"
+ORIGINAL = "original"
+# These are no shares: an interval of them may leave 0 to 1.
+UNBOUNDED = ("threshold", "gap", "d_prime", "psnr", "perceptual", "ssim")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One number and what it is a number of.
+
+    Attributes:
+        attack: "original" (pictures compared as they are), or the decoder's name, or "any of
+            the 3": each target is attacked with one reconstruction of each of the decoders.
+        measure: "tar", "far" (that the threshold gave on the comparisons tested), "baseline" (a
+            zero-effort impostor with as many tries), "threshold", "eer", "auc", "d_prime",
+            "accuracy", "rank" (identification rate), "dir" (open set), "psnr", "ssim",
+            "perceptual"; of a judge also "gap" (TAR of the target minus TAR of the judge).
+        kind: of a comparison: "original", "type1" or "type2"; of an identification: the name of
+            the probe set; "" where neither applies.
+        value: shares 0 to 1 (a gap -1 to 1), never percent; scores, dB and d' in their own units.
+        far: the FAR that the threshold was set for.
+        rank: of "rank" and "dir".
+        n: how many comparisons, probes or pictures the value is a mean of; the sum over trials.
+        low: lower end of the 95 % interval; None where there is none.
+        high: upper end.
+        se: standard error over folds.
+        sd: standard deviation over trials that overlap, which give no standard error.
+    """
+
+    attack: str
+    measure: str
+    kind: str
+    value: float
+    far: float | None = None
+    rank: int | None = None
+    n: int | None = None
+    low: float | None = None
+    high: float | None = None
+    se: float | None = None
+    sd: float | None = None
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What this is a number of; equal in all trials of a protocol."""
+        return (self.attack, self.measure, self.kind, self.far, self.rank)
+
+    def within(self, interval: tuple[float, float] | None) -> Measure:
+        """Return it with a 95 % interval, or as it is without one."""
+        return self if interval is None else replace(self, low=interval[0], high=interval[1])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain Python values, without the entries that are None.
+
+        Infinite and undefined values, which JSON cannot spell, become None.
+        """
+        values = dict(vars(self))
+        for name, value in values.items():
+            if isinstance(value, float | np.floating):
+                values[name] = float(value) if math.isfinite(value) else None
+        needed = ("attack", "measure", "kind", "value")
+        return {name: v for name, v in values.items() if name in needed or v is not None}
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Measure:
+        """Return the row that `to_json` gave; entries of later releases are left out."""
+        values = {name: row[name] for name in cls.__dataclass_fields__ if name in row}
+        return cls(**values | {"value": math.nan if row["value"] is None else row["value"]})
+
+
+class Measured:
+    """A recogniser whose rows are in ``measures``: the target or a judge."""
+
+    encoder: str
+    measures: list[Measure]
+
+    def get(
+        self,
+        measure: str,
+        attack: str = ORIGINAL,
+        kind: str = "",
+        far: float | None = None,
+        rank: int | None = None,
+    ) -> Measure:
+        """Return one row.
+
+        Raises:
+            NbnetError: there is none.
+        """
+        for row in self.measures:
+            if row.key == (attack, measure, kind, far, rank):
+                return row
+        raise NbnetError(
+            f"the result of {self.encoder} holds no {measure} of {attack!r} (kind {kind!r}, far "
+            f"{far}, rank {rank}): see the result's to_frame() for what there is"
+        )
+
+    def by_far(self, decoders: Sequence[str], fars: Sequence[float]) -> dict[str, dict[str, Any]]:
+        """Lay the rows out by FAR: what most readers look for first.
+
+        Returns:
+            {"0.001": {"threshold", "original": {"tar", "ci95"}, "type1": ..., "type2": ...}}. With
+            several attacks type1 and type2 stand under "attacks", by name. "ci95" is None where
+            there is no interval; folds add "se", random trials "sd".
+        """
+        laid_out: dict[str, dict[str, Any]] = {}
+        for far in fars:
+            at = laid_out[f"{far:g}"] = {}
+            attacks: dict[str, dict[str, Any]] = {}
+            for row in self.measures:
+                if row.far != far:
+                    continue
+                if row.measure == "threshold":
+                    at["threshold"] = row.value if math.isfinite(row.value) else None
+                elif row.measure == "tar" and row.attack == ORIGINAL:
+                    at[ORIGINAL] = _rate(row)
+                elif row.measure == "tar":
+                    attacks.setdefault(row.attack, {})[row.kind] = _rate(row)
+            if len(decoders) == 1:
+                at |= attacks.get(decoders[0], {})
+            elif attacks:
+                at["attacks"] = attacks
+        return laid_out
+
+
+def _rate(row: Measure, name: str = "tar") -> dict[str, Any]:
+    values = row.to_json()
+    ends = [values["low"], values["high"]] if "low" in values and "high" in values else None
+    rate = {name: values["value"], "ci95": ends}
+    return rate | {key: values[key] for key in ("se", "sd") if key in values}
+
+
+@dataclass
+class Judgement(Measured):
+    """What one judge measured.
+
+    Attributes:
+        encoder: name of the recogniser that judged.
+        card: what is known of it: what it is, what it was trained on, checksum.
+        faces: {what: {"asked", "missed"}}, in how many pictures its detector looked for a face and
+            found none; empty for a recogniser without a detector.
+        measures: as those of a result, at this judge's own thresholds; "gap" is the target's rate
+            minus this judge's.
+        scores: {attack: {kind: float32 array}}, for plots; not in the JSON.
+        impostor: float32 [I] or a `ScoreHistogram`, for plots; not in the JSON.
+        cmc: {(attack, probe set): float64 [ranks]}, for plots; not in the JSON.
+    """
+
+    encoder: str
+    card: dict[str, Any] = field(default_factory=dict)
+    faces: dict[str, dict[str, int]] = field(default_factory=dict)
+    measures: list[Measure] = field(default_factory=list)
+    scores: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
+    impostor: np.ndarray | ScoreHistogram | None = field(default=None, repr=False)
+    cmc: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False)
+
+    def facts(self) -> dict[str, Any]:
+        """Return who judged, as in the JSON: plain values."""
+        errors = [_rate(row, "eer") for row in self.measures if row.measure == "eer"]
+        return {
+            "encoder": self.encoder,
+            "card": self.card,
+            "eer": errors[0] if errors else None,
+            "faces": self.faces,
+        }
 
 
 @dataclass
@@ -68,7 +210,7 @@ class Strip:
 
 
 @dataclass
-class Result:
+class Result(Measured):
     """What `run_protocol` measured.
 
     Attributes:
@@ -122,24 +264,20 @@ class Result:
         rank: int | None = None,
         judge: str = "",
     ) -> Measure:
-        """Return one row, of the attacked recogniser or of a judge.
-
-        Raises:
-            NbnetError: there is none, or no such judge.
-        """
-        if judge:
-            if judge not in self.judges:
-                known = ", ".join(self.judges) or "there was none"
-                raise NbnetError(f"no judge {judge!r} in this result: name one of it ({known})")
-            return self.judges[judge].get(measure, attack, kind, far, rank)
-        key = (attack, measure, kind, far, rank)
-        return find(self.measures, key, "this result")
+        """Return one row, of the attacked recogniser or of a judge."""
+        if not judge:
+            return super().get(measure, attack, kind, far, rank)
+        if judge not in self.judges:
+            known = ", ".join(self.judges) or "there was none"
+            raise NbnetError(f"no judge {judge!r} in this result: choose one of it ({known})")
+        return self.judges[judge].get(measure, attack, kind, far, rank)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``nbnet evaluate --json`` prints: plain Python values, valid by the schema.
 
         Infinite and undefined numbers, which JSON cannot spell, become None.
         """
+        judges = self.judges.items()
         return {
             "schema": SCHEMA,
             "encoder": self.encoder,
@@ -148,14 +286,13 @@ class Result:
             "fars": self.fars,
             "seed": self.seed,
             "interval": self.interval,
-            "far": by_far(self.measures, self.decoders, self.fars),
-            "judges": {
-                name: by_far(judge.measures, self.decoders, self.fars)
-                for name, judge in self.judges.items()
-            },
-            "judge_encoders": {name: judge.facts() for name, judge in self.judges.items()},
-            "measures": [plain(row) for row in self.measures],
-            "judge_measures": judgements_to_rows(self.judges),
+            "far": self.by_far(self.decoders, self.fars),
+            "judges": {name: judge.by_far(self.decoders, self.fars) for name, judge in judges},
+            "judge_encoders": {name: judge.facts() for name, judge in judges},
+            "measures": [row.to_json() for row in self.measures],
+            "judge_measures": [
+                {"judge": name, **row.to_json()} for name, judge in judges for row in judge.measures
+            ],
             "trained": self.trained,
             "notes": self.notes,
             "paired": self.paired,
@@ -170,22 +307,27 @@ class Result:
         Raises:
             NbnetError: another object, or a schema of another number.
         """
-        says = told.get("schema") if isinstance(told, dict) else type(told).__name__
-        if says != SCHEMA:
+        schema_of = told.get("schema") if isinstance(told, dict) else type(told).__name__
+        if schema_of != SCHEMA:
             raise NbnetError(
-                f"this is no result of schema {SCHEMA!r} (it says {says!r}): "
+                f"this is not a result of schema {SCHEMA!r} (it says {schema_of!r}): "
                 "make it again with `nbnet evaluate --json`"
             )
-        own = ("measures", "judges")  # these are made of rows
-        known = {f: told[f] for f in cls.__dataclass_fields__ if f in told and f not in own}
+        made_of_rows = ("measures", "judges")
+        values = {name: told[name] for name in cls.__dataclass_fields__ if name in told}
+        values = {name: value for name, value in values.items() if name not in made_of_rows}
         try:
-            measures = [unplain(row) for row in told["measures"]]
-            return cls(**known, measures=measures, judges=judgements_from(told))
+            result = cls(**values, measures=[Measure.from_json(row) for row in told["measures"]])
+            for name, facts in told.get("judge_encoders", {}).items():
+                result.judges[name] = Judgement(facts["encoder"], facts["card"], facts["faces"])
+            for row in told.get("judge_measures", []):
+                result.judges[row["judge"]].measures.append(Measure.from_json(row))
         except (AttributeError, KeyError, TypeError) as error:
             raise NbnetError(
                 f"this result is not whole ({type(error).__name__}: {error}): "
                 "make it again with `nbnet evaluate --json`"
             ) from error
+        return result
 
     def to_json(self) -> str:
         """Return `to_dict` as a JSON document."""
@@ -197,11 +339,7 @@ class Result:
         The column "judge" is empty in the rows of the attacked recogniser; those of the judges
         follow.
         """
-        import pandas as pd  # slow to import, and the JSON does without
-
-        told = self.to_dict()
-        target, judged = measures_frame(told).assign(judge=""), judges_frame(told)
-        return pd.concat([target, judged], ignore_index=True) if len(judged) else target
+        return measures_frame(self.to_dict())
 
     def to_csv(self) -> str:
         """Return `to_frame` as CSV with a header."""
@@ -214,22 +352,13 @@ def percent(share: float) -> str:
 
 
 def measures_frame(result: dict[str, Any]) -> pd.DataFrame:
-    """Return the target's measures of a result's JSON object as a table, a row each."""
-    return _frame(result["measures"], list(Measure.__dataclass_fields__))
-
-
-def judges_frame(result: dict[str, Any]) -> pd.DataFrame:
-    """Return the measures of all judges as a table, a row each, with a column "judge"."""
-    return _frame(result.get("judge_measures", []), [*Measure.__dataclass_fields__, "judge"])
-
-
-def _frame(rows: list[dict[str, Any]], columns: list[str]) -> pd.DataFrame:
+    """Return the measures in a result's JSON object as a table, as `Result.to_frame`."""
     import pandas as pd  # slow to import, and the JSON does without
 
-    frame = pd.DataFrame(rows, columns=columns)
-    numbers = ["value", "far", "low", "high", "se", "sd"]
-    frame[numbers] = frame[numbers].astype("float64")
-    return frame.astype({"rank": "Int64", "n": "Int64"})
+    rows = [{**row, "judge": ""} for row in result["measures"]] + result.get("judge_measures", [])
+    frame = pd.DataFrame(rows, columns=[*Measure.__dataclass_fields__, "judge"])
+    numbers = dict.fromkeys(("value", "far", "low", "high", "se", "sd"), "float64")
+    return frame.astype({**numbers, "rank": "Int64", "n": "Int64"})
 
 
 @cache
@@ -239,7 +368,7 @@ def schema() -> dict[str, Any]:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def over_trials(trials: Sequence[Sequence[Measure]], spread: str) -> list[Measure]:
+def over_trials(trials: Sequence[Iterable[Measure]], spread: str) -> list[Measure]:
     """Return the mean of each measure over the trials of a protocol, with its spread.
 
     Args:
@@ -248,45 +377,39 @@ def over_trials(trials: Sequence[Sequence[Measure]], spread: str) -> list[Measur
             folds: standard error, and a t interval of the mean, except for thresholds, which come
             from the other folds and so share most of their comparisons) or "trials" (random trials
             share people, so that their spread is smaller than that of new people: only the
-            standard deviation is told).
+            standard deviation is given).
 
     What some trial could not measure is left out.
-
-    Raises:
-        NbnetError: a spread that does not fit the number of trials.
     """
     if spread == "bootstrap":
-        if len(trials) != 1:
-            raise NbnetError(f"{len(trials)} trials have a spread of folds or of trials")
-        return list(trials[0])
-    if len(trials) < 2:
-        raise NbnetError(f"the spread over {spread} needs at least 2 of them")
-    found: dict[tuple[Any, ...], list[Measure]] = {}
+        (only,) = trials
+        return list(only)
+    by_key: dict[tuple[Any, ...], list[Measure]] = {}
     for trial in trials:
         for row in trial:
-            found.setdefault(row.key, []).append(row)
+            by_key.setdefault(row.key, []).append(row)
     # A rate that some trials could not show would be the mean of other trials than its neighbours.
-    return [_mean(rows, spread) for rows in found.values() if len(rows) == len(trials)]
+    return [_mean(rows, spread) for rows in by_key.values() if len(rows) == len(trials)]
 
 
 def _mean(rows: list[Measure], spread: str) -> Measure:
     attack, measure, kind, far, rank = rows[0].key
     values = np.array([row.value for row in rows], np.float64)
     n = sum(row.n or 0 for row in rows) or None
-    mean = float(values.mean())
+    mean = Measure(attack, measure, kind, float(values.mean()), far, rank, n)
     deviation = float(values.std(ddof=1))
     if measure == "threshold" and spread == "folds":
         # Each comes from all other folds, so any two share most of their comparisons.
-        return Measure(attack, measure, kind, mean, far, rank, n)
+        return mean
     if spread == "trials":
-        return Measure(attack, measure, kind, mean, far, rank, n, sd=deviation)
+        return replace(mean, sd=deviation)
     error = deviation / math.sqrt(len(values))
     if not error:  # equal in all folds: that says nothing about other folds
-        return Measure(attack, measure, kind, mean, far, rank, n, se=error)
+        return replace(mean, se=error)
     from scipy import stats  # slow to import, and only folds need it
 
     half = float(stats.t.ppf(0.975, len(values) - 1)) * error
-    low, high = mean - half, mean + half
-    if measure not in ("threshold", "gap", "d_prime", "psnr", "perceptual", "ssim"):
+    low, high = mean.value - half, mean.value + half
+    if measure not in UNBOUNDED:
         low, high = max(low, 0.0), min(high, 1.0)
-    return Measure(attack, measure, kind, mean, far, rank, n, low, high, se=error)
+    return replace(mean, se=error, low=low, high=high)

@@ -12,6 +12,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -24,16 +25,16 @@ from nbnet_lib.attack.features import create_features
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.attack import AttackResult
 from nbnet_lib.evaluate.compare import compare_attacks
-from nbnet_lib.evaluate.disjoint import require_disjoint
-from nbnet_lib.evaluate.embedding import see_originals, see_reconstructions
+from nbnet_lib.evaluate.embedding import Embedded, embed_attack, embed_originals
 from nbnet_lib.evaluate.histogram import ScoreHistogram
-from nbnet_lib.evaluate.how_trained import how_trained
-from nbnet_lib.evaluate.independence import require_independent
-from nbnet_lib.evaluate.judges import judge_trial, summarise
-from nbnet_lib.evaluate.looks import ground_truth, picture_quality, picture_strip
-from nbnet_lib.evaluate.protocols import Protocol
-from nbnet_lib.evaluate.result import ORIGINAL, Result, over_trials
-from nbnet_lib.evaluate.trial import TrialNumbers, measure_trial, noting
+from nbnet_lib.evaluate.judges import CARD_FIELDS, gaps, require_independent
+from nbnet_lib.evaluate.leakage import ground_truth, leakage
+from nbnet_lib.evaluate.protocols import Protocol, Trial
+from nbnet_lib.evaluate.provenance import card_of, how_trained, require_disjoint
+from nbnet_lib.evaluate.quality import picture_quality, picture_strip
+from nbnet_lib.evaluate.result import ORIGINAL, Judgement, Result, over_trials
+from nbnet_lib.evaluate.trial import TrialResult, measure_trial
+from nbnet_lib.evaluate.verification import check_far
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,17 +42,40 @@ if TYPE_CHECKING:
 TARGET = ""  # among the recognisers that look at the pictures; no judge can be called so
 
 
+@dataclass(frozen=True)
+class Options:
+    """What `run_protocol` measures, and how often people are drawn for the intervals.
+
+    Attributes:
+        fars: false acceptance rates that thresholds are set for, on originals; 0.001 is 0.1 %.
+        seed: of the bootstrap, and of the folds of the probes.
+        resamples: of the bootstrap over identities.
+        quality: also compare pictures: PSNR, SSIM, perceptual distance.
+        leakage: names of SynthFaces parameters that probes shall read from the templates.
+    """
+
+    fars: Sequence[float] = (0.01, 0.001)
+    seed: int = 0
+    resamples: int = 1000
+    quality: bool = False
+    leakage: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Sort the FARs, the strictest last."""
+        for far in self.fars:
+            check_far(far)
+        if not self.fars:
+            raise NbnetError("no FAR given: name at least one, such as 0.001")
+        object.__setattr__(self, "fars", sorted({float(far) for far in self.fars}, reverse=True))
+
+
 def run_protocol(
     protocol: Protocol,
     encoder: Any,
     decoders: Sequence[nn.Module] = (),
-    fars: Sequence[float] = (0.01, 0.001),
-    seed: int = 0,
-    resamples: int = 1000,
-    quality: bool = False,
-    leakage: Sequence[str] = (),
-    progress: bool = True,
+    options: Options | None = None,
     judges: Mapping[str, Any] | None = None,
+    progress: bool = True,
 ) -> Result:
     """Measure a recogniser, and attacks on it, by a protocol.
 
@@ -63,116 +87,127 @@ def run_protocol(
         protocol: from `open_protocol`; what is compared with what.
         encoder: the attacked system, from `create_encoder`.
         decoders: attacks, from `load_decoder`; none to measure the recogniser alone.
-        fars: that thresholds are set for, on originals.
-        seed: of the bootstrap.
-        resamples: of the bootstrap over identities.
-        quality: also compare pictures: PSNR, SSIM, perceptual distance.
-        leakage: names of SynthFaces parameters that probes shall read from the templates.
-        progress: show bars on stderr.
+        options: FARs, seed, resamples, quality and leakage.
         judges: {name: recogniser that took no part in the training}, from `create_encoder`. They
             see the same reconstructions, made from the templates of ``encoder``, and decide at
             thresholds of their own: `Result.judges` (see `evaluate.judges`).
+        progress: show bars on stderr.
 
     Raises:
         NbnetError: an encoder and a decoder whose templates differ in length, two decoders of one
-            name, a judge that is not independent, no FAR, leakage without ground truth, or pictures
-            that cannot be read.
+            name, a judge that is not independent, leakage without ground truth, or pictures that
+            cannot be read.
     """
-    fars = sorted({float(far) for far in fars}, reverse=True)
-    if not fars or not all(0 < far < 1 for far in fars):
-        raise NbnetError(f"fars are {fars}: name at least one between 0 and 1, 0.001 means 0.1 %")
-    names = _names(encoder, decoders)
-    # Its weights may be missing: that is said before the long work.
-    features = create_features() if quality and decoders else None
-    truth = ground_truth(protocol.pictures, leakage) if leakage else None
-    pictures, who = protocol.pictures, protocol.pictures.identities
+    options, judges = options or Options(), judges or {}
+    pictures, identities = protocol.pictures, protocol.pictures.identities
     # People who are there for training are nobody's targets.
     tested = np.unique(np.concatenate([trial.rows for trial in protocol.trials]))
-    cards: dict[str, Any] = {
-        name: getattr(decoder, "card", None) or {}
-        for name, decoder in zip(names, decoders, strict=True)
-    }
-    notes: list[str] = []
-    with noting(notes):
-        for name, card in cards.items():
-            require_disjoint(pictures, tested, name, card)
-            if card.get("encoder", encoder.name) != encoder.name:
-                notes.append(
-                    f"{name} was trained against the encoder {card['encoder']}: what it makes of "
-                    f"templates of {encoder.name} means little, unless both are one recogniser"
-                )
-        notes += require_independent(judges or {}, encoder, cards, pictures, tested)
+    bootstrapped = protocol.spread == "bootstrap"  # one trial: several show the spread themselves
+    resamples = options.resamples if bootstrapped else 0
+
+    # Everything that can be wrong is found before the long work starts.
+    named = dict(zip(_names(encoder, decoders), decoders, strict=True))
+    cards = {name: card_of(decoder) for name, decoder in named.items()}
+    notes = _decoder_notes(encoder, cards)
+    for name, card in cards.items():
+        notes += require_disjoint(pictures, tested, name, card)
+    notes += require_independent(judges, encoder, cards, pictures, tested)
+    features = create_features() if options.quality and named else None
+    truth = ground_truth(pictures, options.leakage) if options.leakage else None
+
+    # 1. Templates of the originals, by the target and by each judge.
     clock = _Clock()
-    seen = see_originals({TARGET: encoder, **(judges or {})}, pictures, progress)
+    recognisers = {TARGET: encoder, **judges}
+    originals = embed_originals(recognisers, pictures, progress)
+    templates = {name: embedded.templates for name, embedded in originals.items()}
     clock.stage("embed")
-    see_reconstructions(seen, TARGET, dict(zip(names, decoders, strict=True)), progress)
-    notes += [note for one in seen.values() for note in one.notes()]
+
+    # 2. Reconstructions from the target's templates, and their templates by all of them.
+    embedded_attacks = {
+        name: embed_attack(recognisers, decoder, templates[TARGET], progress=progress)
+        for name, decoder in named.items()
+    }
+    attacks = {name: _tries(embedded_attacks, name) for name in recognisers}
+    faces = {name: {"the originals": originals[name]} for name in recognisers}
+    for attack, by_recogniser in embedded_attacks.items():
+        for name, embedded in by_recogniser.items():
+            faces[name][f"the reconstructions of {attack}"] = embedded
+    notes += [
+        note for by_kind in faces.values() for what, e in by_kind.items() for note in e.notes(what)
+    ]
     clock.stage("attack")
-    originals, attacks = seen[TARGET].templates, seen[TARGET].attacks
-    templates = originals.numpy()
-    one = protocol.spread == "bootstrap"
-    draws = resamples if one else 0
-    trials: list[TrialNumbers] = []
-    judged: dict[str, list[TrialNumbers]] = {name: [] for name in judges or {}}
-    for trial in tqdm(protocol.trials, desc="trials", disable=not progress or one):
-        found = measure_trial(trial, templates, who, attacks, fars, seed, draws)
-        for name, trials_of in judged.items():
-            own = seen[name].templates.numpy(), who, seen[name].attacks
-            trials_of.append(judge_trial(found, trial, *own, fars, seed, draws))
-        found.draws = None
-        if not one:
-            found.attacks.clear()  # ten trials of LFW would not fit into memory
-        trials.append(found)
+
+    # 3. In each trial the originals set the thresholds; then type-I, type-II and identification,
+    #    by the target and by each judge at thresholds of its own.
+    def measure(name: str, trial: Trial) -> TrialResult:
+        by_name = templates[name].numpy(), identities, attacks[name]
+        return measure_trial(trial, *by_name, options.fars, options.seed, resamples)
+
+    trials: dict[str, list[TrialResult]] = {name: [] for name in recognisers}
+    for trial in tqdm(protocol.trials, "trials", disable=not progress or bootstrapped):
+        target = measure(TARGET, trial)
+        for name in judges:
+            judged = measure(name, trial)
+            judged.measures += gaps(target, judged)
+            trials[name].append(_without_comparisons(judged))
+        # Comparisons of ten trials of LFW would not fit into memory.
+        trials[TARGET].append(target if bootstrapped else _without_comparisons(target))
+
+    # 4. The mean over the trials, or the interval of the only one.
+    def measures(name: str) -> dict[str, Any]:
+        rows = over_trials([trial.measures for trial in trials[name]], protocol.spread)
+        return {"measures": rows, **_curves(trials[name])}
+
     result = Result(
         encoder=str(encoder.name),
-        decoders=names,
+        decoders=list(named),
         protocol=protocol.to_dict(),
-        fars=fars,
-        seed=seed,
-        interval=_interval(protocol.spread, resamples),
-        measures=over_trials([trial.measures for trial in trials], protocol.spread),
+        fars=list(options.fars),
+        seed=options.seed,
+        interval=_interval(protocol.spread, options.resamples),
         trained=how_trained(cards),
-        notes=notes + _notes(trials),
-        **_curves(trials),
+        notes=notes + _notes(trials[TARGET]),
+        **measures(TARGET),
     )
-    for name, found_by in judged.items():
-        judgement = summarise(seen[name].encoder, seen[name].faces, **_curves(found_by))
-        judgement.measures = over_trials([trial.measures for trial in found_by], protocol.spread)
-        result.judges[name] = judgement
-        # What is said of the target word for word, such as how few impostors there are, is known.
-        new = [note for note in _notes(found_by) if note not in result.notes]
+    for name, judge in judges.items():
+        result.judges[name] = Judgement(
+            encoder=str(judge.name),
+            card={k: card_of(judge)[k] for k in CARD_FIELDS if card_of(judge).get(k) is not None},
+            faces=_face_counts(faces[name]),
+            **measures(name),
+        )
+        # What was said of the target word for word, such as how few impostors there are, is known.
+        new = [note for note in _notes(trials[name]) if note not in result.notes]
         result.notes += [f"judge {name}: {note}" for note in new]
-    if one:
-        # Where a threshold has no interval, neither has a difference at it.
-        sure = [far for far in fars if result.get("tar", kind=ORIGINAL, far=far).low is not None]
-        with noting(result.notes):
-            result.paired = _paired(trials[0].attacks, names, sure, seed, resamples)
-        result.per_identity = _per_identity(trials[0].attacks, min(fars), pictures.people)
+    if bootstrapped:
+        (target,) = trials[TARGET]
+        result.paired = _paired(target.attacks, options, result)
+        result.per_identity = _per_identity(target.attacks, min(options.fars), pictures.people)
     clock.stage("measure")
-    for name, decoder in zip(names, decoders, strict=True):
-        threshold = result.get("threshold", far=min(fars)).value
-        rebuilt = torch.from_numpy(attacks[name][0])
-        strip = picture_strip(pictures, decoder, originals, rebuilt, tested, threshold)
+
+    # 5. What the pictures look like, and what else the templates give away.
+    for name, decoder in named.items():
+        threshold = result.get("threshold", far=min(options.fars)).value
+        rebuilt = torch.from_numpy(attacks[TARGET][name][0])
+        strip = picture_strip(pictures, decoder, templates[TARGET], rebuilt, tested, threshold)
         if strip is not None:
             result.strips[name] = strip
         if features is not None:
-            result.measures += picture_quality(
-                name,
-                pictures,
-                decoder,
-                originals,
-                tested,
-                features,
-                resamples if one else 0,
-                seed,
-                progress,
+            quality = picture_quality(
+                pictures, decoder, templates[TARGET], tested, features, progress
             )
+            result.measures += quality.rows(name, resamples, options.seed)
     if features is not None:
         clock.stage("quality")
-    if leakage:
-        from nbnet_lib.evaluate.leakage import leakage as probe
-
-        probed = probe(templates, who, truth, seed, resamples=resamples, progress=progress)
+    if truth is not None:
+        probed = leakage(
+            templates[TARGET],
+            identities,
+            truth,
+            options.seed,
+            resamples=options.resamples,
+            progress=progress,
+        )
         result.leakage = probed.to_dicts()
         result.notes += [
             f"leakage of {row.attribute}: left out {row.left_out}"
@@ -194,11 +229,39 @@ def _names(encoder: Any, decoders: Sequence[nn.Module]) -> list[str]:
             )
         if names.count(name) > 1 or name == ORIGINAL:
             raise NbnetError(
-                f"two attacks are called {name!r}: give each decoder a name of its own"
-                if name != ORIGINAL
-                else f"{name!r} stands for untouched pictures: give the decoder another name"
+                f"two attacks are called {name!r}, or it stands for untouched pictures: give each "
+                "decoder another name"
             )
     return names
+
+
+def _decoder_notes(encoder: Any, cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{name} was trained against the encoder {card['encoder']}: what it makes of templates of "
+        f"{encoder.name} means little, unless both are one recogniser"
+        for name, card in cards.items()
+        if card.get("encoder", encoder.name) != encoder.name
+    ]
+
+
+def _tries(attacks: Mapping[str, Mapping[str, Embedded]], name: str) -> dict[str, np.ndarray]:
+    """Return {attack: float32 [R, N, d]} by one recogniser, "any of the ..." among them."""
+    tries = {attack: of[name].templates.numpy()[None] for attack, of in attacks.items()}
+    if len(tries) > 1:
+        tries[f"any of the {len(tries)}"] = np.concatenate(list(tries.values()))
+    return tries
+
+
+def _face_counts(faces: Mapping[str, Embedded]) -> dict[str, dict[str, int]]:
+    return {
+        what: {"asked": e.n_attempted, "missed": e.n_attempted - e.n_detected}
+        for what, e in faces.items()
+        if e.n_attempted
+    }
+
+
+def _without_comparisons(trial: TrialResult) -> TrialResult:
+    return replace(trial, attacks={}, draws=None)
 
 
 def _interval(spread: str, resamples: int) -> dict[str, Any]:
@@ -214,64 +277,64 @@ def _interval(spread: str, resamples: int) -> dict[str, Any]:
     return {"method": method, "confidence": 0.95, "resamples": draws}
 
 
-def _notes(trials: Sequence[TrialNumbers]) -> list[str]:
+def _notes(trials: Sequence[TrialResult]) -> list[str]:
     """Return the notes of all trials; those that differ by their numbers only, once."""
-    found: dict[tuple[str, int], list[str]] = {}
+    alike: dict[tuple[str, int], list[str]] = {}
     for trial in trials:
-        seen: Counter[str] = Counter()
+        times: Counter[str] = Counter()
         for note in dict.fromkeys(trial.notes):
             kind = re.sub(r"\d[\d.,]*", "#", note)
-            found.setdefault((kind, seen[kind]), []).append(note)
-            seen[kind] += 1
+            alike.setdefault((kind, times[kind]), []).append(note)
+            times[kind] += 1
     return [
         notes[0] + (f" (and the like in {len(notes) - 1} more trials)" if notes[1:] else "")
-        for notes in found.values()
+        for notes in alike.values()
     ]
 
 
-def _curves(trials: Sequence[TrialNumbers]) -> dict[str, Any]:
+def _curves(trials: Sequence[TrialResult]) -> dict[str, Any]:
     """Return what the plots show: all trials together; of large ones the first."""
     first = trials[0]
-    if len(trials) == 1 or isinstance(first.impostor, ScoreHistogram):
-        return {"scores": first.scores, "impostor": first.impostor, "cmc": first.cmc}
-    scores = {
-        attack: {k: np.concatenate([t.scores[attack][k] for t in trials]) for k in kinds}
-        for attack, kinds in first.scores.items()
-    }
-    impostor = np.concatenate([np.asarray(t.impostor) for t in trials])
+    scores, impostor = first.scores, first.impostor
+    if len(trials) > 1 and not isinstance(impostor, ScoreHistogram):
+        scores = {
+            attack: {k: np.concatenate([t.scores[attack][k] for t in trials]) for k in kinds}
+            for attack, kinds in first.scores.items()
+        }
+        impostor = np.concatenate([np.asarray(t.impostor) for t in trials])
     return {"scores": scores, "impostor": impostor, "cmc": first.cmc}
 
 
 def _paired(
-    attacks: dict[str, AttackResult],
-    names: Sequence[str],
-    fars: Sequence[float],
-    seed: int,
-    resamples: int,
+    attacks: Mapping[str, AttackResult], options: Options, result: Result
 ) -> list[dict[str, Any]]:
+    """Compare each two decoders; where a threshold has no interval, neither has a difference."""
+    fars = [
+        far for far in options.fars if result.get("tar", kind=ORIGINAL, far=far).low is not None
+    ]
     rows = []
-    for a, b in combinations(names, 2):
+    for a, b in combinations(result.decoders, 2):
         for far in fars:
             for kind in ("type1", "type2"):
-                found = compare_attacks(attacks[a], attacks[b], far, kind, resamples, seed=seed)
-                rows.append(
-                    {
-                        "a": a,
-                        "b": b,
-                        "kind": kind,
-                        "far": far,
-                        "difference": found.value,
-                        # Equal in every draw: these people say nothing about others.
-                        "low": None if found.ci95[0] == found.ci95[1] else found.ci95[0],
-                        "high": None if found.ci95[0] == found.ci95[1] else found.ci95[1],
-                        "p": found.p,
-                    }
+                difference = compare_attacks(
+                    attacks[a],
+                    attacks[b],
+                    far,
+                    kind,
+                    options.resamples,
+                    seed=options.seed,
+                    notes=result.notes,
                 )
+                low, high = difference.ci95
+                # Equal in every draw: these people say nothing about others.
+                ends = {"low": None, "high": None} if low == high else {"low": low, "high": high}
+                at = {"a": a, "b": b, "kind": kind, "far": far}
+                rows.append({**at, "difference": difference.value, **ends, "p": difference.p})
     return rows
 
 
 def _per_identity(
-    attacks: dict[str, AttackResult], far: float, people: Sequence[str]
+    attacks: Mapping[str, AttackResult], far: float, people: Sequence[str]
 ) -> pd.DataFrame | None:
     import pandas as pd  # slow to import
 

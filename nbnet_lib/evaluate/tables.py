@@ -7,25 +7,22 @@ brackets, or a mean with its standard error or deviation. The numbers themselves
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pandas as pd
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.latex import latex_table
-from nbnet_lib.evaluate.result import ORIGINAL, judges_frame, measures_frame, percent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from nbnet_lib.evaluate.result import ORIGINAL, measures_frame, percent
 
 KINDS = {"type1": "type-I", "type2": "type-II"}
 NOTHING = "-"
 GAP_NOTE = (
     "Judges took no part in the training and decide at thresholds of their own. The gap is the "
-    "target's rate less the judge's, in percentage points: what of the attack does not carry over, "
-    "because the pictures hold a pattern that fits the target's network alone, or lack what the "
-    "judge looks at, such as detail that small pictures cannot have. A small gap says that "
+    "target's rate minus the judge's, in percentage points: what of the attack does not carry "
+    "over, because the pictures hold a pattern that fits the target's network alone, or lack what "
+    "the judge looks at, such as detail that small pictures cannot have. A small gap says that "
     "this judge takes them for the person, not that every recogniser does: one that learned from "
     "the same kind of pictures is lenient. Recognisers differ on untouched pictures, too: see the "
     "row original"
@@ -45,38 +42,50 @@ def cell(row: pd.Series | dict[str, Any], scale: float = 100, digits: int = 1) -
     return f"{text} [{scale * row['low']:.{digits}f}, {scale * row['high']:.{digits}f}]"
 
 
+def _pick(frame: pd.DataFrame, scale: float = 100, digits: int = 1, **wanted: Any) -> str:
+    """Return the cell of the row whose columns have the wanted values."""
+    for column, value in wanted.items():
+        frame = frame[frame[column] == value]
+    return cell(frame.iloc[0], scale, digits) if len(frame) else NOTHING
+
+
+def _pick_tar(frame: pd.DataFrame, attack: str, kind: str, far: float) -> str:
+    """Genuine comparisons are of different pictures, too: originals stand under type-II."""
+    if attack == ORIGINAL:
+        kind = ORIGINAL if kind == "type2" else ""
+    return _pick(frame, attack=attack, kind=kind, far=far)
+
+
+def _frame(result: dict[str, Any], judge: str = "") -> pd.DataFrame:
+    """Return the measures of the attacked recogniser or of a judge."""
+    frame = measures_frame(result)
+    return frame[frame.judge == judge]
+
+
+def _two_level(rows: dict[tuple[str, str], list[str]], columns: Any, names: list[str]) -> Any:
+    index = pd.MultiIndex.from_tuples(list(rows), names=names) if rows else None
+    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
+
+
 def attack_table(result: dict[str, Any]) -> pd.DataFrame:
     """Return TAR (%): rows "original" and each attack; columns type-I, type-II x FAR.
 
-    "original" stands under type-II: genuine comparisons, too, are of different pictures. So do
-    "strangers", whose pictures are presented in as many tries as an attack of several decoders has.
+    "original" stands under type-II. So do "strangers", whose pictures are presented in as many
+    tries as an attack of several decoders has.
     """
-    frame = measures_frame(result)
+    frame = _frame(result)
     tar = frame[frame.measure == "tar"]
     fars = sorted(tar.far.unique())
     columns = pd.MultiIndex.from_product([KINDS.values(), [f"FAR {percent(f)}" for f in fars]])
     rows = {
-        attack: [
-            _find(own[(own.kind == (kind if attack != ORIGINAL else _genuine(kind)))], far)
-            for kind in KINDS
-            for far in fars
-        ]
-        for attack, own in tar.groupby("attack", sort=False)
+        attack: [_pick_tar(tar, attack, kind, far) for kind in KINDS for far in fars]
+        for attack in tar.attack.unique()
     }
     baselines = frame[frame.measure == "baseline"]
     if len(baselines):
-        found = [_find(baselines, far) for far in fars]
-        rows[f"strangers, {len(result['decoders'])} tries"] = [NOTHING] * len(fars) + found
+        picked = [_pick(baselines, far=far) for far in fars]
+        rows[f"strangers, {len(result['decoders'])} tries"] = [NOTHING] * len(fars) + picked
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("TAR (%)")
-
-
-def _genuine(kind: str) -> str:
-    return ORIGINAL if kind == "type2" else ""
-
-
-def _find(rows: pd.DataFrame, far: float) -> str:
-    found = rows[rows.far == far]
-    return cell(found.iloc[0]) if len(found) else NOTHING
 
 
 def judge_table(result: dict[str, Any], judge: str) -> pd.DataFrame:
@@ -84,54 +93,43 @@ def judge_table(result: dict[str, Any], judge: str) -> pd.DataFrame:
 
     Rows FAR x original and each attack; columns type-I and type-II x target, judge, gap.
     """
-    target, judged = measures_frame(result), judges_frame(result)
-    judged = judged[judged.judge == judge]
+    target, judged = _frame(result), _frame(result, judge)
     sides = {
         "target": target[target.measure == "tar"],
         judge: judged[judged.measure == "tar"],
         "gap": judged[judged.measure == "gap"],
     }
-    rows = {}
-    for far in sorted(result["fars"], reverse=True):
-        for attack in sides["gap"].attack.unique():
-            rows[(percent(far), attack)] = [
-                _find(
-                    side[
-                        (side.attack == attack)
-                        & (side.kind == (kind if attack != ORIGINAL else _genuine(kind)))
-                    ],
-                    far,
-                )
-                for kind in KINDS
-                for side in sides.values()
-            ]
+    rows = {
+        (percent(far), attack): [
+            _pick_tar(side, attack, kind, far) for kind in KINDS for side in sides.values()
+        ]
+        for far in sorted(result["fars"], reverse=True)
+        for attack in sides["gap"].attack.unique()
+    }
     columns = pd.MultiIndex.from_product([KINDS.values(), list(sides)])
-    index = pd.MultiIndex.from_tuples(list(rows), names=["FAR", "TAR (%)"]) if rows else None
-    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
+    return _two_level(rows, columns, ["FAR", "TAR (%)"])
 
 
 def verification_table(result: dict[str, Any]) -> pd.DataFrame:
     """Return how well the recogniser verifies originals: a row per FAR, and EER, AUC and d'."""
-    frame = measures_frame(result)
-    own = frame[frame.attack == ORIGINAL].set_index("measure")
+    frame = _frame(result)
+    original = frame[frame.attack == ORIGINAL]
     rows = {}
     for far in sorted(result["fars"], reverse=True):
-        at = own[own.far == far]
-        tar, threshold = at.loc["tar"], at.loc["threshold"]
-        rows[f"TAR (%) at FAR {percent(far)}"] = [cell(tar), cell(threshold, 1, 3)]
-        if "far" in at.index:
-            rows[f"FAR (%) that this threshold gave, aimed at {percent(far)}"] = [
-                cell(at.loc["far"], digits=3),
-                "",
-            ]
+        at = original[original.far == far]
+        tar, threshold = _pick(at, measure="tar"), _pick(at, 1, 3, measure="threshold")
+        rows[f"TAR (%) at FAR {percent(far)}"] = [tar, threshold]
+        if "far" in set(at.measure):
+            reached = _pick(at, digits=3, measure="far")
+            rows[f"FAR (%) that this threshold gave, aimed at {percent(far)}"] = [reached, ""]
     for measure, name, scale, digits in (
         ("eer", "equal error rate (%)", 100, 2),
         ("accuracy", "accuracy (%)", 100, 2),
         ("auc", "area under the ROC", 1, 4),
         ("d_prime", "d'", 1, 2),
     ):
-        if measure in own.index:
-            rows[name] = [cell(own.loc[measure], scale, digits), ""]
+        if measure in set(original.measure):
+            rows[name] = [_pick(original, scale, digits, measure=measure), ""]
     return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "threshold"])
 
 
@@ -140,41 +138,32 @@ def identification_table(result: dict[str, Any], judge: str = "") -> pd.DataFram
 
     By the attacked recogniser, or by a judge in its own gallery of the same originals.
     """
-    frame = measures_frame(result)
-    if judge:
-        frame = judges_frame(result)
-        frame = frame[frame.judge == judge]
-    frame = frame[frame.measure.isin(["rank", "dir"])]
-    ranks = sorted(frame[frame.measure == "rank"]["rank"].unique())
-    fars = sorted(frame[frame.measure == "dir"].far.unique())
-    rows = {}
-    for (attack, probes), own in frame.groupby(["attack", "kind"], sort=False):
-        cells = [_first(own[(own.measure == "rank") & (own["rank"] == k)]) for k in ranks]
-        cells += [_first(own[(own.measure == "dir") & (own.far == far)]) for far in fars]
-        rows[(attack, probes)] = cells
+    frame = _frame(result, judge)
+    rank, dir_ = frame[frame.measure == "rank"], frame[frame.measure == "dir"]
+    ranks, fars = sorted(rank["rank"].unique()), sorted(dir_.far.unique())
+    rows = {
+        (attack, probes): [_pick(rank, attack=attack, kind=probes, rank=k) for k in ranks]
+        + [_pick(dir_, attack=attack, kind=probes, far=far) for far in fars]
+        for attack, probes in dict.fromkeys(zip(rank.attack, rank.kind, strict=True))
+    }
     columns = [f"rank-{k}" for k in ranks] + [f"DIR at FAR {percent(f)}" for f in fars]
-    index = pd.MultiIndex.from_tuples(list(rows), names=["rate (%)", "probes"]) if rows else None
-    return pd.DataFrame(list(rows.values()), index=index, columns=columns)
+    return _two_level(rows, columns, ["rate (%)", "probes"])
 
 
 def quality_table(result: dict[str, Any]) -> pd.DataFrame:
     """Return PSNR, SSIM and perceptual distance of each attack's pictures."""
-    frame = measures_frame(result)
     columns = {"psnr": ("PSNR (dB)", 2), "ssim": ("SSIM", 3), "perceptual": ("perceptual", 3)}
+    frame = _frame(result)
     frame = frame[frame.measure.isin(list(columns))]
     rows = {
         attack: {
-            name: _first(own[own.measure == measure], 1, digits)
+            name: _pick(frame, 1, digits, attack=attack, measure=measure)
             for measure, (name, digits) in columns.items()
             if (frame.measure == measure).any()
         }
-        for attack, own in frame.groupby("attack", sort=False)
+        for attack in frame.attack.unique()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("against the original")
-
-
-def _first(rows: pd.DataFrame, scale: float = 100, digits: int = 1) -> str:
-    return cell(rows.iloc[0], scale, digits) if len(rows) else NOTHING
 
 
 def paired_table(result: dict[str, Any]) -> pd.DataFrame:
@@ -205,16 +194,14 @@ def _leakage_row(row: dict[str, Any]) -> dict[str, str]:
         measure += f" ({len(row['classes'])} classes)"
     cells = {"of": row["of"], "measure": measure}
     if row["score"] is None:
-        cells |= {"score": row["reason"], "chance": NOTHING, "p": NOTHING, "also": NOTHING}
-    else:
-        also = {"auc": "AUC", "mae": "MAE", "spearman": "Spearman"}
-        cells |= {
-            "score": f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
-            "chance": f"{row['chance']:.3f} [{row['chance_low']:.3f}, {row['chance_high']:.3f}]",
-            "p": f"{row['p']:.3f}",
-            "also": ", ".join(f"{also[k]} {row[k]:.3g}" for k in also if k in row) or NOTHING,
-        }
-    return cells
+        return cells | {"score": row["reason"], "chance": NOTHING, "p": NOTHING, "also": NOTHING}
+    also = {"auc": "AUC", "mae": "MAE", "spearman": "Spearman"}
+    return cells | {
+        "score": f"{row['score']:.3f} [{row['low']:.3f}, {row['high']:.3f}]",
+        "chance": f"{row['chance']:.3f} [{row['chance_low']:.3f}, {row['chance_high']:.3f}]",
+        "p": f"{row['p']:.3f}",
+        "also": ", ".join(f"{also[k]} {row[k]:.3g}" for k in also if k in row) or NOTHING,
+    }
 
 
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], pd.DataFrame]]] = {
@@ -243,7 +230,7 @@ def tables(result: dict[str, Any]) -> dict[str, tuple[str, pd.DataFrame]]:
             elif key == "identification":
                 title = f"{caption} by the judge {name} ({facts['encoder']})"
                 made[f"identification:{name}"] = (title, identification_table(result, name))
-    return {key: found for key, found in made.items() if len(found[1])}
+    return {key: entry for key, entry in made.items() if len(entry[1])}
 
 
 def last_judged(made: Iterable[str]) -> str | None:
@@ -291,21 +278,31 @@ def to_latex(result: dict[str, Any]) -> str:
         f"{protocol['name']} ({protocol['identities']} identities, {protocol['pictures']} "
         f"pictures); {spread_text(protocol['spread'])}."
     )
-    parts = [
-        latex_table(
-            attack_table(result),
-            f"TAR (%) of type-I and type-II attacks on {result['encoder']}, {about}",
-            f"tab:attack-{protocol['name']}",
-        )
-    ]
+    caption = f"TAR (%) of type-I and type-II attacks on {result['encoder']}, {about}"
+    parts = [_latex_table(attack_table(result), caption, f"tab:attack-{protocol['name']}")]
     for name, facts in result.get("judge_encoders", {}).items():
         caption = (
             f"TAR (%) of attacks on {result['encoder']} (target) as judged by {facts['encoder']} "
             f"({name}) at its own thresholds, and the gap in percentage points, {about}"
         )
         label = f"tab:judge-{name}-{protocol['name']}"
-        parts.append(latex_table(judge_table(result, name), caption, label))
+        parts.append(_latex_table(judge_table(result, name), caption, label))
     return "\n".join(parts)
+
+
+def _latex_table(table: pd.DataFrame, caption: str, label: str) -> str:
+    """Return a table of texts with columns of two levels; names and cells are escaped."""
+    depth = table.index.nlevels
+    text = table.rename_axis([None] * depth if depth > 1 else None).to_latex(
+        escape=True,
+        multicolumn_format="c",
+        multirow=False,
+        column_format="l" * depth + "r" * table.shape[1],
+        caption=re.sub(r"([&%$#_{}])", r"\\\1", caption),
+        label=re.sub(r"[^A-Za-z0-9:-]", "-", label),
+        position="t",
+    )
+    return text.replace("±", r"$\pm$").replace("[t]\n", "[t]\n\\centering\\small\n", 1)
 
 
 def spread_text(spread: str) -> str:
@@ -324,9 +321,8 @@ def cells(table: pd.DataFrame) -> tuple[list[str], list[list[str]]]:
     if isinstance(table.index, pd.RangeIndex):  # 0, 1, 2, ... says nothing
         return header, rows
     names = [str(name or "") for name in table.index.names]
-    keys = [list(key) if isinstance(key, tuple) else [key] for key in table.index]
-    labelled = zip(keys, rows, strict=True)
-    return names + header, [[str(k) for k in key] + row for key, row in labelled]
+    keys = [key if isinstance(key, tuple) else (key,) for key in table.index]
+    return names + header, [[*map(str, key), *row] for key, row in zip(keys, rows, strict=True)]
 
 
 def _join(column: Iterable[str] | str) -> str:

@@ -19,7 +19,6 @@ def result():
         synthfaces(),
         create_encoder("synth"),
         [load_decoder(NAME)],
-        seed=0,
         progress=False,
         judges={JUDGE: create_encoder("synth-mobile")},
     )

@@ -132,7 +132,7 @@ def test_refusals():
     other = attack(1, attacked(seed=1))
     originals, who, noise, ease = attacked()
     renamed = attack(1, (originals, who + 1, noise, ease))
-    with pytest.raises(NbnetError, match=r"attack other pictures \(240 and 237 type1"):
+    with pytest.raises(NbnetError, match="attack other pictures"):
         compare_attacks(a, fewer, 0.01)
     with pytest.raises(NbnetError, match="attack other pictures"):
         compare_attacks(a, renamed, 0.01)
@@ -144,5 +144,3 @@ def test_refusals():
         compare_attacks(a, a, 0.001)
     with pytest.raises(NbnetError, match="kind='type3' is not known: choose one of original"):
         compare_attacks(a, a, 0.01, kind="type3")
-    with pytest.raises(NbnetError, match="permutations=0"):
-        compare_attacks(a, a, 0.01, permutations=0)

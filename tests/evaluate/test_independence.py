@@ -7,8 +7,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate import run_protocol, synthfaces
-from nbnet_lib.evaluate.independence import same_recogniser, took_part, training_people
+from nbnet_lib.evaluate import Options, run_protocol, synthfaces
+from nbnet_lib.evaluate.judges import same_recogniser
+from nbnet_lib.evaluate.provenance import recognisers_in, training_people
 from nbnet_lib.faces import to_tensor
 from nbnet_lib.faces.framing import FRAMINGS
 
@@ -60,9 +61,8 @@ class Trained(nn.Module):
 
 
 def judge_it(protocol, decoders, judges):
-    return run_protocol(
-        protocol, upper(), decoders, (0.2,), resamples=20, progress=False, judges=judges
-    )
+    options = Options((0.2,), resamples=20)
+    return run_protocol(protocol, upper(), decoders, options, judges, progress=False)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_who_may_not_judge(drawn, judges, card, said):
 
 
 def test_a_judge_needs_an_attack(drawn):
-    with pytest.raises(NbnetError, match="there is no decoder"):
+    with pytest.raises(NbnetError, match="give a decoder"):
         judge_it(drawn, [], {"x": lower()})
 
 
@@ -115,9 +115,9 @@ def test_a_card_tells_whom_it_was_trained_with():
     }
     spans = [(20000, 20009), (20020, 20020), (30000, 30004), (40000, 40001)]
     assert training_people(card) == spans
-    assert took_part(card) == {"a"}
+    assert recognisers_in(card) == {"a"}
     card = {"surrogate": "a", "surrogates": ["b"], "white_box": "c", "encoders": ["d", {"e": "f"}]}
-    assert took_part(card) == {"a", "b", "c", "d", "f"}
+    assert recognisers_in(card) == {"a", "b", "c", "d", "f"}
 
 
 def test_people_whom_a_judge_shares_with_others_are_told(drawn):

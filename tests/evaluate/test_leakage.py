@@ -323,15 +323,8 @@ def test_results_leave_as_frame_json_and_table():
     ("change", "told"),
     [
         ({"attributes": pd.DataFrame({"a": [1, 2]})}, "300 templates but 2 rows of attributes"),
-        ({"attributes": pd.DataFrame(index=range(300))}, "give at least one column"),
-        ({"attributes": pd.DataFrame(np.eye(300)[:, :2], columns=["a", "a"])}, "each name once"),
-        ({"attributes": pd.DataFrame({"a": np.full(300, np.inf)})}, "'a' holds infinity"),
-        ({"attributes": pd.DataFrame({"a": pd.date_range("2000", periods=300)})}, "type datetime"),
-        ({"identities": WHO[:5]}, "300 templates but identities of shape"),
+        ({"identities": WHO[:5]}, "300 templates but identities"),
         ({"templates": np.zeros((300, 4))}, "all zeros"),
-        ({"folds": 1}, "folds=1 must be >= 2"),
-        ({"permutations": 0}, "permutations=0"),
-        ({"resamples": 0}, "resamples=0"),
     ],
 )
 def test_bad_input(change, told):

@@ -79,7 +79,7 @@ def test_a_result_comes_back_from_its_json():
     assert again.to_json() == result.to_json()
     assert again.get("tar", "A", "type1", 0.01).low == 0.8
     assert math.isnan(again.get("d_prime").value)
-    with pytest.raises(NbnetError, match="no result of schema"):
+    with pytest.raises(NbnetError, match="not a result of schema"):
         Result.from_dict({"schema": "else"})
     with pytest.raises(NbnetError, match="it says 'list'"):
         Result.from_dict([])
@@ -142,10 +142,3 @@ def test_random_trials_give_a_deviation_and_no_interval():
 def test_one_trial_keeps_its_interval():
     (row,) = over_trials(trials([0.9], low=0.8, high=0.95), "bootstrap")
     assert (row.value, row.low, row.high) == (0.9, 0.8, 0.95)
-
-
-def test_spread_and_number_of_trials_belong_together():
-    with pytest.raises(NbnetError, match="at least 2"):
-        over_trials(trials([0.9]), "folds")
-    with pytest.raises(NbnetError, match="2 trials"):
-        over_trials(trials([0.9, 0.8]), "bootstrap")

@@ -6,10 +6,10 @@ import torch
 from torch.nn import functional as F
 
 from nbnet_lib.decoders import create_decoder
-from nbnet_lib.evaluate import embed_reconstructions, run_protocol, threshold_at_far
-from nbnet_lib.evaluate.protocols import from_csv, lfw_blufr
+from nbnet_lib.evaluate import Options, embed_reconstructions, run_protocol, threshold_at_far
+from nbnet_lib.evaluate.protocols import Trial, from_csv, lfw_blufr
 from nbnet_lib.evaluate.report import write_report
-from nbnet_lib.evaluate.trial_identification import drawn_thresholds, identify
+from nbnet_lib.evaluate.trial import drawn_thresholds, identify
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap
 from nbnet_lib.faces import to_tensor
 
@@ -61,7 +61,7 @@ def all_templates(protocol):
 
 def test_folds_by_hand(folder, decoder, tmp_path):
     protocol = from_csv(folder / "folds.csv")
-    result = run_protocol(protocol, TileEncoder(), [decoder], fars=(0.1,), progress=False)
+    result = run_protocol(protocol, TileEncoder(), [decoder], Options(fars=(0.1,)), progress=False)
     x = all_templates(protocol)
     y = embed_reconstructions(TileEncoder(), decoder, x).numpy()
     x, who = x.numpy(), protocol.pictures.identities
@@ -108,7 +108,11 @@ def test_folds_by_hand(folder, decoder, tmp_path):
 def test_people_for_training_are_nobodys_targets(folder, decoder):
     protocol = from_csv(folder / "sets.csv")
     result = run_protocol(
-        protocol, TileEncoder(), [decoder], fars=(0.1,), resamples=20, quality=True, progress=False
+        protocol,
+        TileEncoder(),
+        [decoder],
+        Options(fars=(0.1,), resamples=20, quality=True),
+        progress=False,
     )
     tested = 8 * SHOTS
     (name,) = result.decoders
@@ -123,7 +127,7 @@ def test_people_for_training_are_nobodys_targets(folder, decoder):
 
 def test_random_trials(folder, decoder, tmp_path):
     protocol = lfw_blufr(folder, seed=1, trials=3)
-    result = run_protocol(protocol, TileEncoder(), [decoder], fars=(0.1,), progress=False)
+    result = run_protocol(protocol, TileEncoder(), [decoder], Options(fars=(0.1,)), progress=False)
     assert result.interval["method"].startswith("none")
     row = result.get("tar", kind="original", far=0.1)
     assert row.sd is not None and row.low is row.se is None
@@ -158,8 +162,10 @@ def test_intervals_of_the_open_set_cover():
         x /= np.linalg.norm(x, axis=1, keepdims=True)
         rows, first = np.arange(240), np.arange(240) % 4 == 0
         probes = {"others": rows[(who < 40) & ~first], "strangers": rows[who >= 40]}
-        found = identify(rows[(who < 40) & first], probes, x, who, {}, (0.05,), seed, 200)
-        (row,) = (m for m in found.measures if m.measure == "dir")
+        trial = Trial(rows, gallery=rows[(who < 40) & first], probes=probes)
+        draws = IdentityBootstrap(who[~((who < 40) & first)], 200, seed)
+        measures, _ = identify(trial, x, who, {}, (0.05,), draws, [])
+        (row,) = (m for m in measures if m.measure == "dir")
         values.append(row.value)
         intervals.append((row.low, row.high))
     low, high = np.array(intervals).T

@@ -163,7 +163,7 @@ def _benchmark(profile: str, device: str) -> dict[str, Any]:
     encoder = create_encoder(ENCODER, device=device)
     decoder = load_decoder(DECODER, device=device)
     # One line says what happens, as for the notebooks.
-    result = run_protocol(synthfaces(range(count), 6), encoder, [decoder], seed=0, progress=False)
+    result = run_protocol(synthfaces(range(count), 6), encoder, [decoder], progress=False)
     _say(f"{time.perf_counter() - started:.1f} s")
     return result.to_dict()
 
