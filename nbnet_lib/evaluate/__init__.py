@@ -22,7 +22,7 @@ from nbnet_lib.evaluate.identification import Identification, search
 from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES, Leakage
 from nbnet_lib.evaluate.originals import Rate
 from nbnet_lib.evaluate.protocols import Protocol, open_protocol, synthfaces
-from nbnet_lib.evaluate.quality import ImageQuality, QualityMeter, image_quality
+from nbnet_lib.evaluate.quality import ImageQuality, QualityMeter, image_quality, select_by_score
 from nbnet_lib.evaluate.result import Judgement, Measure, Result
 from nbnet_lib.evaluate.run import Options, run_protocol
 from nbnet_lib.evaluate.scores import (
@@ -33,7 +33,6 @@ from nbnet_lib.evaluate.scores import (
     genuine_impostor,
     same_person_pairs,
 )
-from nbnet_lib.evaluate.quality import select_by_score
 from nbnet_lib.evaluate.uncertainty import IdentityBootstrap, bootstrap_rate
 from nbnet_lib.evaluate.verification import (
     auc,

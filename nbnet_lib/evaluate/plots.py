@@ -44,8 +44,8 @@ from nbnet_lib.evaluate.plots_style import (
     styles,
     thin,
 )
-from nbnet_lib.evaluate.result import percent
 from nbnet_lib.evaluate.quality import select_by_score
+from nbnet_lib.evaluate.result import percent
 from nbnet_lib.evaluate.verification import as_scores, roc
 from nbnet_lib.faces import to_uint8
 
