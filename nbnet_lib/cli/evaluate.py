@@ -1,14 +1,16 @@
-"""``nbnet evaluate``: an encoder, attacks and a protocol; tables, JSON, and reports to keep."""
+"""``nbnet evaluate``: an encoder, attacks, judges and a protocol; tables, JSON, reports to keep.
+
+In a notebook: ``run_protocol(open_protocol(...), encoder, decoders, Options(...), judges)``.
+"""
 
 from __future__ import annotations
 
 import argparse
+import re
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbnet_lib.cli import evaluate_judges
 from nbnet_lib.cli.shared import (
     Report,
     add_device,
@@ -29,6 +31,9 @@ if TYPE_CHECKING:
 
 DECODER = "nbnet-b-64"
 KINDS = (".json", ".csv", ".md", ".tex", ".html")
+INDEPENDENT, SHIPPED_JUDGE, NO_JUDGE = "independent", "synth-mobile", "none"
+# A key of the user's before "=": a path or "onnx:FILE" never begins so.
+_KEYED = re.compile(r"([A-Za-z0-9][A-Za-z0-9 _.-]*)=(.+)", re.S)
 
 
 def add(subparsers: Any) -> None:
@@ -42,45 +47,59 @@ def add(subparsers: Any) -> None:
         "training judge the same pictures (--judge).",
     )
     add_encoder(parser)
-    parser.add_argument(
+    option = parser.add_argument
+    option(
         "--decoder",
         action="append",
         metavar="NAME",
         help=f"an attack: a shipped name or a .safetensors file; give it again for more, which are "
         f"measured one by one, together and against each other (default {DECODER})",
     )
-    parser.add_argument(
-        "--no-attack", action="store_true", help="measure the recogniser alone, without a decoder"
+    option("--no-attack", action="store_true", help="measure the recogniser alone")
+    option = parser.add_argument_group(
+        "judges",
+        "Part of what the target accepts can be a pattern that fits its one network instead of a "
+        "face. Judges are recognisers that took no part in the training: they look at the same "
+        "reconstructions (templates of one recogniser, pictures judged by another: transfer), at "
+        "thresholds of their own, and the gap to the target is reported.",
+    ).add_argument
+    option(
+        "--judge",
+        action="append",
+        metavar="NAME",
+        help=f"{INDEPENDENT} (the shipped {SHIPPED_JUDGE}), another name of `nbnet encoder list` "
+        "such as dlib, a file as for --encoder, or KEY=NAME to choose what it is called; give it "
+        f"again for more, or {NO_JUDGE} for no judge (default: {INDEPENDENT} where the target is "
+        "synth and the people are SynthFaces, else none)",
     )
-    evaluate_judges.add(parser)
-    what = parser.add_argument_group("what is compared")
-    what.add_argument(
+    option = parser.add_argument_group("what is compared").add_argument
+    option(
         "--protocol",
         default="synthfaces",
         metavar="NAME",
         help="synthfaces, lfw (view 2), lfw-blufr, feret, folder (identity folders of your own), "
         "a .parquet manifest or a .csv list (default synthfaces)",
     )
-    what.add_argument("--data", type=Path, metavar="FOLDER", help="where its aligned pictures lie")
-    what.add_argument(
+    option("--data", type=Path, metavar="FOLDER", help="the folder of its aligned pictures")
+    option(
         "--list",
         type=Path,
         nargs="+",
         default=[],
         metavar="FILE",
-        help="lists of the benchmark that do not lie beside its pictures: pairs.txt of LFW, the "
+        help="lists of the benchmark that are not beside its pictures: pairs.txt of LFW, the "
         ".mat file of BLUFR, fa.txt and fb.txt of FERET",
     )
-    what.add_argument(
+    option(
         "--identities",
         type=identity_range,
         metavar="RANGE",
         help="of synthfaces, for example 0-299 or 0-9,20 (default 0-299)",
     )
-    what.add_argument(
+    option(
         "--samples", type=whole(1), metavar="N", help="of synthfaces: pictures of each (default 6)"
     )
-    what.add_argument(
+    option(
         "--far",
         type=share,
         nargs="+",
@@ -89,18 +108,17 @@ def add(subparsers: Any) -> None:
         help="false acceptance rates that thresholds are set for (default 0.01 0.001)",
     )
     more = parser.add_argument_group("more")
-    more.add_argument(
-        "--quality", action="store_true", help="compare the pictures, too: PSNR, SSIM, perceptual"
-    )
-    more.add_argument(
+    option = more.add_argument
+    option("--quality", action="store_true", help="also compare pictures: PSNR, SSIM, perceptual")
+    option(
         "--leakage",
         nargs="*",
         metavar="PARAMETER",
         help="let probes read SynthFaces parameters from templates (`nbnet faces parameters` lists "
         "them; without a name a useful few)",
     )
-    more.add_argument("--seed", type=whole(0), default=0, help="of the bootstrap (default 0)")
-    more.add_argument(
+    option("--seed", type=whole(0), default=0, help="of the bootstrap (default 0)")
+    option(
         "--resamples",
         type=whole(1),
         default=1000,
@@ -109,7 +127,8 @@ def add(subparsers: Any) -> None:
     )
     add_device(more)
     out = parser.add_argument_group("output")
-    out.add_argument(
+    option = out.add_argument
+    option(
         "--save",
         type=Path,
         action="append",
@@ -118,10 +137,8 @@ def add(subparsers: Any) -> None:
         help="also write the result; the ending says as what: .html (a page with figures), .json, "
         ".csv (a row per number), .md or .tex (the table of attacks). Can be given again",
     )
-    out.add_argument(
-        "--per-identity", type=Path, metavar="FILE.csv", help="write the rates of each person"
-    )
-    out.add_argument(
+    option("--per-identity", type=Path, metavar="FILE.csv", help="write the rates of each person")
+    option(
         "--into-card",
         action="store_true",
         help="also write the result into the decoder's card, under 'benchmark'",
@@ -135,8 +152,7 @@ def run(args: argparse.Namespace) -> Report:
     from nbnet_lib.decoders import load_decoder
     from nbnet_lib.device import resolve_device
     from nbnet_lib.errors import NbnetError
-    from nbnet_lib.evaluate import open_protocol, run_protocol
-    from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES
+    from nbnet_lib.evaluate import DEFAULT_ATTRIBUTES, Options, open_protocol, run_protocol
     from nbnet_lib.evaluate.protocols.pictures import Drawn
 
     decoders = [] if args.no_attack else list(dict.fromkeys(args.decoder or [DECODER]))
@@ -147,26 +163,17 @@ def run(args: argparse.Namespace) -> Report:
     if args.per_identity and protocol.spread != "bootstrap":
         raise NbnetError(
             f"--per-identity needs one trial, and {protocol.name} has {len(protocol.trials)}: "
-            "leave it away"
+            "omit it"
         )
-    drawn = isinstance(protocol.pictures.where, Drawn)
-    asked = evaluate_judges.asked_for(args, decoders, drawn)
+    names = _judge_names(args, decoders, isinstance(protocol.pictures.where, Drawn))
     device = resolve_device(args.device)
-    judges = {key: evaluate_judges.open_judge(name, device) for key, name in asked.items()}
+    judges = {key: open_judge(name, device) for key, name in names.items()}
     attacks = [load_decoder(name, device=device) for name in decoders]
     for name, attack in zip(decoders, attacks, strict=True):
         attack.name = short_name(name)  # type: ignore[assignment]
-    result = run_protocol(
-        protocol,
-        open_encoder(args),
-        attacks,
-        fars=args.far,
-        seed=args.seed,
-        resamples=args.resamples,
-        quality=args.quality,
-        leakage=DEFAULT_ATTRIBUTES if args.leakage == [] else args.leakage or (),
-        judges=judges,
-    )
+    leakage = DEFAULT_ATTRIBUTES if args.leakage == [] else args.leakage or ()
+    options = Options(args.far, args.seed, args.resamples, args.quality, leakage)
+    result = run_protocol(protocol, open_encoder(args), attacks, options, judges)
     # The page comes last: should a figure fail, the numbers are on disk.
     for path in sorted(args.save, key=lambda path: path.suffix == ".html"):
         _save(result, path, command_line(args.argv))
@@ -194,34 +201,74 @@ def _check(args: argparse.Namespace, decoders: list[str]) -> None:
         if path.suffix not in KINDS:
             raise NbnetError(f"{path} cannot be saved: name a file that ends in {', '.join(KINDS)}")
         if path.suffix == ".tex" and not decoders:
-            raise NbnetError(f"{path} is a table of attacks: leave --no-attack away")
+            raise NbnetError(f"{path} is a table of attacks: omit --no-attack")
     if args.per_identity and (not decoders or args.per_identity.suffix != ".csv"):
         raise NbnetError(
             f"{args.per_identity} holds the rates of attacks, person by person: name a .csv file "
-            "and leave --no-attack away"
+            "and omit --no-attack"
         )
-    for path in [*args.save, args.per_identity]:
-        if path and path.is_dir():
+    for path in filter(None, [*args.save, args.per_identity]):
+        if path.is_dir():
             raise NbnetError(f"{path} is a folder: name the file to write")
-        if path:
-            require_writable_folder(path.parent)
+        require_writable_folder(path.parent)
     if args.into_card:
         require_writable_folder(weight_path(decoders[0]).parent)
+
+
+def _judge_names(args: argparse.Namespace, decoders: list[str], drawn: bool) -> dict[str, str]:
+    """Return {key: what `open_judge` takes}; ``drawn``: whether the people are SynthFaces."""
+    from nbnet_lib.errors import NbnetError
+
+    if args.judge is None:
+        shipped = args.encoder == "synth" and not args.encoder_weights
+        return {INDEPENDENT: SHIPPED_JUDGE} if decoders and drawn and shipped else {}
+    if NO_JUDGE in args.judge:
+        if len(args.judge) > 1:
+            raise NbnetError(f"--judge {NO_JUDGE} leaves judges out: give it alone, or not at all")
+        return {}
+    if not decoders:
+        raise NbnetError("--judge looks at reconstructions: omit it, or --no-attack")
+    judges: dict[str, str] = {}
+    for text in args.judge:
+        keyed = _KEYED.fullmatch(text)
+        key, name = (keyed[1].strip(), keyed[2]) if keyed else (short_name(text), text)
+        if key in judges:
+            raise NbnetError(
+                f"two judges are called {key!r}: name each once, or write KEY=NAME to tell them "
+                "apart"
+            )
+        judges[key] = SHIPPED_JUDGE if name == INDEPENDENT else name
+    return judges
+
+
+def open_judge(name: str, device: str) -> Any:
+    """Return the encoder of a name, or of a file of ``nbnet encoder train``."""
+    from nbnet_lib.encoders import create_encoder
+    from nbnet_lib.weights import load_card
+
+    if not name.endswith(".safetensors"):
+        return create_encoder(name, device=device)
+    # Its card says of which of the course's networks the weights are.
+    network = load_card(name).get("network", "synth")
+    encoder = create_encoder(network, device=device, weights=name)
+    encoder.name = short_name(name)
+    return encoder
 
 
 def _save(result: Result, path: Path, command: str) -> None:
     from nbnet_lib.evaluate import report, tables
 
-    if path.suffix == ".html":
-        report.write_report(result, path, command)
-        return
-    write: dict[str, Callable[[], str]] = {
-        ".json": result.to_json,
-        ".csv": result.to_csv,
-        ".md": lambda: tables.all_markdown(result.to_dict()),
-        ".tex": lambda: tables.to_latex(result.to_dict()),
-    }
-    _write(path, write[path.suffix]())
+    match path.suffix:
+        case ".html":
+            report.write_report(result, path, command)
+        case ".json":
+            _write(path, result.to_json())
+        case ".csv":
+            _write(path, result.to_csv())
+        case ".md":
+            _write(path, tables.all_markdown(result.to_dict()))
+        case ".tex":
+            _write(path, tables.to_latex(result.to_dict()))
 
 
 def _write(path: Path, text: str) -> None:
