@@ -278,7 +278,7 @@ def _add_test(commands: Any) -> None:
 def run_test(args: argparse.Namespace) -> Report:
     """Measure verification rates by the protocol, then diagnose the usual mistakes."""
     from nbnet_lib.errors import NbnetError
-    from nbnet_lib.evaluate import open_protocol, run_protocol
+    from nbnet_lib.evaluate import Options, open_protocol, run_protocol
     from nbnet_lib.evaluate.encoder_check import FEWEST, diagnose, enough_people
 
     if 0 < args.diagnose < FEWEST:
@@ -294,9 +294,8 @@ def run_test(args: argparse.Namespace) -> Report:
     trials = tuple(replace(trial, gallery=None, probes={}) for trial in protocol.trials)
     protocol = replace(protocol, trials=trials)
     encoder = open_encoder(args)
-    result = run_protocol(
-        protocol, encoder, fars=args.far, seed=args.seed, resamples=args.resamples
-    )
+    options = Options(args.far, args.seed, args.resamples)
+    result = run_protocol(protocol, encoder, options=options)
     payload = _rates(args.encoder, result)
     text = _rates_text(payload)
     if args.diagnose and enough_people(protocol):

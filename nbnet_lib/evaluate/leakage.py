@@ -26,8 +26,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+import nbnet_lib.evaluate.probes as probes
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate import probes
 from nbnet_lib.evaluate.protocols import Pictures
 from nbnet_lib.evaluate.protocols.pictures import Drawn
 from nbnet_lib.evaluate.scores import Templates, as_identities, as_templates

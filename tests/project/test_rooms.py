@@ -48,13 +48,10 @@ MANY_PARAMETERS = {
     "encoders.base.__init__",
     "encoders.train.train_encoder",
     "evaluate.attack.evaluate_attack",
-    "evaluate.looks.picture_quality",
-    "evaluate.run.run_protocol",
 }
 # Circles of imports that are left, as (module, module that leads back to it).
 CIRCLES = {
     ("nbnet_lib.decoders.fast_layout", "nbnet_lib.decoders.nbnet"),
-    ("nbnet_lib.evaluate.run", "nbnet_lib.evaluate.leakage"),
 }
 
 NO_CODE = {
