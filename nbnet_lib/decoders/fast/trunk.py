@@ -89,15 +89,13 @@ class Stage:
     """
 
     def __init__(self, net: NbNet, k: int, n: int):
-        from nbnet_lib.decoders.nbnet import BlockB
-
         self.layers = layers_of(net, k)
         self.up = k < len(net.ups)
         self.side = net.image_size >> (len(net.ups) - k)
         self.inputs, self.channels = (self.layers[i][0].num_features for i in (0, -1))
-        dense = isinstance(net.blocks[k], BlockB)
-        chain = [self.inputs + 8 * i for i in range(len(self.layers) - 2)]
-        self.first = [0] * len(self.layers) if dense else [0, *chain, 0]
+        # A layer reads the channels just before those that it makes: in a dense block all of them.
+        norms = [norm for norm, _ in self.layers]
+        self.first = [self.inputs + 8 * i - norm.num_features for i, norm in enumerate(norms)]
         self.grid = make_grid(n, self.side, self.channels, self.up)
         self.number = n * self.side**2
         self.affine: list[np.ndarray] = []
