@@ -33,7 +33,8 @@ from nbnet_lib.evaluate.verification import eer, tar_at, threshold_at_far
 from nbnet_lib.faces import make_identity
 from nbnet_lib.faces.dlib_models import describe as describe_chips
 from nbnet_lib.faces.dlib_models import face_chip, networks
-from nbnet_lib.faces.drawing import Recipe, cores
+from nbnet_lib.parallel import cores
+from synthfaces import Recipe
 
 FARS = {"1%": 0.01, "0.1%": 0.001}
 # Below these the faces are not good enough for the course.

@@ -956,7 +956,7 @@ for name, rows in [("the blended template", mixed), ("a drawn face of it", enrol
 # - **Reading distances off a t-SNE map.** Only neighbourhoods are meant.
 # - **Synthetic faces are easier and narrower than real ones.** Landmarks are exact, and nobody looks
 #   like a sister. Numbers from here are about this encoder and these pictures; the data card
-#   (`nbnet_lib/faces/DATACARD.md`) says what the pictures are and are not.
+#   (`synthfaces/DATACARD.md`) says what the pictures are and are not.
 
 # %% [markdown] tags=["slide"]
 # ## For those who defend

@@ -16,10 +16,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from nbnet_lib.errors import NbnetError
+from synthfaces.checks import SynthFacesError
 from synthfaces.hair_styles import TIEABLE
-from synthfaces.identity import Identity
-from synthfaces.looks import ANCESTRIES, eye_color_rgb, hair_colors
+from synthfaces.identity import ANCESTRIES, Identity, eye_color_rgb, hair_colors
 from synthfaces.parameters import Parameter, find, parameters
 from synthfaces.sample import Sample
 
@@ -29,34 +28,26 @@ _WORDS = {"true": True, "yes": True, "on": True, "1": True,
 
 
 def parse_changes(texts: list[str]) -> dict[str, Any]:
-    """Turn ``["yaw_deg=20", "hair_style=bob"]`` into checked changes by name.
-
-    Raises:
-        NbnetError: no "=", a name that is not known or given twice, a value that is not allowed.
-    """
+    """Turn ``["yaw_deg=20", "hair_style=bob"]`` into checked changes by name."""
     changes: dict[str, Any] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
-            raise NbnetError(f"{text!r} sets nothing: write name=value, for example yaw_deg=20")
+            raise SynthFacesError(f"{text!r} sets nothing: write name=value, as yaw_deg=20")
         parameter = find(name.strip())
         if parameter.name in changes:
-            raise NbnetError(f"{parameter.name} is set twice: give one value")
+            raise SynthFacesError(f"{parameter.name} is set twice: give one value")
         changes[parameter.name] = check_value(parameter, value.strip())
     return changes
 
 
 def check_value(parameter: Parameter, value: Any) -> Any:
-    """Return ``value`` as the parameter's own type; text is read as on the command line.
-
-    Raises:
-        NbnetError: a label, or a value that is not allowed; the sentence says what is.
-    """
+    """Return ``value`` as the parameter's own type; text is read as on the command line."""
     if parameter.kind == "label":
-        raise NbnetError(
+        raise SynthFacesError(
             f"{parameter.name} is a label and cannot be changed alone: {parameter.instead}"
         )
-    wrong = NbnetError(f"{parameter.name} is {value}: expected {parameter.allowed}")
+    wrong = SynthFacesError(f"{parameter.name} is {value}: expected {parameter.allowed}")
     if parameter.kind == "choice":
         if value not in parameter.choices:
             raise wrong
@@ -81,11 +72,7 @@ def check_value(parameter: Parameter, value: Any) -> Any:
 
 
 def check_changes(changes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the changes in the order of the registry, each value as its parameter's own type.
-
-    Raises:
-        NbnetError: an unknown name, a label, or a value that is not allowed.
-    """
+    """Return the changes in the order of the registry, each value as its parameter's own type."""
     checked = {name: check_value(find(name), value) for name, value in (changes or {}).items()}
     return {name: checked[name] for name in parameters() if name in checked}
 
@@ -101,10 +88,6 @@ def change(
         identity: from `make_identity`.
         sample: from `make_sample`.
         changes: parameter name -> value, see `parameters`.
-
-    Raises:
-        NbnetError: an unknown name, a label, a value that is not allowed, or two that exclude
-            each other.
     """
     checked = check_changes(changes)
     weights = {_WEIGHTS[name]: value for name, value in checked.items() if name in _WEIGHTS}
@@ -143,7 +126,7 @@ def _set_ancestry(identity: Identity, given: dict[str, float]) -> Identity:
     left = 1 - math.fsum(given.values())
     others = {name: v for name, v in identity.ancestry.items() if name not in given}
     if left < -1e-9 or (not others and left > 1e-9):
-        raise NbnetError(
+        raise SynthFacesError(
             f"the ancestry weights sum to {1 - left:g}: the three are shares and sum to 1"
         )
     total = math.fsum(others.values())
@@ -167,14 +150,10 @@ def _follow(identity: Identity, name: str) -> Identity:
 
 
 def _wear(identity: Identity, sample: Sample, asked: Mapping[str, Any]) -> Sample:
-    """Take off what the person does not own, and undo what the style does not allow.
-
-    Raises:
-        NbnetError: just that was asked for.
-    """
+    """Take off what the person does not own, and undo what the style does not allow."""
     if sample.wears_glasses and identity.glasses == "none":
         if "wears_glasses" in asked:
-            raise NbnetError(
+            raise SynthFacesError(
                 "wears_glasses is true, but this person owns none: set glasses as well, to "
                 f"{find('glasses').allowed}"
             )
@@ -183,7 +162,7 @@ def _wear(identity: Identity, sample: Sample, asked: Mapping[str, Any]) -> Sampl
     if sample.hair_state not in ("usual", other):
         if "hair_state" in asked:
             worn = "usual only" if other == "usual" else f"usual or {other}"
-            raise NbnetError(
+            raise SynthFacesError(
                 f"hair_state is {sample.hair_state}: {identity.hair_style} hair is worn {worn}"
             )
         sample = dataclasses.replace(sample, hair_state="usual")

@@ -2,32 +2,42 @@
 
 Hair grows in two steps (`hair_growth.py`): a few hundred guides follow the comb, thousands of
 strands follow the guides. A person's hair is grown once per state (loose, tied) and drawn for each
-picture a little longer or shorter, tidier or messier. Introduced in chapter 1.
+picture a little longer or shorter, tidier or messier.
+
+A strand covers pixels by the share of each that is under it, so thin hair is faint instead of a
+pixel wide. Light: Kajiya and Kay, "Rendering fur with three dimensional textures", SIGGRAPH 1989,
+with the two shifted highlights of Marschner et al., "Light scattering from human hair fibers",
+SIGGRAPH 2003. Introduced in chapter 1.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
 from synthfaces.camera import Camera
-from synthfaces.hair_drawing import draw_strands, shade_below
 from synthfaces.hair_growth import (
+    CENTRE,
+    beard_roots,
     carried,
     choose_roots,
     follow_guides,
     grow_guides,
+    grow_rows,
+    grow_tufts,
+    grow_whiskers,
     hairline_table,
+    radius_table,
+    scalp_paint,
+    scalp_roots,
 )
 from synthfaces.hair_styles import FORWARD, GATHER, ROWS, TUFTS, UP, Style, worn
-from synthfaces.hair_tufts import grow_rows, grow_tufts, grow_whiskers
-from synthfaces.hairline import scalp_paint
-from synthfaces.identity import Identity
-from synthfaces.looks import HAIR_COLORS
+from synthfaces.identity import HAIR_COLORS, Identity
 from synthfaces.model import EYE_CENTRE, head_model
-from synthfaces.scalp import CENTRE, beard_roots, radius_table, scalp_roots
+from synthfaces.raster import compiled
 from synthfaces.skin_map import BEARD_KINDS, beard_density
 
 LONGEST = 1.2  # strands are stored this much longer than usual, and cut when drawn
@@ -305,3 +315,245 @@ def draw_hair(
     )  # fmt: skip
     if cover.size:
         cover += (1 - cover) * own_cover
+
+
+_SOLID = np.float32(0.4)  # from this opacity on a strand hides what lies behind it
+_NEAR = np.float32(0.03)  # strands this close (decimetres) blend instead of hiding each other
+_TUCK = np.float32(0.4)  # decimetres below a hat's rim
+_ZERO, _HALF, _ONE = np.float32(0), np.float32(0.5), np.float32(1)
+
+
+@compiled
+def _taper(t):
+    """Return the relative width of a strand at ``t``, 0 root .. 1 tip."""
+    return min(1.0, 0.7 + 1.5 * t, 2.2 * (1 - t) + 0.08)
+
+
+@compiled
+def draw_strands(points, color, occlusion, width, opacity, wild, anchors, rest, vertices,
+                 stride, widen, end, mess, hat, rotation, to_screen, shift, distance, centre,
+                 lights, halves, ambient, image, depth, cover):  # fmt: skip
+    """Draw every ``stride``-th strand where it is not hidden.
+
+    Args:
+        points, color, occlusion, width, opacity, wild, anchors, rest: see `hair.Strands`.
+        vertices: float32 [F, 3], where the anchors are now ([0, 3]: at rest).
+        widen: factor of the width; ``end``: share of the strand that is drawn, 0..1.
+        mess: float32 [3, 3], takes ``wild`` to the displacement of the tip.
+        hat: float32 [4]: points with n.x + d > 0 are hidden; zeros hide nothing.
+        rotation, to_screen, shift, distance, centre: see `camera.Camera`.
+        lights: float32 [l, 2, 3]: unit direction to the light (world), linear RGB.
+        halves: float32 [l, 3]: unit vectors half-way between the light and the camera.
+        ambient: float32 [2, 3]: linear RGB from above and from below.
+        image: float32 [H, W, 3], linear; ``depth``: float32 [H, W]; updated.
+        cover: float32 [H, W]: opacity of the hair so far, updated.
+    """
+    rows, columns = depth.shape
+    n_points = points.shape[1]
+    scale = math.sqrt(abs(to_screen[0, 0] * to_screen[1, 1] - to_screen[0, 1] * to_screen[1, 0]))
+    has_hat = hat[0] != 0 or hat[1] != 0 or hat[2] != 0 or hat[3] != 0
+    moving = vertices.shape[0] > 0 and anchors.shape[0] > 0
+    messy = mess[0, 0] != 0 or mess[0, 1] != 0
+    last_point = end * (n_points - 1)
+    used = min(n_points, int(math.ceil(last_point)) + 1)
+    world = np.empty((n_points, 3), np.float32)
+    screen = np.empty((n_points, 5), np.float32)  # x, y, depth, above the hat, may be seen
+    tone = np.empty((n_points, 3), np.float32)
+    for i in range(0, points.shape[0], stride):
+        mx, my, mz = np.float32(0), np.float32(0), np.float32(0)
+        if messy:
+            mx = mess[0, 0] * wild[i, 0] + mess[0, 1] * wild[i, 1] + mess[0, 2] * wild[i, 2]
+            my = mess[1, 0] * wild[i, 0] + mess[1, 1] * wild[i, 1] + mess[1, 2] * wild[i, 2]
+            mz = mess[2, 0] * wild[i, 0] + mess[2, 1] * wild[i, 1] + mess[2, 2] * wild[i, 2]
+        ox, oy, oz = -centre[0], -centre[1], -centre[2]
+        if moving:
+            v = anchors[i]
+            ox += vertices[v, 0] - rest[i, 0]
+            oy += vertices[v, 1] - rest[i, 1]
+            oz += vertices[v, 2] - rest[i, 2]
+        seen = False
+        for k in range(used):
+            t = np.float32(k) / np.float32(n_points - 1)
+            t *= t
+            px, py = points[i, k, 0] + mx * t, points[i, k, 1] + my * t
+            pz = points[i, k, 2] + mz * t
+            if has_hat:
+                above = hat[0] * px + hat[1] * py + hat[2] * pz + hat[3]
+                screen[k, 3] = above
+                if above > -_TUCK:  # the rim presses the hair below it to the head
+                    press = _ONE - np.float32(0.14) * min(_ONE, _ONE + above / _TUCK)
+                    px = centre[0] + (px - centre[0]) * press
+                    pz = centre[2] + (pz - centre[2]) * press
+            a, b, c = px + ox, py + oy, pz + oz
+            x = rotation[0, 0] * a + rotation[0, 1] * b + rotation[0, 2] * c
+            y = rotation[1, 0] * a + rotation[1, 1] * b + rotation[1, 2] * c
+            z = rotation[2, 0] * a + rotation[2, 1] * b + rotation[2, 2] * c
+            f = distance / (distance - z)
+            sx = to_screen[0, 0] * x * f - to_screen[0, 1] * y * f + shift[0]
+            sy = to_screen[1, 0] * x * f - to_screen[1, 1] * y * f + shift[1]
+            world[k, 0], world[k, 1], world[k, 2] = x, y, z
+            screen[k, 0], screen[k, 1], screen[k, 2] = sx, sy, z
+            screen[k, 4] = 1
+            if -1 < sx < columns + 1 and -1 < sy < rows + 1:
+                row, column = min(max(int(sy), 0), rows - 1), min(max(int(sx), 0), columns - 1)
+                screen[k, 4] = 0
+                if z + _NEAR > depth[row, column] and not (has_hat and screen[k, 3] > 0):
+                    seen = True
+                    screen[k, 4] = 1
+        if not seen:
+            continue
+
+        for k in range(used):
+            k0, k1 = max(k - 1, 0), min(k + 1, used - 1)
+            tx, ty, tz = (
+                world[k1, 0] - world[k0, 0],
+                world[k1, 1] - world[k0, 1],
+                world[k1, 2] - world[k0, 2],
+            )
+            inverse = 1 / (math.sqrt(tx * tx + ty * ty + tz * tz) + 1e-9)
+            tx, ty, tz = tx * inverse, ty * inverse, tz * inverse
+            nx, ny, nz = world[k, 0], 0.7 * (world[k, 1] - 0.25), world[k, 2]
+            inverse = 1 / (math.sqrt(nx * nx + ny * ny + nz * nz) + 1e-9)
+            nx, ny, nz = nx * inverse, ny * inverse, nz * inverse
+            shade = occlusion[i, k]
+            up = 0.5 + 0.5 * ny
+            r = 0.8 * shade * (ambient[1, 0] + (ambient[0, 0] - ambient[1, 0]) * up)
+            g = 0.8 * shade * (ambient[1, 1] + (ambient[0, 1] - ambient[1, 1]) * up)
+            b = 0.8 * shade * (ambient[1, 2] + (ambient[0, 2] - ambient[1, 2]) * up)
+            gloss_r, gloss_g, gloss_b = 0.03 * r, 0.03 * g, 0.03 * b  # the sky, mirrored
+            for m in range(lights.shape[0]):
+                lx, ly, lz = lights[m, 0, 0], lights[m, 0, 1], lights[m, 0, 2]
+                facing = 0.25 + 0.75 * (nx * lx + ny * ly + nz * lz)
+                if facing <= 0:
+                    continue
+                facing = min(1.0, facing) * shade
+                along = tx * lx + ty * ly + tz * lz
+                diffuse = facing * math.sqrt(max(0.0, 1 - along * along))
+                hx, hy, hz = halves[m, 0], halves[m, 1], halves[m, 2]
+                along = tx * hx + ty * hy + tz * hz
+                off = 0.12 * (nx * hx + ny * hy + nz * hz)
+                first = max(0.0, 1 - (along - off) ** 2)
+                first *= first
+                first *= first
+                first *= first
+                first *= first
+                first *= first  # ** 32
+                second = max(0.0, 1 - (along + 1.5 * off) ** 2)
+                second *= second
+                second *= second
+                second *= second  # ** 8
+                body = 0.75 * diffuse + 0.55 * facing * second
+                shine = 0.045 * facing * first
+                r, gloss_r = r + lights[m, 1, 0] * body, gloss_r + lights[m, 1, 0] * shine
+                g, gloss_g = g + lights[m, 1, 1] * body, gloss_g + lights[m, 1, 1] * shine
+                b, gloss_b = b + lights[m, 1, 2] * body, gloss_b + lights[m, 1, 2] * shine
+            tone[k, 0] = color[i, 0] * r + gloss_r
+            tone[k, 1] = color[i, 1] * g + gloss_g
+            tone[k, 2] = color[i, 2] * b + gloss_b
+
+        for k in range(used - 1):
+            if screen[k, 4] == 0 and screen[k + 1, 4] == 0:
+                continue
+            x0, y0, x1, y1 = screen[k, 0], screen[k, 1], screen[k + 1, 0], screen[k + 1, 1]
+            if max(x0, x1) < 0 or min(x0, x1) >= columns or max(y0, y1) < 0 or min(y0, y1) >= rows:
+                continue
+            first_u, last_u = 0.0, min(1.0, last_point - k)
+            if has_hat:
+                h0, h1 = screen[k, 3], screen[k + 1, 3]
+                if h0 > 0 and h1 > 0:
+                    continue
+                if h0 > 0:
+                    first_u = h0 / (h0 - h1)
+                elif h1 > 0:
+                    last_u = min(last_u, h0 / (h0 - h1))
+            dx, dy = x1 - x0, y1 - y0
+            steep = abs(dy) > abs(dx)
+            if steep:  # walk along the longer side, one pixel at a time
+                from_, span, across, slope, size, breadth = y0, dy, x0, dx, rows, columns
+            else:
+                from_, span, across, slope, size, breadth = x0, dx, y0, dy, columns, rows
+            if abs(span) < 1e-6:
+                continue
+            stretch = math.sqrt(1 + (slope / span) ** 2)
+            begin, stop = from_ + span * first_u, from_ + span * last_u
+            low, high = min(begin, stop), max(begin, stop)
+            # Pixel middles in [low, high), so that neighbouring segments share none.
+            main0 = max(0, int(math.ceil(low - 0.5)))
+            main1 = min(size - 1, int(math.ceil(high - 0.5)) - 1)
+            inverse = np.float32(1 / span)
+            wide = 0.5 * scale * widen * width[i] * stretch
+            half0 = np.float32(wide * _taper(k / last_point))
+            half1 = np.float32(wide * _taper(min(1.0, (k + 1) / last_point)))
+            dense = opacity[i]
+            z0, r0, g0, b0 = screen[k, 2] + _NEAR, tone[k, 0], tone[k, 1], tone[k, 2]
+            dz = screen[k + 1, 2] - screen[k, 2]
+            dr, dg, db = tone[k + 1, 0] - r0, tone[k + 1, 1] - g0, tone[k + 1, 2] - b0
+            for main in range(main0, main1 + 1):
+                u = (np.float32(main) + _HALF - from_) * inverse
+                half = half0 + (half1 - half0) * u
+                left = across + slope * u - half
+                right = left + half + half
+                if right <= 0 or left >= breadth:
+                    continue
+                side0, side1 = int(max(_ZERO, left)), min(breadth - 1, int(right))
+                pz = z0 + dz * u
+                for side in range(side0, side1 + 1):
+                    row, column = (main, side) if steep else (side, main)
+                    if pz <= depth[row, column]:
+                        continue
+                    edge = np.float32(side)
+                    alpha = dense * (min(edge + _ONE, right) - max(edge, left))
+                    r, g, b = r0 + dr * u, g0 + dg * u, b0 + db * u
+                    image[row, column, 0] += (r - image[row, column, 0]) * alpha
+                    image[row, column, 1] += (g - image[row, column, 1]) * alpha
+                    image[row, column, 2] += (b - image[row, column, 2]) * alpha
+                    if alpha > _SOLID and pz - _NEAR > depth[row, column]:
+                        depth[row, column] = pz - _NEAR
+                    cover[row, column] += (_ONE - cover[row, column]) * alpha
+
+
+@compiled
+def shade_below(image, depth, cover, cell, toward_x, toward_y, strength):
+    """Darken the skin beside hair, softly: the shadow that hair throws on the face.
+
+    Args:
+        image: float32 [H, W, 3], updated where ``depth``, float32 [H, W], is not empty.
+        cover: float32 [H, W], opacity of the hair; hair itself stays as it is.
+        cell: pixels; the shadow is as soft as about three cells.
+        toward_x, toward_y: pixels to walk on the screen towards the light.
+        strength: share of the light that is lost deep under hair.
+    """
+    height, width = cover.shape
+    rows, columns = height // cell + 1, width // cell + 1
+    coarse = np.zeros((rows, columns), np.float32)
+    for y in range(height):
+        for x in range(width):
+            coarse[y // cell, x // cell] += cover[y, x]
+    soft = np.zeros((rows, columns), np.float32)
+    norm = np.float32(1 / (16 * cell * cell))
+    for i in range(rows):
+        for j in range(columns):
+            total = np.float32(0)
+            for di in range(-1, 2):
+                for dj in range(-1, 2):
+                    ii, jj = min(max(i + di, 0), rows - 1), min(max(j + dj, 0), columns - 1)
+                    total += coarse[ii, jj] * (2 - abs(di)) * (2 - abs(dj))
+            soft[i, j] = total * norm
+    per_cell = np.float32(1 / cell)
+    strength = np.float32(strength)
+    for y in range(height):
+        v = min(max((y + 0.5 + toward_y) * per_cell - 0.5, 0.0), rows - 1.001)
+        i = int(v)
+        fv = np.float32(v - i)
+        for x in range(width):
+            if depth[y, x] < -5 or cover[y, x] > 0.98:
+                continue
+            u = min(max((x + 0.5 + toward_x) * per_cell - 0.5, 0.0), columns - 1.001)
+            j = int(u)
+            fu = np.float32(u - j)
+            low = soft[i, j] + (soft[i, j + 1] - soft[i, j]) * fu
+            high = soft[i + 1, j] + (soft[i + 1, j + 1] - soft[i + 1, j]) * fu
+            factor = _ONE - strength * (low + (high - low) * fv) * (_ONE - cover[y, x])
+            image[y, x, 0] *= factor
+            image[y, x, 1] *= factor
+            image[y, x, 2] *= factor

@@ -1,17 +1,223 @@
-"""Growing hair: 420 guides march over the skull, thousands of strands follow the guides near them.
+"""Where hair may grow, and how it grows: roots, guides, strands, tufts, rows and whiskers.
 
-Guide hairs are how films groom hair (Ward et al., "A survey on hair modeling", TVCG 2007). All
-positions are decimetres around the middle of the skull. Introduced in chapter 1.
+Every head has the same topology, so roots are chosen once, as points on triangles of the *mean*
+head; a person's roots are those with enough hair density, carried by that person's vertices.
+Positions on the mean head are the angle around its vertical axis (0 at the nose) and the height in
+decimetres. Introduced in chapter 1.
 """
 
+from __future__ import annotations
+
 import math
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from synthfaces.hair_styles import ASIDE, BACK, FALL, FORWARD, GATHER, UP
-from synthfaces.hairline import hair_density, hairline_height
+from synthfaces.model import AXIS_Z, SKIN, head_model
 from synthfaces.raster import compiled, smoothstep
-from synthfaces.scalp import radius_at
+
+# (how dark the roots paint the scalp, how bald the crown is), each 0..1; other styles: (0.97, 0).
+_SCALPS = {
+    "bald": (0.22, 0.0),
+    "buzz": (0.86, 0.0),
+    "receding": (0.86, 0.0),
+    "tonsure": (0.75, 1.0),
+    "cornrows": (0.45, 0.0),
+}
+
+
+def scalp_paint(style: str) -> tuple[float, float]:
+    """Return how opaque the hair's roots paint the scalp, and how bald the crown is, 0..1."""
+    return _SCALPS.get(style, (0.97, 0.0))
+
+
+@compiled
+def hairline_height(angle, hairline, temples, male):
+    """Return the height where hair begins, decimetres, at ``angle`` around the head."""
+    a = abs(angle)
+    base = (7.94 if male else 7.92) + hairline
+    y = base - (0.03 if male else 0.09) * smoothstep(0.25, 0.62, a)  # rounder for women
+    if 0.1 < a < 1.2:
+        y += temples * 0.20 * math.exp(-(((a - 0.58) / 0.20) ** 2))
+    sideburn = 7.02 if male else 7.15
+    if a > 0.68:
+        y -= (y - 7.5) * smoothstep(0.68, 1.0, a)
+    if a > 0.98:
+        y -= (7.5 - sideburn) * smoothstep(0.98, 1.14, a)
+    if a > 1.28:
+        y += (7.42 - sideburn) * smoothstep(1.28, 1.5, a)
+    if a > 1.9:
+        y -= (7.42 - 6.35) * smoothstep(1.9, 2.3, a)
+    return y
+
+
+@compiled
+def hair_density(angle, y, hairline, temples, male, crown):
+    """Return how densely hair grows, 0..1: thinner towards the hairline and on a bald crown."""
+    density = smoothstep(-0.08, 0.07, y - hairline_height(angle, hairline, temples, male))
+    if crown > 0:
+        density *= 1 - crown * smoothstep(7.62, 7.80, y)
+    return density
+
+
+CENTRE = np.array([0, 7.45, 0.35], np.float32)  # the middle of the mean skull
+GRID = 48  # side of the octahedral radius table
+
+
+@dataclass(frozen=True)
+class Roots:
+    """Points on the skin; in random order, so that the first n are spread evenly."""
+
+    corners: np.ndarray  # int32 [n, 3]: fine vertices
+    weights: np.ndarray  # float32 [n, 3]: barycentric, sum 1
+    place: np.ndarray  # float32 [n, 4]: x, y, z on the mean head, angle around its axis
+    guides: np.ndarray  # int32 [n, 3]: the nearest guides, nearest first
+    shares: np.ndarray  # float32 [n, 3]: their weights, sum 1
+
+
+def _sample(allowed: np.ndarray, importance: np.ndarray, n: int, seed: int) -> tuple:
+    """Spread ``n`` random points over triangles of the skin: corners, weights, positions."""
+    model = head_model()
+    triangles = model.triangles[model.part == SKIN][allowed]
+    where = model.mean_fine[triangles].astype(np.float64)
+    area = np.linalg.norm(np.cross(where[:, 1] - where[:, 0], where[:, 2] - where[:, 0]), axis=1)
+    cumulative = np.cumsum(area * importance[allowed])
+    rng = np.random.default_rng(seed)
+    # Stratified: one point per equal share of the area, which spreads them evenly.
+    chosen = np.searchsorted(cumulative, (np.arange(n) + rng.random(n)) / n * cumulative[-1])
+    chosen = rng.permutation(np.minimum(chosen, len(triangles) - 1))
+    u, v = rng.random((2, n, 1))
+    flip = u + v > 1
+    u, v = np.where(flip, 1 - u, u), np.where(flip, 1 - v, v)
+    weights = np.concatenate([1 - u - v, u, v], 1)
+    position = (where[chosen] * weights[..., None]).sum(1)
+    corners = model.render_vertex[triangles[chosen]]
+    angle = np.arctan2(position[:, 0], position[:, 2] - AXIS_Z)
+    return (
+        np.ascontiguousarray(corners, np.int32),
+        weights.astype(np.float32),
+        np.concatenate([position, angle[:, None]], 1).astype(np.float32),
+    )
+
+
+def _triangle_middles() -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    model = head_model()
+    triangles = model.triangles[model.part == SKIN]
+    return model.mean_fine[triangles].mean(1), {
+        name: mask[triangles].mean(1) for name, mask in model.masks.items()
+    }
+
+
+@lru_cache(1)
+def scalp_roots() -> tuple[Roots, np.ndarray]:
+    """Return 14,000 roots of the scalp and the indices of the 420 of them that are guides."""
+    middle, masks = _triangle_middles()
+    angle = np.abs(np.arctan2(middle[:, 0], middle[:, 2] - AXIS_Z))
+    lowest = np.where(angle < 0.8, 7.6, np.where(angle < 1.9, 6.95, 6.3))
+    allowed = (middle[:, 1] > lowest) & (masks["ears"] < 0.3)
+    # The back of the head is never turned to the camera.
+    importance = np.where(angle > 2.2, 0.35, 1.0) * np.where(middle[:, 1] > 8.2, 0.8, 1.0)
+    corners, weights, place = _sample(allowed, importance, 14000, 5)
+    position = place[:, :3].astype(np.float64)
+    chosen = np.zeros(420, np.int64)  # each guide is the root farthest from all guides before it
+    distance = np.full(len(position), np.inf)
+    for i in range(1, len(chosen)):
+        np.minimum(distance, ((position - position[chosen[i - 1]]) ** 2).sum(1), out=distance)
+        chosen[i] = distance.argmax()
+    away, guides = cKDTree(position[chosen]).query(position, 3)
+    shares = 1 / (away + 0.02) ** 2
+    shares /= shares.sum(1, keepdims=True)
+    roots = Roots(corners, weights, place, guides.astype(np.int32), shares.astype(np.float32))
+    return roots, chosen
+
+
+@lru_cache(1)
+def beard_roots() -> Roots:
+    """Return 14,000 roots of the lower face (no guides)."""
+    middle, masks = _triangle_middles()
+    allowed = (middle[:, 2] > 0.3) & (middle[:, 1] > 5.85) & (middle[:, 1] < 7.15)
+    allowed &= (masks["lips"] < 0.3) & (masks["inside_mouth"] < 0.5) & (masks["ears"] < 0.3)
+    front = (middle[:, 2] > 1.2) & (np.abs(middle[:, 0]) < 0.45)
+    importance = np.where(front & (middle[:, 1] > 6.62) & (middle[:, 1] < 6.9), 5.0, 1.0)
+    importance = np.where(front & (middle[:, 1] <= 6.62), 1.8, importance)
+    corners, weights, place = _sample(allowed, importance, 14000, 6)
+    nothing = np.zeros((0, 3), np.int32)
+    return Roots(corners, weights, place, nothing, nothing.astype(np.float32))
+
+
+@lru_cache(1)
+def _radius_sources() -> tuple[np.ndarray, np.ndarray]:
+    """For each cell of the radius table: fine vertices int32 [G, G, 5], weights float32."""
+    model = head_model()
+    skin = np.unique(model.triangles[model.part == SKIN])
+    offset = model.mean_fine[skin] - CENTRE
+    keep = (offset[:, 1] > -1.25) & (model.masks["ears"][skin] < 0.2)
+    keep &= model.masks["inside_mouth"][skin] < 0.5
+    skin, offset = skin[keep], offset[keep].astype(np.float64)
+    direction = offset / np.linalg.norm(offset, axis=1, keepdims=True)
+    u, v = np.meshgrid(*[np.linspace(-1, 1, GRID)] * 2)
+    y = 1 - np.abs(u) - np.abs(v)
+    x = np.where(y < 0, (1 - np.abs(v)) * np.sign(u), u)
+    z = np.where(y < 0, (1 - np.abs(u)) * np.sign(v), v)
+    cell = np.stack([x, y, z], -1)
+    cell /= np.linalg.norm(cell, axis=-1, keepdims=True)
+    away, nearest = cKDTree(direction).query(cell, 5)
+    weights = 1 / (away + 0.03) ** 2
+    weights /= weights.sum(-1, keepdims=True)
+    return model.render_vertex[skin[nearest]].astype(np.int32), weights.astype(np.float32)
+
+
+@compiled
+def _radius_table(sources, weights, vertices, centre):
+    side, _, count = sources.shape
+    table = np.zeros((side, side), np.float32)
+    for i in range(side):
+        for j in range(side):
+            total = np.float32(0)
+            for k in range(count):
+                v = sources[i, j, k]
+                x, y, z = (
+                    vertices[v, 0] - centre[0],
+                    vertices[v, 1] - centre[1],
+                    vertices[v, 2] - centre[2],
+                )
+                total += weights[i, j, k] * np.float32(math.sqrt(x * x + y * y + z * z))
+            table[i, j] = total
+    return table
+
+
+def radius_table(vertices: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Return a head's radius around ``centre`` by direction, float32 [GRID, GRID].
+
+    The table is octahedral (Cigolle et al., "A survey of efficient representations for
+    independent unit vectors", JCGT 2014), with y as the axis that is never folded.
+    """
+    sources, weights = _radius_sources()
+    return _radius_table(sources, weights, vertices, centre)
+
+
+@compiled
+def radius_at(table, x, y, z):
+    """Look the radius up in direction (x, y, z), of any length > 0."""
+    size = table.shape[0]
+    total = abs(x) + abs(y) + abs(z) + np.float32(1e-9)
+    u, v = x / total, z / total
+    if y < 0:
+        folded = (1 - abs(v)) * (1 if u >= 0 else -1)
+        v = (1 - abs(u)) * (1 if v >= 0 else -1)
+        u = folded
+    half = np.float32(0.5) * (size - 1)
+    column, row = (u + 1) * half, (v + 1) * half
+    c0 = min(max(int(column), 0), size - 2)
+    r0 = min(max(int(row), 0), size - 2)
+    fc, fr = column - c0, row - r0
+    low = table[r0, c0] + (table[r0, c0 + 1] - table[r0, c0]) * fc
+    high = table[r0 + 1, c0] + (table[r0 + 1, c0 + 1] - table[r0 + 1, c0]) * fc
+    return low + (high - low) * fr
+
 
 MIDDLE_Y = 7.45
 LINE_STEPS = 80  # entries of a hairline table per radian
@@ -77,7 +283,7 @@ def grow_guides(start, aside, noise, table, line, style, lengths, knot, bangs_y,
     Args:
         start: float32 [g, 3], on the skull; ``aside``: float32 [g], -1 or 1, side of the parting.
         noise: float32 [g, 4], standard normal.
-        table: the skull's radius, see `scalp.radius_table`.
+        table: the skull's radius, see `hair_growth.radius_table`.
         line: float32 [m], hairline height by |angle|, `LINE_STEPS` per radian.
         style: floats: flow, volume, stand, front, frame, drape, fringe (0 or 1).
         lengths: floats: top, sides, tail.
@@ -255,3 +461,111 @@ def hairline_table(hairline, temples, male):
     for i in range(table.shape[0]):
         table[i] = hairline_height((i + 0.5) / LINE_STEPS, hairline, temples, male)
     return table
+
+
+@compiled
+def grow_tufts(roots, density, volume, size, noise, points):
+    """Fill a volume above the scalp with small curls (afro hair).
+
+    Args:
+        roots: float32 [n, 3]; ``density``: float32 [n]; ``volume``: height of the hair.
+        size: radius of a curl; ``noise``: float32 [n, 6], standard normal; ``points``: per curl.
+
+    Returns:
+        As `hair_growth.follow_guides`; later curls lie higher.
+    """
+    n = roots.shape[0]
+    result = np.empty((n, points, 3), np.float32)
+    occlusion = np.empty((n, points), np.float32)
+    for i in range(n):
+        x, y, z = roots[i, 0], roots[i, 1], roots[i, 2]
+        r = math.sqrt(x * x + y * y + z * z)
+        ux, uy, uz = x / r, y / r, z / r
+        layer = (i + 0.5) / n
+        # Rounder than the head: fuller above, thinner in the nape and at the hairline.
+        full = (0.35 + 0.65 * density[i]) * (0.80 + 0.25 * uy) * (1 - 0.3 * smoothstep(0, -0.6, uz))
+        h = volume * full * (0.06 + 0.94 * layer**0.7) * (1 + 0.05 * noise[i, 5])
+        x, y, z = x + ux * h, y + uy * h, z + uz * h
+        ax, ay, az = noise[i, 0], noise[i, 1], noise[i, 2]
+        bx, by, bz = noise[i, 3], noise[i, 4], noise[i, 5]
+        for k in range(points):
+            turn = 1.35 * k
+            cos, sin = size * math.cos(turn), size * math.sin(turn)
+            px, py, pz = ax * cos + bx * sin, ay * cos + by * sin, az * cos + bz * sin
+            result[i, k, 0], result[i, k, 1], result[i, k, 2] = x + px, y + py, z + pz
+            out = (px * ux + py * uy + pz * uz) / (size + 1e-6)
+            occlusion[i, k] = (0.30 + 0.70 * layer) * min(1.2, max(0.45, 0.85 + 0.25 * out))
+    return result, occlusion
+
+
+@compiled
+def grow_rows(roots, density, length, noise, points):
+    """Plait the hair in rows from the forehead to the nape (cornrows).
+
+    Args:
+        roots: float32 [n, 3]; ``density``: float32 [n]; ``length``: of one visible crossing.
+        noise: float32 [n, 3], standard normal; ``points``: per strand.
+
+    Returns:
+        As `hair_growth.follow_guides`.
+    """
+    spacing = 0.19  # radians around the axis that runs from front to back
+    n = roots.shape[0]
+    result = np.empty((n, points, 3), np.float32)
+    occlusion = np.empty((n, points), np.float32)
+    for i in range(n):
+        x, y, z = roots[i, 0], roots[i, 1], roots[i, 2]
+        ring = math.sqrt(x * x + (y + 0.35) ** 2) + 1e-6
+        around = math.atan2(x, y + 0.35)
+        row = math.floor(around / spacing) + 0.5
+        off = 2 * (around / spacing - row)  # -1 .. 1 across the row
+        crossing = 1.0 if i % 2 else -1.0
+        for k in range(points):
+            t = k / (points - 1) - 0.5
+            across = min(0.62, max(-0.62, 0.45 * off + 1.1 * crossing * t))
+            angle = (row + 0.5 * across) * spacing
+            high = ring + 0.055 * (1 - across * across) * density[i]
+            result[i, k, 0] = math.sin(angle) * high
+            result[i, k, 1] = math.cos(angle) * high - 0.35
+            result[i, k, 2] = z - t * length + 0.006 * noise[i, 0]
+            occlusion[i, k] = (0.95 - 0.55 * abs(across)) * (0.8 + 0.2 * crossing * t)
+    return result, occlusion
+
+
+@compiled
+def grow_whiskers(roots, normals, place, density, length, noise, points):
+    """Grow a beard: down from the chin, aside from the upper lip.
+
+    Args:
+        roots, normals: float32 [n, 3]; ``place``: float32 [n, 4], on the mean head.
+        density: float32 [n], 0 at the beard's edge .. 1; ``length``: decimetres.
+        noise: float32 [n, 6], standard normal; ``points``: per strand.
+
+    Returns:
+        As `hair_growth.follow_guides`.
+    """
+    n = roots.shape[0]
+    result = np.empty((n, points, 3), np.float32)
+    occlusion = np.empty((n, points), np.float32)
+    for i in range(n):
+        x, y, z = roots[i, 0], roots[i, 1], roots[i, 2]
+        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
+        on_lip = smoothstep(6.58, 6.66, place[i, 1]) * smoothstep(0.40, 0.30, abs(place[i, 0]))
+        side = 1.0 if place[i, 0] > 0 else -1.0
+        long = length * (0.3 + 0.7 * density[i]) * (1 - 0.45 * on_lip) * (1 + 0.15 * noise[i, 5])
+        long *= 1 - 0.5 * smoothstep(6.7, 7.0, place[i, 1])  # short on the cheeks
+        step = max(0.01, long) / (points - 1)
+        fx = 0.55 * nx + 0.28 * noise[i, 0] + 0.45 * side * on_lip
+        fy = 0.55 * ny + 0.28 * noise[i, 1] - 0.75
+        fz = 0.55 * nz + 0.28 * noise[i, 2]
+        for k in range(points):
+            result[i, k, 0], result[i, k, 1], result[i, k, 2] = x, y, z
+            t = k / (points - 1)
+            occlusion[i, k] = (0.55 + 0.45 * t) * (0.7 + 0.3 * (i + 0.5) / n)
+            f = step / (math.sqrt(fx * fx + fy * fy + fz * fz) + 1e-9)
+            x, y, z = x + fx * f, y + fy * f, z + fz * f
+            fy -= 0.15
+            out = fx * nx + fy * ny + fz * nz  # hair lies on the skin, it does not grow into it
+            if out < 0.08:
+                fx, fy, fz = fx + (0.08 - out) * nx, fy + (0.08 - out) * ny, fz + (0.08 - out) * nz
+    return result, occlusion

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from nbnet_lib.errors import NbnetError
-from synthfaces.looks import (
+from synthfaces.checks import SynthFacesError
+from synthfaces.identity import (
     ANCESTRIES,
     BEARDS,
     EYE_COLORS,
@@ -23,7 +23,7 @@ from synthfaces.looks import (
     STYLE_SHARES,
 )
 from synthfaces.model import head_model
-from synthfaces.scenes import SCENES
+from synthfaces.sample import SCENES
 from synthfaces.shape import shape_axes
 from synthfaces.wardrobe import HEADWEAR
 
@@ -268,11 +268,7 @@ def parameters() -> dict[str, Parameter]:
 
 
 def find(name: str) -> Parameter:
-    """Return the parameter called ``name``.
-
-    Raises:
-        NbnetError: there is none; the sentence says which names are near.
-    """
+    """Return the parameter called ``name``."""
     known = parameters()
     if name not in known:
         near = difflib.get_close_matches(name, known, 3, 0.6)
@@ -280,7 +276,7 @@ def find(name: str) -> Parameter:
             : 3 - len(near)
         ]
         guess = f"did you mean {' or '.join(near)}? " if near else ""
-        raise NbnetError(
+        raise SynthFacesError(
             f"no parameter is named {name!r}: {guess}`nbnet faces parameters` lists all"
         )
     return known[name]

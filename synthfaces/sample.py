@@ -1,7 +1,8 @@
 """What changes from picture to picture of one person: pose, expression, light, camera, outfit.
 
-One generator seeded with (identity, sample), so a picture *is* a pair of integers. Introduced in
-chapter 1.
+One generator seeded with (identity, sample), so a picture *is* a pair of integers. Expressions are
+mixtures of the model's 52 facial actions (ARKit's names); a light scene is a distribution over the
+light fields of `Sample`, with numbers set from pictures. Introduced in chapter 1.
 """
 
 from __future__ import annotations
@@ -11,12 +12,187 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from synthfaces.checks import check_number
+from synthfaces.checks import check_difficulty, check_number
 from synthfaces.dice import Dice
-from synthfaces.expressions import draw_expression
 from synthfaces.hair_styles import TIEABLE
-from synthfaces.identity import Identity, check_difficulty, make_identity
-from synthfaces.scenes import draw_light
+from synthfaces.identity import Identity, make_identity
+
+# How often each is drawn at difficulty 1.
+EXPRESSIONS = {
+    "neutral": 0.40, "smile": 0.24, "bigsmile": 0.10, "open": 0.05, "frown": 0.05,
+    "surprise": 0.04, "squint": 0.05, "mixed": 0.07,
+}  # fmt: skip
+# Strengths at full expression: actions of the left and the right side ...
+_BOTH_SIDES = {
+    "smile": {"mouthSmile": 0.85, "cheekSquint": 0.35, "mouthDimple": 0.3},
+    "bigsmile": {
+        "mouthSmile": 1.0, "cheekSquint": 0.55, "mouthUpperUp": 0.65, "eyeSquint": 0.2,
+        "mouthStretch": 0.2, "mouthLowerDown": 0.35,
+    },
+    "open": {"mouthSmile": 0.3, "mouthLowerDown": 0.2},
+    "frown": {"browDown": 0.9, "mouthFrown": 0.45, "mouthPress": 0.4},
+    "surprise": {"browOuterUp": 0.9, "eyeWide": 0.6, "mouthSmile": 0.2},
+    "squint": {"eyeSquint": 0.65, "cheekSquint": 0.45, "browDown": 0.35, "noseSneer": 0.3},
+}  # fmt: skip
+# ... and actions in the middle.
+_MIDDLE = {
+    "bigsmile": {"jawOpen": 0.26},
+    "open": {"jawOpen": 0.42},
+    "surprise": {"browInnerUp": 0.9, "jawOpen": 0.30},
+}
+_MIXED = {
+    "browInnerUp": 0.7, "cheekPuff": 0.5, "mouthPucker": 0.6, "mouthLeft": 0.6,
+    "mouthRight": 0.6, "jawLeft": 0.5, "jawRight": 0.5, "mouthRollLower": 0.6,
+    "mouthRollUpper": 0.5, "mouthShrugLower": 0.6, "mouthFunnel": 0.35, "jawForward": 0.5,
+}  # fmt: skip
+
+
+def draw_expression(dice: Dice, difficulty: float) -> tuple[str, dict[str, float]]:
+    """Return the expression's name and its actions, name -> strength in [0, 1].
+
+    At a low difficulty most faces are at rest and expressions are faint.
+    """
+    table = {name: p * (1 if name == "neutral" else difficulty) for name, p in EXPRESSIONS.items()}
+    name = dice.pick(table)
+    strength = min(dice.uniform(0.35, 0.9) * difficulty**0.3, 1.0)
+    # The resting mesh looks stern: a trace of a smile and lifted inner brows make it relaxed.
+    smile, lift = dice.normal(0.24, 0.06, 0.05, 0.45), dice.normal(0.12, 0.09, 0, 0.35)
+    lopsided = dice.normal(0, 0.09, -0.25, 0.25)
+    actions = {"mouthSmileLeft": smile, "mouthSmileRight": smile, "browInnerUp": lift}
+    actions["jawOpen"] = dice.normal(0, 0.025, 0, 0.07)
+    wobble = [dice.normal(0, 0.05) for _ in range(8)]
+    for uneven, (action, value) in zip(wobble, _BOTH_SIDES.get(name, {}).items(), strict=False):
+        uneven += lopsided
+        for side, sign in (("Left", 1), ("Right", -1)):
+            share = max(0.0, 1 + sign * uneven)
+            old = actions.get(action + side, 0.0)
+            actions[action + side] = min(old + value * strength * share, 1.0)
+    for action, value in _MIDDLE.get(name, {}).items():
+        actions[action] = min(actions.get(action, 0.0) + value * strength, 1.0)
+    # A second, faint action on top: faces are seldom in a textbook expression.
+    faint = 0.35 if name != "mixed" else 1.0
+    for _ in range(3):
+        action, share = dice.pick(dict.fromkeys(_MIXED, 1.0)), dice.uniform(0, faint)
+        if dice.chance(1.0 if name == "mixed" else 0.3):
+            actions[action] = max(actions.get(action, 0.0), _MIXED[action] * strength * share)
+    blink = dice.normal(0.08, 0.04, 0, 0.3)
+    actions["eyeBlinkLeft"] = actions["eyeBlinkRight"] = blink
+    return name, actions
+
+
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Ranges (low, high) or normals (mean, standard deviation) of the light fields."""
+
+    share: float  # of all pictures
+    side: float  # mean of |azimuth|, degrees: a window is at the side, a flash is not
+    azimuth_sd: float
+    elevation: Range  # normal, degrees
+    key: Range  # key_strength
+    softness: Range
+    fill: Range  # level of the ambient light
+    tint: tuple[float, float, float]  # colour of the ambient light
+    warmth: Range  # normal: of the key light
+    balance_sd: float  # how far the camera's white balance is off
+    rim: float  # probability of a second light from behind
+
+
+SCENES = {
+    "studio": Scene(
+        0.20, 22, 14, (26, 9), (0.65, 1.0), (0.55, 0.85), (0.35, 0.6), (1, 1, 1),
+        (0, 0.03), 0.02, 0.35,
+    ),
+    "window": Scene(
+        0.20, 30, 12, (15, 7), (0.65, 0.95), (0.65, 0.85), (0.28, 0.48), (1.05, 1, 0.92),
+        (-0.03, 0.04), 0.04, 0.05,
+    ),
+    "overcast": Scene(
+        0.18, 0, 32, (42, 10), (0.45, 0.7), (0.85, 1.0), (0.5, 0.75), (0.96, 1, 1.06),
+        (-0.01, 0.03), 0.03, 0.0,
+    ),
+    "sun": Scene(
+        0.14, 20, 20, (32, 9), (0.8, 1.05), (0.25, 0.5), (0.42, 0.62), (0.9, 1, 1.13),
+        (0.05, 0.03), 0.03, 0.15,
+    ),
+    "ceiling": Scene(
+        0.14, 0, 22, (43, 8), (0.55, 0.8), (0.5, 0.8), (0.4, 0.65), (1.04, 1, 0.93),
+        (0.03, 0.05), 0.06, 0.0,
+    ),
+    "flash": Scene(
+        0.07, 4, 4, (9, 4), (0.8, 1.1), (0.2, 0.5), (0.15, 0.35), (1.04, 1, 0.94),
+        (0, 0.03), 0.03, 0.0,
+    ),
+    "evening": Scene(
+        0.07, 30, 16, (12, 7), (0.6, 0.85), (0.55, 0.8), (0.25, 0.4), (0.95, 1, 1.06),
+        (0.12, 0.05), 0.06, 0.3,
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DrawnLight:
+    """The light of one picture as it was drawn; the fields are those of `Sample`."""
+
+    scene: str
+    light_azimuth: float
+    light_elevation: float
+    key_strength: float
+    softness: float
+    warmth: float
+    fill: np.ndarray
+    light_turn: float
+    rim_strength: float
+    white_balance: np.ndarray
+    exposure: float
+
+
+def _between(dice: Dice, span: Range, difficulty: float) -> float:
+    """Return a number around the middle of ``span``, within a stretched or shrunken span."""
+    middle, half = (span[0] + span[1]) / 2, (span[1] - span[0]) / 2
+    return middle + half * min(difficulty, 1.3) * dice.uniform(-1, 1)
+
+
+def draw_light(dice: Dice, difficulty: float, melanin: float) -> DrawnLight:
+    """Draw scene, lights, white balance and an exposure that fits the scene and the skin.
+
+    Args:
+        dice: of the picture.
+        difficulty: a low one is frontal and even.
+        melanin: 0 .. 1: cameras expose dark faces longer, though not by as much as they are dark.
+    """
+    name = dice.pick({key: scene.share for key, scene in SCENES.items()})
+    scene = SCENES[name]
+    azimuth = dice.sign() * dice.normal(scene.side, scene.azimuth_sd) * min(difficulty, 1.4)
+    elevation = dice.normal(scene.elevation[0], scene.elevation[1] * difficulty, -15, 70)
+    key = _between(dice, scene.key, difficulty)
+    fill = _between(dice, scene.fill, difficulty)
+    tint = np.array([c * math.exp(dice.normal(0, 0.04 * difficulty)) for c in scene.tint])
+    balance = dice.normal(0, scene.balance_sd * difficulty, -0.15, 0.15)
+    green = dice.normal(0, 0.25 * scene.balance_sd * difficulty, -0.03, 0.03)
+    rim = dice.chance(scene.rim * difficulty)
+    azimuth = float(np.clip(azimuth, -100, 100))
+    # What an exposure meter would read off the face, so that no scene clips or greys out.
+    facing = math.cos(math.radians(azimuth)) * math.cos(math.radians(elevation))
+    metered = 0.75 * fill + 0.75 * key * (0.35 + 0.65 * max(0.0, facing))
+    return DrawnLight(
+        scene=name,
+        light_azimuth=azimuth,
+        light_elevation=elevation,
+        key_strength=key,
+        softness=min(max(_between(dice, scene.softness, difficulty), 0.0), 1.0),
+        warmth=dice.normal(scene.warmth[0], scene.warmth[1] * difficulty, -0.25, 0.25),
+        fill=fill * tint,
+        light_turn=dice.uniform(0, 2 * math.pi),
+        rim_strength=dice.uniform(0.3, 0.8) if rim else 0.0 * dice.uniform(),
+        white_balance=np.array([1 + balance, 1 + green, 1 - balance]),
+        exposure=(0.60 + 0.54 * melanin)
+        / metered
+        * math.exp(dice.normal(0, 0.11 * difficulty, -0.3, 0.2)),
+    )
+
 
 _HEADWEAR = {"beanie": 1.0, "cap": 1.0, "hood": 1.0}
 
@@ -31,10 +207,10 @@ class Sample:
     yaw: float  # -40 .. 40, positive: the subject turns to the image's right
     pitch: float  # -20 .. 20
     roll: float  # -15 .. 15, positive: clockwise in the image
-    expression: str  # one of `expressions.EXPRESSIONS`
+    expression: str  # one of `sample.EXPRESSIONS`
     actions: dict[str, float]  # facial action -> strength in [0, 1]
     gaze: tuple[float, float]  # right, down, against the head; (-yaw, -pitch) meets the camera
-    scene: str  # one of `scenes.SCENES`
+    scene: str  # one of `sample.SCENES`
     light_azimuth: float  # -100 .. 100
     light_elevation: float  # -15 .. 70
     key_strength: float
@@ -145,9 +321,6 @@ def make_sample(identity: int, sample: int, difficulty: float = 1.0) -> Sample:
         identity: any whole number from 0 up.
         sample: any whole number from 0 up.
         difficulty: 0.25 (frontal, even light, at rest) to 2; a dial on the same random numbers.
-
-    Raises:
-        NbnetError: not whole numbers from 0 up, or ``difficulty`` out of range.
     """
     d = check_difficulty(difficulty)
     person, sample = make_identity(identity, d), check_number("sample", sample)
@@ -172,4 +345,63 @@ def make_sample(identity: int, sample: int, difficulty: float = 1.0) -> Sample:
         **_camera(dice, d),
         **_outfit(dice, person, d),
         **_grooming(dice, person, d),
+    )
+
+
+PORTRAIT = -1  # its number; those that are drawn by chance count from 0
+
+
+def portrait_sample(identity: int) -> Sample:
+    """Return the sample of a person's portrait; the sample's number is `PORTRAIT`."""
+    return Sample(
+        identity=check_number("identity", identity),
+        sample=PORTRAIT,
+        difficulty=1.0,
+        yaw=0.0,
+        pitch=0.0,
+        roll=0.0,
+        expression="neutral",
+        actions={},
+        gaze=(0.0, 0.0),
+        scene="studio",
+        light_azimuth=-20.0,  # not quite from the front: noses need a shadow to be seen
+        light_elevation=30.0,
+        key_strength=0.8,
+        softness=0.8,
+        warmth=0.0,
+        fill=np.full(3, 0.6),
+        light_turn=0.0,
+        rim_strength=0.0,
+        exposure=0.75,
+        white_balance=np.ones(3),
+        distance=20.0,
+        shift=(0.0, 0.0),
+        zoom=0.0,
+        background_seed=7,
+        shirt=np.array([0.15, 0.15, 0.18]),
+        neckline=5.7,
+        wears_glasses=False,
+        sunglasses=False,
+        headwear="none",
+        headwear_rgb=np.full(3, 0.1),
+        scarf=False,
+        foreground=False,
+        foreground_seed=0,
+        hair_state="usual",
+        hair_mess=0.2,
+        hair_growth=1.0,
+        stubble=0.3,
+        beard_growth=0.8,
+        makeup=0.0,
+        flush=0.0,
+        shine=1.0,
+        defocus=0.0,
+        motion_blur=0.0,
+        motion_angle=0.0,
+        noise=0.0,
+        jpeg_quality=0,
+        vignette=0.0,
+        contrast=1.0,
+        gamma=1.0,
+        saturation=1.0,
     )

@@ -4,7 +4,7 @@ The paper's decoder learns to draw the very picture whose template it gets. A go
 template holds little of pose, light and background, so these have to be guessed, and a guess that
 costs least is their mean: blur. An attacker who draws its own training faces knows the people in
 them and may ask for something else: the template of *any* picture of a person shall become that
-person's portrait, frontal, neutral and evenly lit (`synthfaces.portrait`). What is then left to
+person's portrait, frontal, neutral and evenly lit (`synthfaces.sample`). What is then left to
 learn is who it is.
 
 The target sees the pictures as before; only what the decoder is compared with changes.

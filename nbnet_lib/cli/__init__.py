@@ -74,6 +74,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         note(f"error: {where}{error.strerror or error}")
         return 2
+    except ValueError as error:
+        from synthfaces import SynthFacesError  # slow to import
+
+        if not isinstance(error, SynthFacesError):
+            raise
+        note(f"error: {error}")
+        return 2
     except KeyboardInterrupt as interrupt:
         kept = str(interrupt) or "finished files are kept, a file in the making is not"
         note(f"\ninterrupted: {kept}")

@@ -23,7 +23,7 @@ from nbnet_lib.errors import NbnetError
 if TYPE_CHECKING:
     import numpy as np
 
-    from nbnet_lib.faces import Truth
+    from synthfaces import Truth
 
 
 def add(subparsers: Any) -> None:
@@ -40,7 +40,7 @@ def add(subparsers: Any) -> None:
     render.add_argument("--identity", type=whole(0), metavar="N", help="one picture, of whom")
     render.add_argument("--sample", type=whole(0), metavar="N", help="which of them (default 0)")
     add_identities(render, "0-11", 6)
-    # None tells that one was not given, as it goes with --identity only or without it only.
+    # None: not given; they go with --identity only, or without it only.
     render.set_defaults(identities=None, samples=None)
     _add_drawing(render)
     render.add_argument(
@@ -173,27 +173,29 @@ def _draw(
     changes: dict[str, Any],
     truth: bool,
 ) -> Iterator[tuple[int, int, np.ndarray, Truth | None]]:
-    """Yield identity, sample, picture and (where asked for) the truth, person by person."""
-    from nbnet_lib.faces import render, render_set, render_truth
+    """Yield identity, sample, picture and (with ``truth``) all that is known about it.
 
-    if not changes and not truth:
-        faces = render_set(identities, samples, size=args.size, difficulty=args.difficulty)
-        for i, s, image in zip(faces.identities, faces.samples, faces.images, strict=True):
-            yield int(i), int(s), image, None
-        return
-    for identity in identities:
-        for sample in samples:
-            numbers = identity, sample, args.size, args.difficulty, changes
+    In threads: they start at once, and a command draws a few hundred pictures.
+    """
+    from nbnet_lib.parallel import cores, in_parallel
+    from synthfaces import render, render_truth
+
+    def person(identity: int) -> list[Any]:
+        draw = render_truth if truth else render
+        return [draw(identity, s, args.size, args.difficulty, changes) for s in samples]
+
+    drawn = in_parallel(person, identities, cores(None), threads=True)
+    for identity, pictures in zip(identities, drawn, strict=True):
+        for sample, picture in zip(samples, pictures, strict=True):
             if truth:
-                known = render_truth(*numbers)
-                yield identity, sample, known.image, known
+                yield identity, sample, picture.image, picture
             else:
-                yield identity, sample, render(*numbers), None
+                yield identity, sample, picture, None
 
 
 def run_table(args: argparse.Namespace) -> Report:
     """List the ground truth."""
-    from nbnet_lib.faces import table
+    from synthfaces.tables import table
 
     names = None
     if args.columns is not None:
@@ -214,15 +216,15 @@ def _short(value: Any) -> Any:
 
 def run_parameters(args: argparse.Namespace) -> Report:
     """List what can be changed."""
-    from nbnet_lib.faces import describe
+    from synthfaces.tables import describe
 
     frame = describe()
-    found = frame[[args.word.lower() in name.lower() for name in frame.index]]
-    if found.empty:
+    matching = frame[[args.word.lower() in name.lower() for name in frame.index]]
+    if matching.empty:
         raise NbnetError(f"no parameter has {args.word!r} in its name: `nbnet faces parameters`")
     rows: list[list[Any]] = []
     hidden: dict[str, int] = {}
-    for name, row in found.iterrows():
+    for name, row in matching.iterrows():
         if "/" in name and not args.word:
             family = name.partition("/")[0]
             hidden[family] = hidden.get(family, 0) + 1
@@ -231,5 +233,5 @@ def run_parameters(args: argparse.Namespace) -> Report:
     text = columns(rows, ["name", "of", "meaning", "allowed"])
     for family, count in hidden.items():
         text += f"\nand {count} named {family}/...: nbnet faces parameters {family}/"
-    payload = json.loads(found.reset_index().to_json(orient="records"))
+    payload = json.loads(matching.reset_index().to_json(orient="records"))
     return Report(payload, text)

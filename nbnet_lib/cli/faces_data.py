@@ -60,7 +60,7 @@ def add(commands: Any) -> None:
 def run_shard(args: argparse.Namespace) -> Report:
     """Write the shards."""
     from nbnet_lib.data.shards import write_shards
-    from nbnet_lib.faces.drawing import Recipe
+    from synthfaces import Recipe
 
     index = write_shards(
         args.identities,

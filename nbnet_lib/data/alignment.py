@@ -40,11 +40,10 @@ from nbnet_lib.data.alignment_file import JOURNAL, SUMMARY, TABLE
 from nbnet_lib.data.pictures import ENDINGS, PictureError, is_picture_name, read_picture, walk
 from nbnet_lib.data.text import require_utf8
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.cutting import cut
 from nbnet_lib.faces.detect import SMALLEST_INPUT, DetectedFace, FaceDetector
-from nbnet_lib.faces.drawing import cores
-from nbnet_lib.faces.framing import FRAMINGS, Framing
+from nbnet_lib.faces.framing import FRAMINGS, Framing, cut
 from nbnet_lib.files import atomic_path, require_free_space, require_writable_folder
+from nbnet_lib.parallel import cores
 from synthfaces.checks import check_size
 
 # Columns of the table: name, and type as pyarrow calls it.

@@ -21,11 +21,10 @@ from nbnet_lib.data.pictures import ENDINGS, is_picture_name, walk
 from nbnet_lib.data.reading import drawn_name, in_threads, members
 from nbnet_lib.data.text import check_columns, inside, read_fields, read_table, require_utf8
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.drawing import whole_numbers
 from nbnet_lib.faces.framing import FRAMINGS, Framing
 from nbnet_lib.faces.splits import FIRST_TRAINING_IDENTITY
 from synthfaces import RENDERER_VERSION
-from synthfaces.identity import check_difficulty
+from synthfaces.checks import check_difficulty, whole_numbers
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -23,7 +23,7 @@ from tqdm import tqdm
 from nbnet_lib.data.manifest import Manifest
 from nbnet_lib.data.pictures import read_picture
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.drawing import cores
+from nbnet_lib.parallel import cores
 from synthfaces import RENDERER_VERSION
 
 DRAWN_NAME = re.compile(r"(\d{7,})-(\d{3,})\.png")
@@ -77,7 +77,7 @@ class Reader:
             faces.build()
 
     def _faces(self, size: int) -> Any:
-        from nbnet_lib.faces.dataset import SynthFaces  # brings torch along
+        from nbnet_lib.faces.sets import SynthFaces  # brings torch along
 
         assert self.drawn is not None
         with self._lock:

@@ -36,12 +36,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.drawing import cores, in_parallel, whole_numbers
 from nbnet_lib.faces.splits import FIRST_TRAINING_IDENTITY, require_evaluation, require_training
 from nbnet_lib.files import atomic_path, require_free_space, require_writable_folder
+from nbnet_lib.parallel import cores, in_parallel
 from synthfaces import RENDERER_VERSION, Sample, make_identity, make_sample
+from synthfaces.checks import whole_numbers
+from synthfaces.drawing import render_person
 from synthfaces.geometry import Person, build_person
-from synthfaces.render import render_person
 
 STAMP = "rehearsal.json"
 JPEG_QUALITY = 95

@@ -35,10 +35,11 @@ from nbnet_lib.data.listing import INDEX
 from nbnet_lib.data.manifest import Manifest
 from nbnet_lib.data.reading import Reader, in_threads
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.drawing import Recipe, cores, in_parallel, whole_numbers
 from nbnet_lib.faces.sets import drawing_bar
 from nbnet_lib.files import atomic_path, require_free_space, require_writable_folder, sha256_file
-from synthfaces import RENDERER_VERSION, make_identity, make_sample
+from nbnet_lib.parallel import FEW, cores, in_parallel
+from synthfaces import RENDERER_VERSION, Recipe, make_identity, make_sample
+from synthfaces.checks import whole_numbers
 from synthfaces.parameters import parameters
 
 KEEP = "keep"
@@ -119,7 +120,8 @@ def write_shards(
         }
         shards.append(Shard(entry, members, images * (3 * recipe.size**2 + OVERHEAD)))
     make = partial(_drawn_members, recipe, form)
-    parallel = partial(in_parallel, workers=cores(workers))
+    few = len(people) * len(recipe.samples) <= FEW
+    parallel = partial(in_parallel, workers=cores(workers), threads=few)
     with drawing_bar(len(people), recipe, progress) as bar:
         return _write(Path(folder), head, shards, make, parallel, bar, "faces-*.tar")
 

@@ -16,9 +16,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from nbnet_lib.faces.cutting import cut
 from nbnet_lib.faces.detect import FaceDetector
-from nbnet_lib.faces.framing import Framing
+from nbnet_lib.faces.framing import Framing, cut
 
 MARGIN = 0.3  # of the longer side of the picture, around it
 SEARCH_SIZE = 160  # pixels of the picture's shorter side, at least, in which the face is looked for

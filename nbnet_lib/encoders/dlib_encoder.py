@@ -22,9 +22,9 @@ from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import complete_card
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.dlib_models import CHIP_SIZE, DIM, describe, face_chips, networks
-from nbnet_lib.faces.drawing import cores, in_parallel
 from nbnet_lib.faces.framing import find_framing
 from nbnet_lib.faces.transforms import to_uint8
+from nbnet_lib.parallel import cores, in_parallel
 
 FEW = 24  # pictures that this process has described before another one could have started
 AT_ONCE = 8  # pictures that a process gets to work on
@@ -109,4 +109,4 @@ def _shared_out(
 ) -> Iterator[Any]:
     """Yield what ``function`` returns for groups of pictures, computed by processes if many."""
     groups = (pictures[start : start + AT_ONCE] for start in range(0, len(pictures), AT_ONCE))
-    return in_parallel(function, groups, workers if len(pictures) > FEW else 1, few=0)
+    return in_parallel(function, groups, workers if len(pictures) > FEW else 1)

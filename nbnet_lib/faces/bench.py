@@ -20,8 +20,8 @@ import numpy as np
 import psutil
 from numba import njit
 
-from nbnet_lib.faces.drawing import FEW, Recipe, cores, in_parallel
-from nbnet_lib.faces.truth import render
+from nbnet_lib.parallel import cores, in_parallel
+from synthfaces import Recipe, render
 
 SIZES = (64, 112, 160)
 SAMPLES = 6
@@ -111,7 +111,7 @@ def warm_up(workers: int) -> None:
     _walk(np.ones(2, np.float32), 1)
     render(0, 0, 32, changes=EVERYTHING)
     # So many that the processes are started, and warm, before the clock is.
-    people = range(FIRST_IDENTITY, FIRST_IDENTITY + FEW + max(32, 8 * workers))
+    people = range(FIRST_IDENTITY, FIRST_IDENTITY + max(32, 8 * workers))
     for _ in in_parallel(Recipe(1, 32).draw, people, workers):
         pass
 

@@ -2,33 +2,33 @@
 
 A block holds the pictures of the people of a set in one run of ten identity numbers (0-9, 10-19
 and so on), so that sets whose ranges overlap share their blocks and any part of a million people
-is reached without drawing the rest. Its file is the pictures, uint8 [people, samples, size, size,
-3], and the SHA-256 of its key and these bytes; the key names everything that the pixels depend on.
-A file that is short, damaged or another block's does not fit its checksum and is drawn anew.
+is reached without drawing the rest (an `array_cache` fills from the front). Its file is the
+pictures, uint8 [people, samples, size, size, 3], and the SHA-256 of its key and these bytes; the
+key names everything that the pixels depend on. A file that is short, damaged or another block's
+does not fit its checksum and is drawn anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from nbnet_lib.faces.drawing import Recipe, in_parallel
 from nbnet_lib.files import atomic_path, cache_dir, require_free_space, require_writable_folder
+from nbnet_lib.parallel import draw_people
 from synthfaces import RENDERER_VERSION
+from synthfaces.people import Recipe
 
 PEOPLE = 10  # identity numbers of a block
 LARGE_BLOCK = 32 << 20  # bytes; where ten people need more, every person is a block
 MAPPED = 64 << 20  # bytes of blocks that stay mapped: they count as this process's memory
 MAPS = 1000  # and their number: systems allow some ten thousand
-LOCKS = 64  # lock files of a store; blocks share them
-PATIENCE = 300  # seconds to wait for another process that draws the same block
 
 Block = tuple[int, ...]  # identities, ascending, all of one run
 
@@ -50,8 +50,8 @@ class BlockStore:
         self._forget()
 
     def _forget(self) -> None:
-        self._mapped: OrderedDict[int, np.ndarray] = OrderedDict()  # last used last
-        self._verified: set[int] = set()
+        self._mapped: OrderedDict[Block, np.ndarray] = OrderedDict()  # last used last
+        self._verified: set[int] = set()  # hashes of blocks: a set of tuples would grow large
         self._lock = threading.Lock()
 
     def __getstate__(self) -> dict:
@@ -80,14 +80,10 @@ class BlockStore:
         first = block[0] // self.people * self.people
         return tuple(range(first, first + self.people))
 
-    def _number(self, block: Block) -> int:
-        """Return a block's number: the first identity of its run, and its members as bits."""
-        first = block[0] // self.people * self.people
-        return (first << self.people) + sum(1 << (i - first) for i in block)
-
     def path(self, block: Block) -> Path:
         """Return the file of a block; a part of a run has its members in its name, as bits."""
-        first, members = divmod(self._number(block), 1 << self.people)
+        first = self._run(block)[0]
+        members = sum(1 << (i - first) for i in block)
         part = "" if len(block) == self.people else f"-{members:03x}"
         # In folders of a thousand: one with a million files is slow on many file systems.
         return self.folder / f"{first // 10_000:04d}" / f"{first:07d}{part}.block"
@@ -97,19 +93,19 @@ class BlockStore:
 
         None if they are not on disk whole: neither as this block nor as its complete run.
         """
-        own = self._open(block)
-        if own is not None or len(block) == self.people:
-            return own
+        pictures = self._open(block)
+        if pictures is not None or len(block) == self.people:
+            return pictures
         run = self._run(block)
         pictures = self._open(run)
         return None if pictures is None else pictures[[run.index(i) for i in block]]
 
     def _open(self, block: Block) -> np.ndarray | None:
-        number, shape = self._number(block), (len(block), *self.recipe.shape)
+        shape = (len(block), *self.recipe.shape)
         with self._lock:
-            if number in self._mapped:
-                self._mapped.move_to_end(number)
-                return self._mapped[number]
+            if block in self._mapped:
+                self._mapped.move_to_end(block)
+                return self._mapped[block]
         try:
             content = np.asarray(np.memmap(self.path(block), np.uint8, "r"))
         except (OSError, ValueError):  # not there, or empty
@@ -118,12 +114,12 @@ class BlockStore:
         if pixels.size != np.prod(shape):
             return None
         # Once in the life of this process, so that later reads cost nothing.
-        if number not in self._verified and digest.tobytes() != self._digest(block, pixels):
+        if hash(block) not in self._verified and digest.tobytes() != self._digest(block, pixels):
             return None
         pictures = pixels.reshape(shape)
         with self._lock:
-            self._verified.add(number)
-            self._mapped[number] = pictures
+            self._verified.add(hash(block))
+            self._mapped[block] = pictures
             while len(self._mapped) > min(MAPS, 1 + MAPPED // (self.people * self.recipe.nbytes)):
                 self._mapped.popitem(last=False)
         return pictures
@@ -135,14 +131,13 @@ class BlockStore:
 
     def build(
         self,
-        blocks: Iterator[Block] | list[Block],
+        blocks: list[Block],
         workers: int,
         done: Callable[[Block, np.ndarray], None] = lambda block, pictures: None,
     ) -> None:
         """Draw and write the blocks that are not on disk; each is kept as soon as it is finished.
 
-        Two processes that build the same blocks share the work: a block that the other is drawing
-        is left for the end, and read when it is there.
+        A second process that builds blocks of this recipe waits for the first, then reads.
 
         Args:
             blocks: the blocks.
@@ -150,98 +145,48 @@ class BlockStore:
             done: called with each block and its pictures as they become available.
 
         Raises:
-            NbnetError: the folder cannot be written to, or the disk is full.
+            NbnetError: the folder cannot be written to, or the disk has too little room (found
+                before anything is drawn).
         """
-        busy = self._build(blocks, workers, done, wait=False)
-        for block in busy:
-            self._build([block], workers, done, wait=True)
+        missing = self._read_all(blocks, done)
+        if not missing:
+            return
+        with FileLock(require_writable_folder(self.folder) / "build.lock"):
+            missing = self._read_all(missing, done)
+            require_free_space(self.folder, sum(map(len, missing)) * self.recipe.nbytes)
+            self.draw(missing, workers, done)
 
-    def _build(
-        self,
-        blocks: Iterator[Block] | list[Block],
-        workers: int,
-        done: Callable[[Block, np.ndarray], None],
-        wait: bool,
+    def _read_all(
+        self, blocks: list[Block], done: Callable[[Block, np.ndarray], None]
     ) -> list[Block]:
-        """Build the blocks that no other process is building; return the others."""
-        busy: list[Block] = []
-        claimed: deque[tuple[Block, ExitStack]] = deque()
+        """Call ``done`` with the blocks that are on disk; return the others."""
+        missing = []
+        for block in blocks:
+            pictures = self.read(block)
+            if pictures is None:
+                missing.append(block)
+            else:
+                done(block, pictures)
+        return missing
 
-        def people_to_draw() -> Iterator[int]:
+    def draw(
+        self,
+        blocks: list[Block],
+        workers: int,
+        done: Callable[[Block, np.ndarray], None] = lambda block, pictures: None,
+    ) -> None:
+        """Draw and write blocks, also if another process does: both write the same bytes."""
+        people = [identity for block in blocks for identity in block]
+        with closing(draw_people(self.recipe, people, workers)) as drawn:
             for block in blocks:
-                pictures = self.read(block)
-                if pictures is not None:
-                    done(block, pictures)
-                    continue
-                held = self._claim(block, wait)
-                if held is None:
-                    busy.append(block)
-                    continue
-                pictures = self.read(block)  # perhaps drawn by the one who held the lock
-                if pictures is not None:
-                    held.close()
-                    done(block, pictures)
-                    continue
-                claimed.append((block, held))
-                yield from block
-
-        drawn: list[np.ndarray] = []
-        with ExitStack() as stack:
-            stack.callback(_release, claimed)
-            results = in_parallel(self.recipe.draw, people_to_draw(), workers)
-            for pictures in stack.enter_context(closing(results)):
-                drawn.append(pictures)
-                block, held = claimed[0]
-                if len(drawn) == len(block):
-                    whole = np.stack(drawn)
-                    drawn.clear()
-                    self._write(block, whole)
-                    claimed.popleft()
-                    held.close()
-                    done(block, whole)
-        return busy
-
-    def _claim(self, block: Block, wait: bool) -> ExitStack | None:
-        """Lock a block against other processes; None if one of them has it and ``wait`` is off.
-
-        The lock only saves double work, since a file is replaced whole and any two processes draw
-        the same bytes: after some minutes of waiting this process draws the block without it.
-        """
-        folder = require_writable_folder(self.folder / "locks")
-        # Multiplied first (Knuth's constant), or sets of every n-th person would share one lock.
-        number = (block[0] // self.people * 2654435761 >> 16) % LOCKS
-        lock = FileLock(folder / f"{number:02d}.lock", thread_local=False)
-        held = ExitStack()
-        try:
-            held.enter_context(lock.acquire(timeout=PATIENCE if wait else 0))
-        except Timeout:
-            return held if wait else None
-        return held
+                pictures = np.stack([next(drawn) for _ in block])
+                self._write(block, pictures)
+                done(block, pictures)
 
     def _write(self, block: Block, pictures: np.ndarray) -> None:
         path = self.path(block)
-        for stale in path.parent.glob(f".{path.name}.*.part"):  # of a process that was killed
-            stale.unlink(missing_ok=True)
         digest = self._digest(block, pictures)
         needed = pictures.nbytes + len(digest)
         with atomic_path(path, needed) as temporary, open(temporary, "wb") as file:
             file.write(pictures.data)
             file.write(digest)
-
-    def require_space(self, blocks: list[Block]) -> None:
-        """Raise at once, not hours later, if the disk cannot hold the blocks still to be drawn.
-
-        Raises:
-            NbnetError: the folder cannot be written to, or has too little free space.
-        """
-        missing = [
-            b for b in blocks if not (self.path(b).exists() or self.path(self._run(b)).exists())
-        ]
-        if missing:
-            folder = require_writable_folder(self.folder)
-            require_free_space(folder, sum(map(len, missing)) * self.recipe.nbytes)
-
-
-def _release(claimed: deque[tuple[Block, ExitStack]]) -> None:
-    for _, held in claimed:
-        held.close()

@@ -305,7 +305,7 @@ def test_folders_that_cannot_be_used(originals, tmp_path):
         ({"size": 5}, "size is 5"),
         ({"min_face": 5}, "min_face is 5"),
     ):
-        with pytest.raises(NbnetError, match=said):
+        with pytest.raises(ValueError, match=said):
             quick(originals, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
 

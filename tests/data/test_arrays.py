@@ -16,8 +16,8 @@ from nbnet_lib.data.reading import Reader
 from nbnet_lib.data.shards import shard_manifest, write_shards
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import render_set
-from nbnet_lib.faces.drawing import Recipe
 from nbnet_lib.faces.framing import FRAMINGS
+from synthfaces import Recipe
 
 NUMBERS = range(10_000, 10_003)
 

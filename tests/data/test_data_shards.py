@@ -16,7 +16,7 @@ from nbnet_lib.data.listing import from_shards, from_synthfaces, manifest_of, op
 from nbnet_lib.data.reading import Reader
 from nbnet_lib.data.shards import shard_manifest, write_shards
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.drawing import Recipe
+from synthfaces import Recipe
 
 
 def shard(source, folder, **options):

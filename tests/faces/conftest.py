@@ -1,11 +1,10 @@
 """Drawing that is counted instead of done."""
 
-import math
-
 import numpy as np
 import pytest
 
-from nbnet_lib.faces import drawing
+from nbnet_lib import parallel
+from synthfaces import Recipe
 
 
 @pytest.fixture
@@ -17,7 +16,6 @@ def count(monkeypatch):
         drawn.append(identity)
         return np.full(recipe.shape, identity % 251, np.uint8)
 
-    monkeypatch.setattr(drawing.Recipe, "draw", draw)
-    monkeypatch.setattr(drawing, "FEW", 10**9)  # threads only: processes would not see this
-    monkeypatch.setattr(drawing, "_processes_used", -math.inf)
+    monkeypatch.setattr(Recipe, "draw", draw)
+    monkeypatch.setattr(parallel, "FEW", 10**9)  # threads only: processes would not see this
     return drawn

@@ -8,10 +8,9 @@ import pytest
 from synthfaces.camera import aim_camera
 from synthfaces.geometry import build_person, landmarks
 from synthfaces.hair import draw_hair, grow_beard, grow_hair
+from synthfaces.hair_growth import hair_density, hairline_height, scalp_paint
 from synthfaces.hair_styles import STYLES, TIEABLE
-from synthfaces.hairline import hair_density, hairline_height, scalp_paint
-from synthfaces.identity import make_identity
-from synthfaces.looks import STYLE_SHARES
+from synthfaces.identity import STYLE_SHARES, make_identity
 from synthfaces.model import head_model
 from synthfaces.raster import rasterise
 from synthfaces.sample import make_sample

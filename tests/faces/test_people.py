@@ -5,15 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from nbnet_lib.errors import NbnetError
+from synthfaces import SynthFacesError
 from synthfaces.dice import Dice
-from synthfaces.expressions import EXPRESSIONS
 from synthfaces.hair_styles import STYLES, TIEABLE
-from synthfaces.identity import make_identity
-from synthfaces.looks import GLASSES, STYLE_SHARES, eye_color_rgb, hair_colors
+from synthfaces.identity import GLASSES, STYLE_SHARES, eye_color_rgb, hair_colors, make_identity
 from synthfaces.model import head_model
-from synthfaces.sample import make_sample
-from synthfaces.scenes import SCENES
+from synthfaces.sample import EXPRESSIONS, SCENES, make_sample
 from synthfaces.shape import draw_shape, identity_mesh, shape_axes
 
 PEOPLE = 300
@@ -46,15 +43,15 @@ def test_a_person_cannot_be_changed_by_one_of_its_users():
 @pytest.mark.parametrize("difficulty", [0, 0.2, 2.1, -1, float("nan")])
 def test_a_difficulty_out_of_range_is_named(difficulty):
     for draw in (lambda: make_identity(0, difficulty), lambda: make_sample(0, 0, difficulty)):
-        with pytest.raises(NbnetError, match=r"difficulty is .* 0\.25 .* 2"):
+        with pytest.raises(SynthFacesError, match=r"difficulty is .* 0\.25 .* 2"):
             draw()
 
 
 @pytest.mark.parametrize("wrong", [-1, 1.5, "x", 1 << 62])
 def test_a_number_that_is_none_is_named(wrong):
-    with pytest.raises(NbnetError, match="identity is .* whole number from 0 up"):
+    with pytest.raises(SynthFacesError, match="identity is .* whole number from 0 up"):
         make_identity(wrong)
-    with pytest.raises(NbnetError, match="sample is .* whole number from 0 up"):
+    with pytest.raises(SynthFacesError, match="sample is .* whole number from 0 up"):
         make_sample(0, wrong)
 
 

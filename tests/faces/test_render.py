@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import make_identity, make_sample, render
+from synthfaces import SynthFacesError
+from synthfaces.drawing import draw, finish, render_person
 from synthfaces.geometry import build_person
-from synthfaces.render import draw, finish, render_person
 
 # identity, sample, size: between them every kind of hair, beard, headwear, light and camera.
 GOLDEN = [
@@ -141,7 +141,7 @@ def test_exposure_neither_clips_nor_greys_out():
     ],
 )
 def test_bad_numbers_are_named(numbers, word):
-    with pytest.raises(NbnetError, match=word):
+    with pytest.raises(SynthFacesError, match=word):
         render(*numbers)
 
 

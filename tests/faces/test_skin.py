@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 
 from synthfaces.identity import make_identity
-from synthfaces.makeup import makeup_colors, overlays
 from synthfaces.sample import make_sample
-from synthfaces.skin import skin_layers, skin_tone, stubble_rgb
-from synthfaces.skin_map import HEIGHT, WIDTH, texels, texture_points, vertex_texels
-from synthfaces.skin_zones import NOISE, ZONE, ZONES, noise, zones
+from synthfaces.skin import makeup_colors, overlays, skin_layers, skin_tone, stubble_rgb
+from synthfaces.skin_map import (
+    HEIGHT,
+    NOISE,
+    WIDTH,
+    ZONE,
+    ZONES,
+    noise,
+    texels,
+    texture_points,
+    vertex_texels,
+    zones,
+)
 
 
 def _first(gender: str):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import make_identity, make_sample, parameters_of, render, render_truth
-from synthfaces.labels import MASKS
+from synthfaces import SynthFacesError
+from synthfaces.truth import MASKS
 
 # Everything that can be in a picture at once.
 DRESSED = {
@@ -163,5 +163,5 @@ def test_truth_is_saved_and_read(dressed, tmp_path):
     ],
 )
 def test_bad_input_is_one_sentence(function, arguments, said):
-    with pytest.raises(NbnetError, match=said):
+    with pytest.raises(SynthFacesError, match=said):
         function(*arguments)

@@ -21,10 +21,10 @@ BUDGETS = {
     "nbnet_lib/decoders": 1_500,
     "nbnet_lib/encoders": 1_950,
     "nbnet_lib/evaluate": 5_300,
-    "nbnet_lib/faces": 1_400,
-    "synthfaces": 4_600,
+    "nbnet_lib/faces": 950,
+    "synthfaces": 4_750,
     "course_checks": 3_300,
-    "tools": 1_300,
+    "tools": 1_320,
 }
 
 MOST_PARAMETERS = 8  # options belong in a dataclass

@@ -21,8 +21,8 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols.pictures import Drawn, Folder, Pictures
 from nbnet_lib.evaluate.protocols.types import Protocol, enrolled_and_strangers
 from nbnet_lib.faces import RENDERER_VERSION, require_evaluation
-from nbnet_lib.faces.drawing import whole_numbers
 from nbnet_lib.faces.framing import Framing
+from synthfaces.checks import whole_numbers
 
 MAX_PICTURES = 10_000  # that are compared all with all: 50 million pairs
 

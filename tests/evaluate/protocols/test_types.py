@@ -2,7 +2,6 @@
 
 import bz2
 import json
-import math
 
 import numpy as np
 import pytest
@@ -66,7 +65,8 @@ def test_drawn_pictures_are_those_of_render_in_any_order(cache):
 
 
 def test_batches_draw_each_picture_once(cache, monkeypatch):
-    from nbnet_lib.faces import drawing
+    from nbnet_lib import parallel
+    from synthfaces import Recipe
 
     drawn = []
 
@@ -74,9 +74,8 @@ def test_batches_draw_each_picture_once(cache, monkeypatch):
         drawn.append(identity)
         return np.full(recipe.shape, identity, np.uint8)
 
-    monkeypatch.setattr(drawing.Recipe, "draw", draw)
-    monkeypatch.setattr(drawing, "FEW", 10**9)  # threads only: processes would not see this
-    monkeypatch.setattr(drawing, "_processes_used", -math.inf)
+    monkeypatch.setattr(Recipe, "draw", draw)
+    monkeypatch.setattr(parallel, "FEW", 10**9)  # threads only: processes would not see this
     pictures = synthfaces(range(25), samples=2).pictures  # 20 to 24: a part of a block
     for _ in range(2):
         values = np.concatenate(list(pictures.batches(64, at_once=7)))[:, 0, 0, 0]
@@ -95,7 +94,7 @@ def test_batches_draw_each_picture_once(cache, monkeypatch):
     ],
 )
 def test_synthfaces_refuses(identities, samples, told):
-    with pytest.raises(NbnetError, match=told):
+    with pytest.raises(ValueError, match=told):
         synthfaces(identities, samples)
 
 

@@ -14,8 +14,8 @@ from nbnet_lib.data.shards import shard_manifest, write_shards
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols import open_protocol, own_pictures
 from nbnet_lib.evaluate.protocols.pictures import Drawn
-from nbnet_lib.faces.drawing import Recipe
 from nbnet_lib.faces.framing import FRAMINGS
+from synthfaces import Recipe
 
 
 @pytest.fixture

@@ -7,17 +7,18 @@ These are parameters of a graphics model, not facts about people: "gender", "age
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
-from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.drawing import whole_numbers
-from nbnet_lib.faces.truth import landmarks
-from synthfaces import Identity, Sample, make_identity, make_sample
-from synthfaces.checks import check_number
+from synthfaces.checks import SynthFacesError, check_number, whole_numbers
+from synthfaces.identity import Identity, make_identity
 from synthfaces.parameters import Parameter, find, parameters
+from synthfaces.sample import Sample, make_sample
+from synthfaces.truth import landmarks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 LANDMARKS = ("right_eye", "left_eye", "nose", "right_mouth", "left_mouth")  # the subject's sides
 
@@ -29,6 +30,8 @@ def describe() -> pd.DataFrame:
         Columns "of" (identity or sample), "kind" (number, whole, choice, flag, label), "unit",
         "allowed" and "meaning"; the index is the name: a column of `table`, a key of ``changes``.
     """
+    import pandas as pd  # slow to import
+
     rows = [
         {"of": p.owner, "kind": p.kind, "unit": p.unit, "allowed": p.allowed, "meaning": p.meaning}
         for p in parameters().values()
@@ -53,15 +56,14 @@ def table(
         difficulty: 0.25 to 2; the one that the pictures are drawn with.
         columns: names of parameters (see `describe`); None for all.
         landmarks_size: also give the five landmarks in a picture of so many pixels, as
-            ``right_eye_x`` to ``left_mouth_y``, see `LANDMARKS` and `nbnet_lib.faces.truth`.
+            ``right_eye_x`` to ``left_mouth_y``, see `LANDMARKS` and `synthfaces.truth`.
 
     Returns:
         "identity", the parameters of identities, then with samples also "sample", the parameters
         of samples and the landmarks. Rows in the order of `render_set`.
-
-    Raises:
-        NbnetError: a number, a difficulty, a column or a size that is not allowed.
     """
+    import pandas as pd
+
     people = whole_numbers(identities, "identity").tolist()
     wanted = list(parameters().values()) if columns is None else [find(name) for name in columns]
     who = _Columns([p for p in wanted if p.owner == "identity"])
@@ -94,7 +96,7 @@ def table(
 def _refuse_pictures(of_samples: list[Parameter], landmarks_size: int | None) -> None:
     names = [p.name for p in of_samples] + ["a landmark"] * (landmarks_size is not None)
     if names:
-        raise NbnetError(f"{names[0]} belongs to a picture: give samples as well")
+        raise SynthFacesError(f"{names[0]} belongs to a picture: give samples as well")
 
 
 class _Columns:
