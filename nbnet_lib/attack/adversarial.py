@@ -137,8 +137,9 @@ class Adversary:
         """Make the gradient that of the whole batch, where several processes share it."""
         if dist.is_available() and dist.is_initialized():
             for weight in self.discriminator.parameters():
-                dist.all_reduce(weight.grad)
-                weight.grad /= dist.get_world_size()  # type: ignore[operator]
+                if weight.grad is not None:
+                    dist.all_reduce(weight.grad)
+                    weight.grad /= dist.get_world_size()
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint has to keep."""

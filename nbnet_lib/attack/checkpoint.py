@@ -173,6 +173,7 @@ class RunState:
             if not list_checkpoints(self.folder):
                 return
             source = self.folder
+        assert not isinstance(source, bool)  # False: the caller does not resume
         state = load_checkpoint(source)
         self._require_same_run(state)
         try:

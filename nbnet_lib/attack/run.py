@@ -218,7 +218,7 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
     if decoder.training_method == "fit":
         facts, history = _fit(decoder, pairs, evaluate, options.seed, main)
     else:
-        recogniser = None
+        recogniser: Any = None  # what a template is asked of while training
         if options.white_box:
             recogniser = white_box_of(encoder, decoder.framing)
         elif options.stages[-1].template_weight:

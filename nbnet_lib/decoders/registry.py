@@ -102,7 +102,7 @@ def create_decoder(
     return decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def require_gradient_training(decoder: Decoder) -> None:
+def require_gradient_training(decoder: nn.Module) -> None:
     """Raise unless `train_decoder` is the way to give ``decoder`` its weights.
 
     Raises:
@@ -111,6 +111,7 @@ def require_gradient_training(decoder: Decoder) -> None:
     method = getattr(decoder, "training_method", "gradient")  # any module may be trained
     if method == "gradient":
         return
+    assert isinstance(decoder, Decoder)  # only these have another method
     name = decoder.architecture["name"] if decoder.architecture else decoder.name
     if method == "fit":
         raise NbnetError(

@@ -136,14 +136,14 @@ def det_plot(
         fnmr = 1 - tar
         # Where one of so few is refused, the next lower value is 0, which no such axis can show.
         shown = fnmr[(far >= left) & (far <= right) & (fnmr > 0)]
-        lowest = min(lowest, shown.min() if len(shown) else 1 / np.size(scores))
-        highest = max(highest, fnmr[far <= left].min())
+        lowest = min(lowest, float(shown.min()) if len(shown) else 1 / np.size(scores))
+        highest = max(highest, float(fnmr[far <= left].min()))
         x, y = thin(ndtri(far), far, fnmr, ndtri(left), ndtri(right))
         axes.step(
             x, y, where="post", label=label(name), color=look[name][0], linestyle=look[name][1]
         )
-    bottom = _DET_TICKS[max(0, np.searchsorted(_DET_TICKS, lowest) - 1)]
-    top = _DET_TICKS[min(np.searchsorted(_DET_TICKS, highest), len(_DET_TICKS) - 1)]
+    bottom = _DET_TICKS[max(0, int(np.searchsorted(_DET_TICKS, lowest)) - 1)]
+    top = _DET_TICKS[min(int(np.searchsorted(_DET_TICKS, highest)), len(_DET_TICKS) - 1)]
     top = 0.5 if highest <= 0.5 else top
     for axis, set_scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
         set_scale("function", functions=(_deviate, ndtr))
@@ -528,7 +528,7 @@ def reconstruction_strip(
             grid[1, column].set_xlabel(
                 f"{scores[row]:.2f}", fontsize=9, fontweight="bold" if accepted else "normal"
             )
-        if part is parts[0]:
+        if name == next(iter(groups)):
             grid[0, 0].set_ylabel("original", fontsize=9)
             grid[1, 0].set_ylabel("reconstruction", fontsize=9)
     return figure

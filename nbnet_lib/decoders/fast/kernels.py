@@ -12,14 +12,14 @@ W positions of a row, n positions of a strip.
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 
 # Not "nnan": NaN must stay NaN, so that a training that went wrong stops (chapter 9).
 MATH = {"contract", "reassoc", "nsz"}
-compiled = partial(numba.njit, cache=True, nogil=True, error_model="numpy", fastmath=MATH)
+compiled: Any = partial(numba.njit, cache=True, nogil=True, error_model="numpy", fastmath=MATH)
 
 F0 = np.float32(0)
 
