@@ -13,18 +13,18 @@ ROOMS = ["faces", "data", "encoders", "decoders", "attack", "evaluate", "course"
 # Code lines (no blanks, comments, docstrings) that a room may have. A budget is a direction, not a
 # wall: who needs more raises the number here and says in the same commit what for.
 BUDGETS = {
-    "nbnet_lib": 19_600,
-    "nbnet_lib/attack": 2_300,
-    "nbnet_lib/cli": 2_400,
+    "nbnet_lib": 18_400,
+    "nbnet_lib/attack": 2_250,
+    "nbnet_lib/cli": 2_350,
     "nbnet_lib/course": 900,
     "nbnet_lib/data": 3_200,
     "nbnet_lib/decoders": 1_500,
     "nbnet_lib/encoders": 1_950,
-    "nbnet_lib/evaluate": 5_300,
+    "nbnet_lib/evaluate": 5_000,
     "nbnet_lib/faces": 950,
-    "synthfaces": 4_750,
-    "course_checks": 3_300,
-    "tools": 1_320,
+    "synthfaces": 4_800,
+    "course_checks": 2_950,
+    "tools": 1_350,
 }
 
 MOST_PARAMETERS = 8  # options belong in a dataclass
@@ -38,8 +38,6 @@ MANY_PARAMETERS = {
     "encoders.train.train_encoder",
     "evaluate.attack.evaluate_attack",
 }
-# Circles of imports that are left, as (module, module that leads back to it).
-CIRCLES: set[tuple[str, str]] = set()
 
 NO_CODE = {
     tokenize.COMMENT,
@@ -114,6 +112,13 @@ def test_no_room_imports_from_its_right(trees):
         assert not wrong, f"{module} imports {', '.join(sorted(wrong))}"
 
 
+def test_the_renderer_stands_alone(root):
+    for path in (root / "synthfaces").rglob("*.py"):
+        names = all_imports(ast.parse(path.read_text(encoding="utf-8")))
+        wrong = {name for name in names if name.partition(".")[0] in ("nbnet_lib", "course_checks")}
+        assert not wrong, f"{path.relative_to(root)} imports {', '.join(sorted(wrong))}"
+
+
 def test_nothing_imports_in_a_circle(trees):
     arrows = {
         module: {name for name in imported(tree) if name in trees and name != module}
@@ -135,7 +140,7 @@ def test_nothing_imports_in_a_circle(trees):
     for module in sorted(arrows):
         if module not in state:
             visit(module)
-    assert not found - CIRCLES
+    assert not found
 
 
 def test_functions_have_few_parameters(trees):
@@ -147,7 +152,7 @@ def test_functions_have_few_parameters(trees):
                 names = [a.arg for a in (*given.posonlyargs, *given.args, *given.kwonlyargs)]
                 if len([name for name in names if name not in ("self", "cls")]) > MOST_PARAMETERS:
                     found.add(f"{module.removeprefix('nbnet_lib.')}.{node.name}")
-    assert not found - MANY_PARAMETERS
+    assert found == MANY_PARAMETERS
 
 
 @pytest.mark.parametrize("room", BUDGETS)
