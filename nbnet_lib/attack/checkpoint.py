@@ -4,7 +4,7 @@ One file per checkpoint, written atomically, read back with ``weights_only=True`
 a file that somebody sent you cannot run code). It holds every part that changes (networks,
 optimisers, averaged weights), torch's generator, the history and the step. Neither the learning
 rate nor the order of the data nor the noise needs a state of its own: all are functions of the
-step (`config.learning_rate`, `data.batch_rows`, `data.noisy_templates`).
+step (`train.learning_rate`, `data.batch_rows`, `data.noisy_templates`).
 
 Both trainings keep their state here: `attack.train` and `attack.gan`.
 """

@@ -198,7 +198,7 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
             "framing puts it"
         )
 
-    # 3. Some people are kept aside, to see how near the templates of reconstructions come.
+    # Some people are kept aside, to see how near the templates of reconstructions come.
     known = first_held_out(len(faces.images), faces.identities, options.holdout)
     if known < 1:
         raise NbnetError(f"--holdout {options.holdout} leaves no picture to train with: take fewer")
@@ -212,7 +212,7 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
     images = first_rows(faces.images, known)
     identities = None if faces.identities is None else faces.identities[:known]
 
-    # 4. Minimise loss(decoder(template), picture), where the picture may be a portrait instead.
+    # 3. Minimise loss(decoder(template), picture), where the picture may be a portrait instead.
     drawn = portraits_of(identities, options.image_size, main) if options.portraits else images
     pairs = (drawn, templates[:known], identities)
     if decoder.training_method == "fit":
