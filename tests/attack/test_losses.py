@@ -64,7 +64,7 @@ def test_vgg19_compares_one_layer_as_it_is(faces, tmp_path, monkeypatch):
 
 def test_vgg19_without_weights_says_where_they_belong(tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(NbnetError, match="no VGG-19 weights at .*nothing is downloaded"):
+    with pytest.raises(NbnetError, match="no weights of vgg19 at .*nothing is downloaded"):
         create_loss("perceptual-vgg19")
 
 
@@ -209,7 +209,7 @@ def test_losses_are_written_in_one_way():
         ("pixel*0.2", "no loss is named '0.2'"),
         ("pixel-ms-ssim", "no loss is named 'pixel-ms-ssim'"),
         ("pixel+0.1*pixel", "names pixel twice"),
-        ("pixel+0*ms-ssim", "the weight '0' .* is no number above 0"),
+        ("pixel+0*ms-ssim", "the weight '0'"),
         ("pixel+-1*ms-ssim", "the weight '-1'"),
         ("nan*pixel", "the weight 'nan'"),
         ("inf*pixel", "the weight 'inf'"),

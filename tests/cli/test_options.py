@@ -1,5 +1,7 @@
 """Options from the fields of a dataclass: names, kinds, limits, and what was given."""
 
+from __future__ import annotations
+
 import argparse
 from dataclasses import dataclass
 
