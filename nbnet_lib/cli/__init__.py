@@ -30,17 +30,18 @@ from nbnet_lib.cli.shared import Report, note, to_json
 from nbnet_lib.errors import NbnetError
 
 COMMANDS = (
-    authoring,
-    doctor,
-    lab,
-    progress,
-    faces,
-    data,
-    encoder,
-    generator,
-    train,
-    reconstruct,
-    evaluate,
+    doctor.add,
+    authoring.add_course,
+    lab.add,
+    progress.add,
+    faces.add,
+    data.add,
+    encoder.add,
+    generator.add,
+    train.add,
+    reconstruct.add,
+    evaluate.add,
+    authoring.add,
 )
 
 
@@ -52,8 +53,8 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"nbnet {nbnet_lib.__version__}")
     subparsers = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(subparsers)
+    for add in COMMANDS:
+        add(subparsers)
     return top
 
 

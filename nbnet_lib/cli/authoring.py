@@ -18,8 +18,8 @@ from nbnet_lib.errors import NbnetError
 PROFILES = ("auto", "quick", "laptop", "gpu", "paper")
 
 
-def add(subparsers: Any) -> None:
-    """Add the commands to the parser."""
+def add_course(subparsers: Any) -> None:
+    """Add ``nbnet course`` to the parser."""
     course = subparsers.add_parser(
         "course", help="run every solution notebook and print the attack table"
     )
@@ -39,8 +39,12 @@ def add(subparsers: Any) -> None:
         help="notebooks that run at the same time, sharing the cores (default 1)",
     )
     _add_output(course, "build/course", "the notebooks, their HTML and summary.json")
+    add_json(course)
     course.set_defaults(run=run_course)
 
+
+def add(subparsers: Any) -> None:
+    """Add the commands of authors and teachers to the parser."""
     build = subparsers.add_parser(
         "build",
         help="make the notebooks from solutions/*.py",
@@ -85,7 +89,7 @@ def add(subparsers: Any) -> None:
     )
     _add_output(slides, "build/slides", "the slides")
     slides.set_defaults(run=run_slides)
-    for parser in (course, build, html, slides):
+    for parser in (build, html, slides):
         add_json(parser)
 
 
