@@ -165,7 +165,7 @@ class Stage:
             first, affine, weight = self.first[i], self.affine[i], weights[i].detach()
             if i < len(self.layers) - 1:
                 made = self.inputs + 8 * i
-                turned = weight.flip(2, 3).unflatten(1, (-1, 8)).permute(1, 0, 3, 4, 2)
+                turned = _turned(weight).unflatten(1, (-1, 8)).permute(1, 0, 3, 4, 2)
                 arguments = (x, g, (first, made), affine, _array(turned), correction(made, 8))
                 shares = team.run(kernels.block_backward, grid, *arguments)
                 found = torch.from_numpy(_total(shares, 0)).permute(3, 0, 1, 2)
@@ -191,7 +191,7 @@ class Stage:
 
 
 def _array(tensor: Tensor) -> np.ndarray:
-    return tensor.contiguous().numpy()
+    return np.ascontiguousarray(tensor.detach().numpy())
 
 
 def _affine(norm: Any, mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -218,13 +218,18 @@ def _total(shares: list[Any], i: int) -> np.ndarray:
     return total
 
 
+def _turned(weight: Tensor) -> Tensor:
+    """Turn kernels by 180 degrees; by numpy, since torch's own loops hang in a forked process."""
+    return torch.from_numpy(weight.detach().numpy()[:, :, ::-1, ::-1].copy())
+
+
 # A de-convolution 4x4 with stride 2 is four convolutions 2x2, one for each parity (r, s) of the
 # output's row and column: neighbour (a, b) meets row 3 - r - 2a and column 3 - s - 2b.
 
 
 def _parities(weight: Tensor) -> np.ndarray:
     """[C, outputs, 4, 4] -> [r, s, outputs / 8, C, a, b, 8]."""
-    k = weight.flip(2, 3).unflatten(3, (2, 2)).unflatten(2, (2, 2)).unflatten(1, (-1, 8))
+    k = _turned(weight).unflatten(3, (2, 2)).unflatten(2, (2, 2)).unflatten(1, (-1, 8))
     return _array(k.permute(4, 6, 1, 0, 3, 5, 2))
 
 
