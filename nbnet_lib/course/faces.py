@@ -39,7 +39,8 @@ def parameter_controls(
         Name -> slider, list or box, for `nbnet_lib.course.exploring.explore`.
 
     Raises:
-        NbnetError: an unknown name, or a label, which cannot be changed.
+        NbnetError: a label, which cannot be changed.
+        SynthFacesError: an unknown name.
     """
     who, what = parameters_of(identity, sample, difficulty)
     controls: dict[str, widgets.Widget] = {}

@@ -18,7 +18,7 @@ def test_a_good_machine_passes(capsys):
     assert failed == []
     assert status == 0 and report["ok"] is True
     names = {check["name"] for check in report["checks"]}
-    assert {"Python", "torch", "papermill", "cores", "memory", "disk", "GPU", "kernel"} <= names
+    assert {"Python", "torch", "jupyterlab", "cores", "memory", "disk", "GPU", "kernel"} <= names
     assert {"working folder", "build folder", "cache folder", "head model"} <= names
 
 

@@ -26,6 +26,7 @@ from nbnet_lib.evaluate.run import _notes
 from nbnet_lib.evaluate.trial import TrialResult, measure_trial
 from nbnet_lib.faces import to_tensor
 from nbnet_lib.faces.framing import FRAMINGS
+from synthfaces import SynthFacesError
 
 
 class ColourEncoder:
@@ -202,7 +203,7 @@ def test_refusals(protocol):
         run_protocol(protocol, ColourEncoder(), [make_decoder(0, "original")])
     with pytest.raises(NbnetError, match="no FAR"):
         run_protocol(protocol, ColourEncoder(), options=Options(fars=()))
-    with pytest.raises(NbnetError, match="no parameter"):
+    with pytest.raises(SynthFacesError, match="no parameter"):
         run_protocol(
             protocol, ColourEncoder(), options=Options(leakage=["shoe_size"]), progress=False
         )
