@@ -1,4 +1,4 @@
-"""Does a recogniser that nobody here trained see persons in the faces? dlib's network is asked.
+"""Does a recogniser that nobody here trained see persons in the faces? dlib's network answers.
 
     python -m pip install -e ".[dlib]"
     python benchmarks/faces_proof.py [--identities 0-299] [--samples 6] [--size 160] [--json]
@@ -90,16 +90,16 @@ def prove(people: range, recipe: Recipe, workers: int) -> dict[str, Any]:
                 print(f"\r{done} of {len(jobs)} people", end="", file=sys.stderr)
     descriptors = np.concatenate([r[0] for r in results])
     found = np.concatenate([r[1] for r in results])
-    who = np.repeat(people, len(recipe.samples))
+    owners = np.repeat(people, len(recipe.samples))
     kinds = {i: make_identity(i, recipe.difficulty) for i in people}
-    labels = [f"{kinds[i].gender} {kinds[i].ancestry_main}" for i in who]
+    labels = [f"{kinds[i].gender} {kinds[i].ancestry_main}" for i in owners]
     kind = np.unique(labels, return_inverse=True)[1]
 
     length = (descriptors**2).sum(1)
     square = length[:, None] + length[None] - 2 * descriptors @ descriptors.T
     score = -np.sqrt(np.maximum(square, 0))
-    first, second = np.triu_indices(len(who), 1)
-    pair, same = score[first, second], who[first] == who[second]
+    first, second = np.triu_indices(len(owners), 1)
+    pair, same = score[first, second], owners[first] == owners[second]
     alike = ~same & (kind[first] == kind[second])
     np.fill_diagonal(score, -np.inf)
     return {
@@ -108,9 +108,9 @@ def prove(people: range, recipe: Recipe, workers: int) -> dict[str, Any]:
         "size": recipe.size,
         "difficulty": recipe.difficulty,
         "detected": float(found.mean()),
-        "rank1": float((who[score.argmax(1)] == who).mean()),
-        "all_impostors": verification(pair, same, ~same, who[first]),
-        "same_gender_and_ancestry": verification(pair, same, alike, who[first]),
+        "rank1": float((owners[score.argmax(1)] == owners).mean()),
+        "all_impostors": verification(pair, same, ~same, owners[first]),
+        "same_gender_and_ancestry": verification(pair, same, alike, owners[first]),
         "seconds": round(time.perf_counter() - started, 1),
     }
 
@@ -147,15 +147,15 @@ def main() -> int:
     parser.add_argument("--difficulty", type=float, default=1.0, help="0.25 to 2")
     parser.add_argument("--workers", type=int, help="processes (default: one per core)")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     try:
-        first, _, last = asked.identities.partition("-")
+        first, _, last = args.identities.partition("-")
         if not (first.isdigit() and last.isdigit() and int(first) < int(last)):
-            raise NbnetError(f"--identities is {asked.identities!r}: give first-last, as in 0-299")
-        if asked.samples < 2:
-            raise NbnetError(f"--samples is {asked.samples}: at least 2 pictures make a pair")
-        recipe = Recipe(asked.samples, asked.size, asked.difficulty)
-        workers = cores(asked.workers)
+            raise NbnetError(f"--identities is {args.identities!r}: give first-last, as in 0-299")
+        if args.samples < 2:
+            raise NbnetError(f"--samples is {args.samples}: at least 2 pictures make a pair")
+        recipe = Recipe(args.samples, args.size, args.difficulty)
+        workers = cores(args.workers)
         networks()
         result = prove(range(int(first), int(last) + 1), recipe, workers)
     except NbnetError as error:
@@ -163,7 +163,7 @@ def main() -> int:
         return 2
     rates = result["all_impostors"] | {k: result[k] for k in ("detected", "rank1")}
     result["missed"] = [name for name, bar in BARS.items() if rates[name] < bar]
-    print(json.dumps(result)) if asked.json else print_table(result)
+    print(json.dumps(result)) if args.json else print_table(result)
     if result["missed"]:
         print(f"missed: {', '.join(result['missed'])}", file=sys.stderr)
     return 1 if result["missed"] else 0

@@ -2,7 +2,7 @@
 
     python benchmarks/scores.py [--gallery 1000000] [--probes 10000] [--dim 128] [--json]
 
-Every method gets the same random templates in a process of its own, on all cores, and is asked for
+Every method gets the same random templates in a process of its own, on all cores, and computes
 
 - compare_sets: all genuine scores and the histogram of all impostor scores (any rate, any curve);
 - numpy: the same from chunks of `probes @ gallery.T`, counted with `numpy.bincount`;
@@ -47,32 +47,32 @@ def make_templates(
         part = templates[start : start + 10_000]
         rng.standard_normal(out=part, dtype=np.float32)
         part /= np.linalg.norm(part, axis=1, keepdims=True)
-    who = rng.integers(0, gallery, probes)
-    asked = templates[who] + NOISE * rng.standard_normal((probes, dim), dtype=np.float32)
-    return templates, asked / np.linalg.norm(asked, axis=1, keepdims=True), who
+    owners = rng.integers(0, gallery, probes)
+    queries = templates[owners] + NOISE * rng.standard_normal((probes, dim), dtype=np.float32)
+    return templates, queries / np.linalg.norm(queries, axis=1, keepdims=True), owners
 
 
 Answer = dict[str, float]
 Method = Callable[[np.ndarray, np.ndarray, np.ndarray], Answer]
 
 
-def with_compare_sets(gallery: np.ndarray, probes: np.ndarray, who: np.ndarray) -> Answer:
+def with_compare_sets(gallery: np.ndarray, probes: np.ndarray, owners: np.ndarray) -> Answer:
     """Ask this library for scores."""
     from nbnet_lib.evaluate.scores import compare_sets
 
-    genuine, impostor = compare_sets(probes, who, gallery, np.arange(len(gallery)))
+    genuine, impostor = compare_sets(probes, owners, gallery, np.arange(len(gallery)))
     return {
         "genuine": float(genuine.scores.mean(dtype=np.float64)),
         "impostors": int(impostor.count_above(ABOVE)),
     }
 
 
-def with_numpy(gallery: np.ndarray, probes: np.ndarray, who: np.ndarray) -> Answer:
+def with_numpy(gallery: np.ndarray, probes: np.ndarray, owners: np.ndarray) -> Answer:
     """Count with what numpy has, as one would without a library."""
     bins = 2**20
     counts, genuine = np.zeros(bins + 1, np.int64), np.empty(len(probes), np.float32)
     for a in range(0, len(probes), 1024):
-        owner = who[a : a + 1024]
+        owner = owners[a : a + 1024]
         for b in range(0, len(gallery), 8192):
             score = probes[a : a + 1024] @ gallery[b : b + 8192].T
             here = np.flatnonzero((owner >= b) & (owner < b + 8192))
@@ -87,15 +87,15 @@ def with_numpy(gallery: np.ndarray, probes: np.ndarray, who: np.ndarray) -> Answ
     }
 
 
-def with_search(gallery: np.ndarray, probes: np.ndarray, who: np.ndarray) -> Answer:
+def with_search(gallery: np.ndarray, probes: np.ndarray, owners: np.ndarray) -> Answer:
     """Ask this library for ranks."""
     from nbnet_lib.evaluate.identification import search
 
-    found = search(probes, who, gallery, np.arange(len(gallery)))
+    found = search(probes, owners, gallery, np.arange(len(gallery)))
     return {"rank1": found.rank_rate(1), "rank10": found.rank_rate(10)}
 
 
-def with_faiss(gallery: np.ndarray, probes: np.ndarray, who: np.ndarray) -> Answer:
+def with_faiss(gallery: np.ndarray, probes: np.ndarray, owners: np.ndarray) -> Answer:
     """Ask FAISS for the ten nearest.
 
     Raises:
@@ -108,7 +108,7 @@ def with_faiss(gallery: np.ndarray, probes: np.ndarray, who: np.ndarray) -> Answ
     index = faiss.IndexFlatIP(gallery.shape[1])
     index.add(gallery)
     _, nearest = index.search(probes, min(10, len(gallery)))
-    hit = nearest == who[:, None]
+    hit = nearest == owners[:, None]
     return {"rank1": float(hit[:, 0].mean()), "rank10": float(hit.any(1).mean())}
 
 
@@ -134,11 +134,11 @@ def peak_memory() -> float:
 
 def measure(name: str, gallery: int, probes: int, dim: int) -> dict[str, Any]:
     """Run one method in this process; compiled and warmed up on a few templates first."""
-    templates, asked, who = make_templates(gallery, probes, dim)
+    templates, queries, owners = make_templates(gallery, probes, dim)
     few = min(2000, gallery)
     METHODS[name](templates[:few], templates[: min(few, 64)], np.arange(min(few, 64)))
     machine, own, started = _busy(), _own(), time.perf_counter()
-    answer = METHODS[name](templates, asked, who)
+    answer = METHODS[name](templates, queries, owners)
     seconds = time.perf_counter() - started
     own = _own() - own
     others = max(0.0, _busy() - machine - own) / seconds
@@ -183,22 +183,22 @@ def main() -> int:
     parser.add_argument("--dim", type=int, default=128, help="length of a template")
     parser.add_argument("--method", choices=METHODS, help="only this one, in this process")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    asked = parser.parse_args()
-    sizes = asked.gallery, asked.probes, asked.dim
+    args = parser.parse_args()
+    sizes = args.gallery, args.probes, args.dim
     if min(sizes) < 1:
         print(f"--gallery, --probes, --dim are {sizes}: give 1 or more", file=sys.stderr)
         return 2
-    if asked.method:
+    if args.method:
         try:
-            print(json.dumps(measure(asked.method, *sizes)))
+            print(json.dumps(measure(args.method, *sizes)))
         except NbnetError as error:
             print(error, file=sys.stderr)
             return 2
         return 0
-    if not asked.json:
+    if not args.json:
         print(
-            f"gallery {asked.gallery:,}, probes {asked.probes:,}, {asked.dim}-D float32: "
-            f"{asked.gallery * asked.probes:.2g} comparisons, {psutil.cpu_count()} cores\n"
+            f"gallery {args.gallery:,}, probes {args.probes:,}, {args.dim}-D float32: "
+            f"{args.gallery * args.probes:.2g} comparisons, {psutil.cpu_count()} cores\n"
             f"{'method':14s} {'ns/comparison':>13s} {'core ns':>8s} {'seconds':>9s} "
             f"{'peak MB':>8s}  other load"
         )
@@ -216,14 +216,14 @@ def main() -> int:
             return 1
         result = json.loads(done.stdout)
         results.append(result)
-        if not asked.json:
+        if not args.json:
             print(
                 f"{name:14s} {result['ns_per_comparison']:13.2f} "
                 f"{result['core_ns_per_comparison']:8.2f} {result['seconds']:9.1f} "
                 f"{result['peak_mb']:8,d}  {result['cores_used_by_others']:.1f} cores",
                 flush=True,
             )
-    if asked.json:
+    if args.json:
         print(json.dumps({"gallery": sizes[0], "probes": sizes[1], "dim": sizes[2], "of": results}))
     different = disagreement(results)
     if different:

@@ -15,7 +15,7 @@ Then all are measured on the default benchmark (identities 0-299 x 6) by the tar
 leaked, and by the independent judge "synth-mobile", each at its own thresholds. What is printed
 is Markdown; --json prints the numbers.
 
-A run can be stopped at any time: the same command goes on (checkpoints, finished rows are kept).
+A run can be stopped at any time: the same command resumes (checkpoints, finished rows are kept).
 Two calls with different --only may share --out, one per core (OMP_NUM_THREADS=1). With the defaults
 all rows take one to two hours of two cores.
 """
@@ -185,7 +185,7 @@ def measure_row(row: str, path: Path, args: argparse.Namespace) -> dict[str, Any
     return json.loads(done.read_text(encoding="utf-8"))
 
 
-def tell(rows: dict[str, dict[str, Any]], far: float) -> str:
+def tables(rows: dict[str, dict[str, Any]], far: float) -> str:
     """Return the table in Markdown: TAR in percent at ``far`` with its 95 % interval."""
     lines = [
         f"TAR in % at FAR {100 * far:g} % [95 % interval, bootstrap over people]",
@@ -195,13 +195,13 @@ def tell(rows: dict[str, dict[str, Any]], far: float) -> str:
     ]
 
     def cells(at: dict[str, dict[str, Any]], kinds: tuple[str, ...]) -> list[str]:
-        told = []
+        rates = []
         for kind in kinds:
             rate, sure = f"{100 * at[kind]['tar']:.1f}", at[kind]["ci95"]
             if sure is not None:  # too few people have none
                 rate += f" [{100 * sure[0]:.1f}, {100 * sure[1]:.1f}]"
-            told.append(rate)
-        return told
+            rates.append(rate)
+        return rates
 
     for row, result in rows.items():
         target, judge = result["far"][f"{far:g}"], result["judges"]["independent"][f"{far:g}"]
@@ -210,8 +210,8 @@ def tell(rows: dict[str, dict[str, Any]], far: float) -> str:
             lines.append(f"| *originals* | | | {ours} | | {theirs} | |")
         kinds = ("type1", "type2")
         gap = 100 * (target["type2"]["tar"] - judge["type2"]["tar"])
-        told = [*row.split(":"), *cells(target, kinds), *cells(judge, kinds), f"{gap:+.1f}"]
-        lines.append("| " + " | ".join(told) + " |")
+        row_cells = [*row.split(":"), *cells(target, kinds), *cells(judge, kinds), f"{gap:+.1f}"]
+        lines.append("| " + " | ".join(row_cells) + " |")
     return "\n".join(lines)
 
 
@@ -247,7 +247,7 @@ def main() -> None:
     if args.json:
         print(json.dumps(results, indent=2))
     else:
-        print("\n\n".join(tell(results, far) for far in FARS))
+        print("\n\n".join(tables(results, far) for far in FARS))
 
 
 if __name__ == "__main__":

@@ -114,12 +114,22 @@ def sha256_file(path: str | os.PathLike[str]) -> str:
 def cache_dir() -> Path:
     """Return the folder for things that can be made again (``$NBNET_CACHE`` overrides it)."""
     override = os.environ.get("NBNET_CACHE")
-    if override:
-        return Path(override)
+    return Path(override) if override else user_dir("Caches", "XDG_CACHE_HOME", ".cache")
+
+
+def user_dir(mac: str, variable: str, linux: str) -> Path:
+    """Return the library's folder in this person's home, where the system wants things to be.
+
+    Args:
+        mac: folder in ``~/Library``; Windows has one for all.
+        variable: environment variable that names the folder on Linux.
+        linux: the folder in the home folder, where the variable is not set.
+    """
+    home = Path.home()
     if sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = home / "Library" / mac
     else:
-        base = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+        base = Path(os.environ.get(variable) or home / linux)
     return base / "nbnet"

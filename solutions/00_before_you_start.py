@@ -118,23 +118,23 @@ print(f"type-II accepted: {sum(s >= threshold for s in type_2)} of 8")
 # %% [markdown] tags=["slide"]
 # ## Is your machine ready?
 #
-# `nbnet doctor` on the command line looks at everything the course needs and says how to mend what
+# `nbnet doctor` on the command line looks at everything the course needs and says how to fix what
 # is missing. Here it is from Python.
 
 # %%
-from nbnet_lib.course.doctor import examine
+from nbnet_lib.doctor import examine
 
 findings = examine()
 for finding in findings:
     if finding.status != "ok":
-        print(f"{finding.status}: {finding.name}: {finding.message}. {finding.mend}")
+        print(f"{finding.status}: {finding.name}: {finding.message}. {finding.fix}")
 in_order = sum(finding.status == "ok" for finding in findings)
 print(f"{in_order} of {len(findings)} things are in order")
 failed = any(finding.status == "fail" for finding in findings)
-print("mend what failed before you go on" if failed else "ready")
+print("fix what failed before you continue" if failed else "ready")
 
 # %% [markdown]
-# "warn" means that the course works, with patience or with care. "fail" means: mend it first.
+# "warn" means that the course works, with patience or with care. "fail" means: fix it first.
 #
 # The first line that a chapter printed names the **profile**. It says how much to compute, never what:
 #
@@ -178,7 +178,7 @@ print(f"in the profile {course.profile!r} a chapter would take {people} people h
 # `numbers` values of type float32, four bytes each. Return how many times smaller the template is.
 #
 # **Make a mistake on purpose first**: write `return side * side / (4 * numbers)`, run the cell, and
-# read what `check` says. Then mend it.
+# read what `check` says. Then fix it.
 
 
 # %%
@@ -407,7 +407,7 @@ explore(
 # 1. **Consent** of the people whose templates you touch: informed, free, in writing, revocable.
 # 2. **Mandate** of the owner of the system: in writing, with scope, time and a contact.
 # 3. **Least data**: as few people, as short, as local as the question allows. Synthetic where it works.
-# 4. **Disclosure**: the owner hears first and gets time to mend. Then the public, if at all.
+# 4. **Disclosure**: the owner hears first and gets time to fix it. Then the public, if at all.
 #
 # Consent and mandate do not replace each other.
 

@@ -15,6 +15,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import ipaddress  # noqa: E402
 import shutil  # noqa: E402
 import socket  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
@@ -26,9 +27,6 @@ BROWSER_FILES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "C:/Program Files/Google/Chrome/Application/chrome.exe",
 )
-
-_connect = socket.socket.connect
-_connect_ex = socket.socket.connect_ex
 
 
 class NetworkUsed(RuntimeError):
@@ -47,24 +45,30 @@ def _refuse_far_addresses(address: object) -> None:
         raise NetworkUsed(f"the course works offline, but a test connects to {host}")
 
 
-def _guarded_connect(self: socket.socket, address: object) -> object:
-    _refuse_far_addresses(address)
-    return _connect(self, address)  # type: ignore[arg-type]
+def _guarded(connect: Callable) -> Callable:
+    def guarded(self: socket.socket, address: object) -> object:
+        _refuse_far_addresses(address)
+        return connect(self, address)
 
-
-def _guarded_connect_ex(self: socket.socket, address: object) -> object:
-    _refuse_far_addresses(address)
-    return _connect_ex(self, address)  # type: ignore[arg-type]
+    return guarded
 
 
 def pytest_configure() -> None:
-    socket.socket.connect = _guarded_connect  # type: ignore[assignment, method-assign]
-    socket.socket.connect_ex = _guarded_connect_ex  # type: ignore[assignment, method-assign]
+    for name in ("connect", "connect_ex"):
+        setattr(socket.socket, name, _guarded(getattr(socket.socket, name)))
 
 
-def pytest_unconfigure() -> None:
-    socket.socket.connect = _connect  # type: ignore[method-assign]
-    socket.socket.connect_ex = _connect_ex  # type: ignore[method-assign]
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that two processes end at about the same time."""
+    order = {}
+    for item in items:
+        if item.path.suffix == ".ipynb":  # collected by nbval, see pyproject.toml
+            item.add_marker("notebook")
+        long = item.get_closest_marker("notebook") or item.get_closest_marker("slow")
+        # Papermill's module is the longest that one process has to do alone.
+        rank = 2 if not long else 1 if item.path.suffix == ".ipynb" or long.name == "slow" else 0
+        order[item.path] = min(rank, order.get(item.path, 2))
+    items.sort(key=lambda item: order[item.path])
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +84,7 @@ def chromium() -> str:
     for candidate in candidates:
         if candidate and Path(candidate).is_file():
             return candidate
-    told = "no Chromium found: install one, or set NBNET_CHROMIUM to its path"
+    message = "no Chromium found: install one, or set NBNET_CHROMIUM to its path"
     if os.environ.get("CI", "").lower() == "true":
-        pytest.fail(told)
-    pytest.skip(told)
+        pytest.fail(message)
+    pytest.skip(message)

@@ -14,14 +14,13 @@ from collections.abc import Sequence
 
 import nbnet_lib
 from nbnet_lib.cli import (
-    authoring,
+    course,
     data,
     doctor,
     encoder,
     evaluate,
     faces,
     generator,
-    lab,
     progress,
     reconstruct,
     train,
@@ -31,8 +30,7 @@ from nbnet_lib.errors import NbnetError
 
 COMMANDS = (
     doctor.add,
-    authoring.add_course,
-    lab.add,
+    course.add,
     progress.add,
     faces.add,
     data.add,
@@ -41,7 +39,7 @@ COMMANDS = (
     train.add,
     reconstruct.add,
     evaluate.add,
-    authoring.add,
+    course.add_authoring,
 )
 
 
@@ -65,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.argv = argv
     try:
         return _print(_run(args), getattr(args, "json", False))
-    except NbnetError as error:
+    except _refusals() as error:
         note(f"error: {error}")
         return 2
     except BrokenPipeError:  # the reader of a pipe (head, say) has seen enough
@@ -75,17 +73,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""
         note(f"error: {where}{error.strerror or error}")
         return 2
-    except ValueError as error:
-        from synthfaces import SynthFacesError  # slow to import
-
-        if not isinstance(error, SynthFacesError):
-            raise
-        note(f"error: {error}")
-        return 2
     except KeyboardInterrupt as interrupt:
         kept = str(interrupt) or "finished files are kept, a file in the making is not"
         note(f"\ninterrupted: {kept}")
         return 130
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """Return the errors that speak for themselves, the library's and the renderer's.
+
+    Asked for when an error is on its way: one of the renderer's cannot be before it was imported,
+    which takes seconds.
+    """
+    renderer = sys.modules.get("synthfaces.checks")
+    return (NbnetError, renderer.SynthFacesError) if renderer else (NbnetError,)
 
 
 def _run(args: argparse.Namespace) -> Report | int:

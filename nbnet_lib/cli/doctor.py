@@ -17,7 +17,7 @@ def add(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> Report:
     """Check everything; status 1 when something must be fixed."""
-    from nbnet_lib.course.doctor import examine
+    from nbnet_lib.doctor import examine
 
     findings = examine()
     failed = sum(f.status == "fail" for f in findings)

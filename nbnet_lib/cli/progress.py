@@ -45,16 +45,14 @@ def run(args: argparse.Namespace) -> Report:
 def _chapter(text: str | None) -> int | None:
     from course_checks import CHAPTERS
 
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit()) or int(text) not in CHAPTERS:
-        known = ", ".join(f"{chapter:02d}" for chapter in CHAPTERS)
-        raise NbnetError(f"there is no chapter {text!r}: there are {known}")
-    return int(text)
+    known = {f"{chapter:02d}": chapter for chapter in CHAPTERS}
+    if text is not None and text.zfill(2) not in known:
+        raise NbnetError(f"there is no chapter {text!r}: there are {', '.join(known)}")
+    return None if text is None else known[text.zfill(2)]
 
 
 def _reset(chapter: int | None, confirmed: bool) -> Report:
-    from nbnet_lib.course.progress import progress_path, read_progress, reset_progress
+    from nbnet_lib.course.progress import reset_progress
 
     what = "all progress" if chapter is None else f"the progress in chapter {chapter:02d}"
     if not confirmed:
@@ -63,47 +61,36 @@ def _reset(chapter: int | None, confirmed: bool) -> Report:
         print(f"Forget {what}? [y/N] ", end="", flush=True, file=sys.stderr)
         if sys.stdin.readline().strip().lower() not in ("y", "yes"):
             return Report({"forgotten": 0}, "Nothing was forgotten.", status=1)
-    aside = None
-    try:
-        read_progress()
-    except NbnetError:
-        aside = f"{progress_path()}.damaged"
-    gone = reset_progress(chapter)
-    entries = "1 entry" if gone == 1 else f"{gone} entries"
-    text = f"Forgot {what}: {entries}."
-    if aside:
-        text = f"The damaged file was put aside as {aside}."
-    return Report({"forgotten": gone, "put_aside": aside}, text)
+    done = reset_progress(chapter)
+    text = f"Forgot {what}: {done['forgotten']} entries."
+    if done["put_aside"]:
+        text = f"The damaged file was put aside as {done['put_aside']}."
+    return Report(done, text)
 
 
 def _show(chapter: int | None, path: str) -> Report:
     from nbnet_lib.course.progress import overview
 
     payload = {"file": path, **overview(chapter)}
+    chapters = payload["chapters"]
     rows = [
         [
             c["chapter"],
             c["title"],
             f"{c['passed']}/{c['exercises']}",
-            _stars(c["open_stars"]),
+            f"{c['open_stars']} ★" if c["open_stars"] else "",
             c["quiz"],
             c["next"] or "",
         ]
-        for c in payload["chapters"]
+        for c in chapters
     ]
-    table = columns(rows, ["", "chapter", "exercises", "left", "quiz", "next"])
-    all_exercises = sum(c["exercises"] for c in payload["chapters"])
-    passed = sum(c["passed"] for c in payload["chapters"])
-    quizzes = sum(c["quiz"] == "passed" for c in payload["chapters"])
+    passed, exercises = (sum(c[key] for c in chapters) for key in ("passed", "exercises"))
+    quizzes = sum(c["quiz"] == "passed" for c in chapters)
     lines = [
-        table,
+        columns(rows, ["", "chapter", "exercises", "left", "quiz", "next"]),
         "",
-        f"{passed} of {all_exercises} exercises and {quizzes} of {len(rows)} quizzes passed.",
+        f"{passed} of {exercises} exercises and {quizzes} of {len(rows)} quizzes passed.",
         f"Next: {payload['next']}." if payload["next"] else "Everything is passed.",
         f"Kept in {path}",
     ]
     return Report(payload, "\n".join(lines))
-
-
-def _stars(count: int) -> str:
-    return f"{count} ★" if count else ""

@@ -7,11 +7,12 @@ their ``run`` functions.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,41 +38,29 @@ def identity_range(text: str) -> list[int]:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def whole(minimum: int) -> Any:
+def _number(text: str, kind: type, allowed: Callable[[Any], bool], wanted: str) -> Any:
+    """Return ``text`` as a number that is allowed; argparse prints the sentence otherwise."""
+    with contextlib.suppress(ValueError):
+        if allowed(value := kind(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+
+
+def whole(minimum: int) -> Callable[[str], int]:
     """Return an argparse type for whole numbers of at least ``minimum``."""
-
-    def number(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = minimum - 1
-        if value < minimum:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of {minimum} or more")
-        return value
-
-    return number
+    wanted = f"a whole number of {minimum} or more"
+    return lambda text: _number(text, int, lambda value: value >= minimum, wanted)
 
 
 def positive(text: str) -> float:
     """Argparse type for finite numbers above zero."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
+    return _number(text, float, lambda value: 0 < value < math.inf, "a number above 0")
 
 
 def share(text: str) -> float:
     """Argparse type for numbers between 0 and 1, neither included."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not between 0 and 1: 0.001 means 0.1 %")
-    return value
+    wanted = "between 0 and 1: 0.001 means 0.1 %"
+    return _number(text, float, lambda value: 0 < value < 1, wanted)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ picture as an array. Introduced in chapter 01.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import io
 from collections.abc import Callable
@@ -24,7 +25,6 @@ from matplotlib.figure import Figure
 from nbnet_lib.errors import NbnetError
 
 Picture = Figure | np.ndarray
-_ONE_COLUMN = 8  # controls; more stand in two columns
 
 
 def picture(drawn: Picture, alt: str) -> Image:
@@ -69,6 +69,7 @@ class Explorer:
         controls: name -> ipywidgets control.
         draws: how often the figure has been drawn, the default view included.
         error: the exception of the last redraw, or None.
+        messages: where that is shown.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class Explorer:
         self.alt = alt
         self.draws = 0
         self.error: Exception | None = None
-        self._messages = widgets.Output()
+        self.messages = widgets.Output()
         # Outside any callback: what goes wrong here fails the cell.
         self._handle = display(self._draw(), display_id=True)
         for control in controls.values():
@@ -93,8 +94,6 @@ class Explorer:
     def set(self, **values: Any) -> None:
         """Move controls as a hand would; an error of the drawing function is raised."""
         for name, value in values.items():
-            if name not in self.controls:
-                raise NbnetError(f"no control {name!r}: there are {', '.join(self.controls)}")
             self.controls[name].value = value
 
     def _draw(self) -> Image:
@@ -103,27 +102,18 @@ class Explorer:
         return image
 
     def _redraw(self, change: Any) -> None:
-        self._messages.outputs = ()
+        self.messages.outputs = ()
         try:
             image = self._draw()
         except Exception as error:
             self.error = error
-            self._messages.append_stderr(
+            self.messages.append_stderr(
                 f"{type(error).__name__}: {error}\n(the figure shows the last view that worked)\n"
             )
             raise  # the kernel logs it; only hiding it would be wrong
         self.error = None
         if self._handle is not None:  # None outside IPython
             self._handle.update(image)
-
-    def _show_controls(self) -> None:
-        controls = list(self.controls.values())
-        if len(controls) > _ONE_COLUMN:
-            half = -(-len(controls) // 2)
-            controls = [
-                widgets.HBox([widgets.VBox(controls[:half]), widgets.VBox(controls[half:])])
-            ]
-        display(widgets.VBox([*controls, self._messages]))
 
     def _ipython_display_(self) -> None:
         """Nothing: an explorer that ends a cell has been shown already."""
@@ -154,40 +144,30 @@ def explore(fn: Callable[..., Picture], *, alt: str = "", **controls: Any) -> Ex
         made[name] = _control(name, spec, default)
     explorer = Explorer(fn, made, alt)
     print("Move the controls below (they need a running kernel); the figure above follows.")
-    explorer._show_controls()
+    wrapped = widgets.Layout(display="flex", flex_flow="row wrap")
+    display(widgets.VBox([widgets.Box(list(made.values()), layout=wrapped), explorer.messages]))
     return explorer
 
 
 def _control(name: str, spec: Any, default: Any) -> widgets.Widget:
-    """Make one control from its short form."""
-    label = {"description": name.replace("_", " "), "style": {"description_width": "9em"}}
-    missing = default is inspect.Parameter.empty
+    """Make one control from its short form, by ipywidgets' own rules."""
     if isinstance(spec, widgets.Widget):
         return spec
-    if isinstance(spec, bool):
-        return widgets.Checkbox(value=spec if missing else bool(default), **label)
-    if isinstance(spec, list) and spec:
-        return widgets.Dropdown(options=spec, value=spec[0] if missing else default, **label)
-    numbers = isinstance(spec, tuple) and all(isinstance(v, int | float) for v in spec)
-    if numbers and len(spec) in (2, 3) and spec[0] < spec[1]:
-        value = spec[0] if missing else default
-        if not spec[0] <= value <= spec[1]:
-            raise NbnetError(f"explore: {name} = {value} is not within {spec[0]} to {spec[1]}")
-        layout = widgets.Layout(width="32em")
-        whole = all(isinstance(v, int) for v in spec)
-        kind = widgets.IntSlider if whole else widgets.FloatSlider
-        step = spec[2] if len(spec) == 3 else (1 if whole else (spec[1] - spec[0]) / 100)
-        # One redraw when the hand lets go: drawing takes longer than moving.
-        return kind(
-            value=value,
-            min=spec[0],
-            max=spec[1],
-            step=step,
-            continuous_update=False,
-            layout=layout,
-            **label,
+    if default is inspect.Parameter.empty:
+        default = spec[0] if isinstance(spec, tuple | list) and spec else spec
+    control = None
+    with contextlib.suppress(Exception):  # none is made, or it refuses its value: see below
+        control = widgets.interactive.widget_from_abbrev(spec)
+        control.value = default
+    if control is None or control.value != default:  # a slider moves its value into its range
+        raise NbnetError(
+            f"explore: cannot make a control of {name}={spec!r} that begins at {default!r}: give "
+            "(low, high), (low, high, step), a list, True or False, or an ipywidgets control"
         )
-    raise NbnetError(
-        f"explore: cannot make a control of {name}={spec!r}: give (low, high), (low, high, step), "
-        "a list, True or False, or an ipywidgets control"
-    )
+    control.description, control.style.description_width = name.replace("_", " "), "9em"
+    if isinstance(control, widgets.IntSlider | widgets.FloatSlider):
+        control.layout.width = "32em"
+        control.continuous_update = False  # drawing takes longer than moving
+        if isinstance(control, widgets.FloatSlider) and len(spec) == 2:
+            control.step = (spec[1] - spec[0]) / 100
+    return control

@@ -42,11 +42,11 @@ def parameter_controls(
         NbnetError: a label, which cannot be changed.
         SynthFacesError: an unknown name.
     """
-    who, what = parameters_of(identity, sample, difficulty)
+    person, view = parameters_of(identity, sample, difficulty)
     controls: dict[str, widgets.Widget] = {}
     for name in names:
         parameter = find(name)
-        value = parameter.read(who if parameter.owner == "identity" else what)
+        value = parameter.read(person if parameter.owner == "identity" else view)
         short = name.rpartition("/")[2].replace("_", " ")
         common: dict[str, Any] = {
             "value": value,
@@ -75,9 +75,9 @@ def _font(size: int) -> ImageFont.ImageFont | ImageFont.FreeTypeFont:
 
 
 def before_and_after(
-    before: np.ndarray, after: np.ndarray, cosine: float, same: Range, strangers: Range
+    before: np.ndarray, after: np.ndarray, cosine: float, same: Range, impostors: Range
 ) -> np.ndarray:
-    """Draw two pictures side by side, and where the cosine of their templates lies.
+    """Draw two pictures side by side, and the cosine of their templates on a scale.
 
     Drawn without matplotlib: this takes a few milliseconds, so it can follow a slider.
 
@@ -85,8 +85,8 @@ def before_and_after(
         before: uint8 [S, S, 3].
         after: uint8 [S, S, 3].
         cosine: of the two templates, -1 to 1.
-        same: where most pairs of pictures of one person lie, (low, high).
-        strangers: where most pairs of strangers lie.
+        same: (low, high) of most pairs of pictures of one person.
+        impostors: (low, high) of most pairs of two people.
 
     Returns:
         uint8 [H, W, 3].
@@ -105,7 +105,7 @@ def before_and_after(
         return _GAP + share * (width - 2 * _GAP)
 
     top = _TITLE + _TILE + 26
-    bars = (strangers, _OTHER, "90 % of strangers"), (same, _SAME, "90 % of pairs of one person")
+    bars = (impostors, _OTHER, "90 % of strangers"), (same, _SAME, "90 % of pairs of one person")
     for row, ((low, high), color, _) in enumerate(bars):
         pen.rectangle((across(low), top + 17 * row, across(high), top + 17 * row + 15), color)
     pen.line((across(cosine), top - 5, across(cosine), top + 37), _INK, 3)

@@ -1,4 +1,4 @@
-"""The linear decoder of chapter 04 in numpy: what the chapter goes on with after its exercises.
+"""The linear decoder of chapter 04 in numpy: what the chapter continues with after its exercises.
 
 `nbnet_lib.decoders.baselines` has it as a decoder that is saved and evaluated; here are the bare
 matrices. Pictures are rows float32 [N, P] in [-1, 1], templates rows [N, d].
@@ -25,10 +25,8 @@ def fit_line(
         (weights [d, P], bias [P]).
 
     Raises:
-        NbnetError: lengths that differ, or a strength that is not above 0.
+        NbnetError: a strength that is not above 0.
     """
-    if len(templates) != len(pictures) or not len(templates):
-        raise NbnetError(f"{len(templates)} templates with {len(pictures)} pictures: give pairs")
     if not strength > 0:
         raise NbnetError(f"strength={strength} must be above 0, or few pairs have no one solution")
     t_mean, x_mean = templates.mean(axis=0), pictures.mean(axis=0)
@@ -45,12 +43,7 @@ def eigenfaces(pictures: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray,
 
     K is ``most``, or one less than there are pictures. The eigenvalues come from the N x N matrix
     of the pictures among themselves, which has the same ones as the P x P covariance.
-
-    Raises:
-        NbnetError: fewer than two pictures.
     """
-    if len(pictures) < 2:
-        raise NbnetError(f"{len(pictures)} pictures differ in no direction: give two at least")
     mean = pictures.mean(axis=0)
     centred = pictures - mean
     values, vectors = np.linalg.eigh(centred @ centred.T)

@@ -70,12 +70,12 @@ def resolve_profile(profile: str = "auto") -> str:
     Raises:
         NbnetError: the name is not a profile.
     """
-    asked, source = profile, "profile"
-    if asked == "auto":
-        asked, source = os.environ.get("NBNET_PROFILE") or "laptop", "NBNET_PROFILE"
-    if asked not in PROFILES:
-        raise NbnetError(f"{source} is {asked!r}: it must be one of {', '.join(PROFILES)}")
-    return asked
+    source = "profile"
+    if profile == "auto":
+        profile, source = os.environ.get("NBNET_PROFILE") or "laptop", "NBNET_PROFILE"
+    if profile not in PROFILES:
+        raise NbnetError(f"{source} is {profile!r}: it must be one of {', '.join(PROFILES)}")
+    return profile
 
 
 def start(profile: str = "auto", seed: int = 7, device: str = "auto") -> Session:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import sys
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ from filelock import FileLock
 
 from course_checks import CHAPTERS, load_chapter
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.files import atomic_path
+from nbnet_lib.files import atomic_path, user_dir
 
 OFF = "off"  # the value of NBNET_PROGRESS that keeps nothing
 KINDS = ("exercises", "quizzes")
@@ -36,14 +34,8 @@ def progress_path() -> Path | None:
     wanted = os.environ.get("NBNET_PROGRESS", "").strip()
     if wanted:
         return None if wanted.lower() == OFF else Path(wanted).expanduser()
-    home = Path.home()
-    if sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        folder = home / "Library" / "Application Support"
-    else:
-        folder = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-    return folder / "nbnet" / "progress.json"
+    folder = user_dir("Application Support", "XDG_DATA_HOME", ".local/share")
+    return folder / "progress.json"
 
 
 def _in_solutions() -> bool:
@@ -70,16 +62,15 @@ def read_progress(path: Path | None = None) -> dict[str, dict[str, Any]]:
         return {kind: {} for kind in KINDS}
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        for kind, number, entry in ((k, n, e) for k in KINDS for n, e in stored[k].items()):
-            if not re.fullmatch(r"\d+\.\d+" if kind == "exercises" else r"\d+", number):
-                raise ValueError(number)
-            entry["tries"] + 0, entry["passed"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        progress = {kind: dict(stored[kind]) for kind in KINDS}
+        for number, entry in [item for kind in KINDS for item in progress[kind].items()]:
+            _chapter(number), entry["tries"] + 0, entry["passed"]
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise NbnetError(
             f"{path} cannot be read as progress ({type(error).__name__}): fix it, or begin a new "
             "one with `nbnet progress --reset`"
         ) from error
-    return {kind: stored[kind] for kind in KINDS}
+    return progress
 
 
 def record(kind: str, number: str, passed: bool) -> None:
@@ -111,31 +102,34 @@ def record(kind: str, number: str, passed: bool) -> None:
             print(f"(progress is not kept: {error})")
 
 
-def reset_progress(chapter: int | None = None) -> int:
-    """Forget everything, or one chapter; return how many entries that were.
+def reset_progress(chapter: int | None = None) -> dict[str, Any]:
+    """Forget everything, or one chapter.
 
-    A damaged file is put aside whole, as ``progress.json.damaged``, rather than thrown away; that
-    counts as no entry.
+    Returns:
+        {"forgotten": how many entries, "put_aside": None}. A damaged file is put aside whole rather
+        than thrown away; "put_aside" then names it.
     """
     path = progress_path()
     if path is None or not path.is_file():
-        return 0
+        return {"forgotten": 0, "put_aside": None}
     with FileLock(f"{path}.lock", timeout=5):
         try:
             whole = read_progress(path)
         except NbnetError:
-            os.replace(path, f"{path}.damaged")
-            return 0
-        kept = {
-            kind: {
-                number: entry
-                for number, entry in whole[kind].items()
-                if chapter is not None and int(number.partition(".")[0]) != chapter
-            }
-            for kind in KINDS
-        }
+            aside = f"{path}.damaged"
+            os.replace(path, aside)
+            return {"forgotten": 0, "put_aside": aside}
+        kept: dict[str, dict[str, Any]] = {kind: {} for kind in KINDS}
+        for kind in KINDS if chapter is not None else ():
+            kept[kind] = {n: e for n, e in whole[kind].items() if _chapter(n) != chapter}
         _write(path, kept)
-    return sum(len(whole[kind]) - len(kept[kind]) for kind in KINDS)
+    forgotten = sum(len(whole[kind]) - len(kept[kind]) for kind in KINDS)
+    return {"forgotten": forgotten, "put_aside": None}
+
+
+def _chapter(number: str) -> int:
+    """Return 3 for the exercise "3.2" and for the quiz "03"."""
+    return int(number.partition(".")[0])
 
 
 def _write(path: Path, whole: dict[str, dict[str, Any]]) -> None:
@@ -160,7 +154,6 @@ def overview(only: int | None = None) -> dict[str, Any]:
     """
     kept = read_progress()
     chapters = []
-    first_open = None
     for chapter in CHAPTERS if only is None else [only]:
         name = f"{chapter:02d}"
         rows = [
@@ -171,14 +164,6 @@ def overview(only: int | None = None) -> dict[str, Any]:
         left = [row for row in rows if not row["passed"]]
         entry = kept["quizzes"].get(name, NEVER_TRIED)
         quiz = "passed" if entry["passed"] else "tried" if entry["tries"] else "open"
-        if left:
-            following = left[0]["number"]
-            what = f"exercise {following} {'★' * left[0]['stars']} {left[0]['title']}"
-        else:
-            following = None if quiz == "passed" else "quiz"
-            what = f"the quiz of chapter {name}"
-        if following:
-            first_open = first_open or what
         chapters.append(
             {
                 "chapter": name,
@@ -187,8 +172,19 @@ def overview(only: int | None = None) -> dict[str, Any]:
                 "passed": len(rows) - len(left),
                 "open_stars": sum(row["stars"] for row in left),
                 "quiz": quiz,
-                "next": following,
+                "next": left[0]["number"] if left else None if quiz == "passed" else "quiz",
                 "details": rows,
             }
         )
-    return {"chapters": chapters, "next": first_open}
+    return {"chapters": chapters, "next": _next(chapters)}
+
+
+def _next(chapters: list[dict[str, Any]]) -> str | None:
+    """Describe the first exercise or quiz that is still open."""
+    for chapter in chapters:
+        if chapter["next"] == "quiz":
+            return f"the quiz of chapter {chapter['chapter']}"
+        for row in chapter["details"]:
+            if not row["passed"]:
+                return f"exercise {row['number']} {'★' * row['stars']} {row['title']}"
+    return None

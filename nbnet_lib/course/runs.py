@@ -1,4 +1,4 @@
-"""One training step, and a run packed into a dict: what chapter 09 goes on with.
+"""One training step, and a run packed into a dict: what chapter 09 continues with.
 
 The library's own training (`nbnet_lib.attack.train`) does both at length; here they are as short as
 the learner's.

@@ -1,14 +1,15 @@
-"""`nbnet doctor` finds what is broken and says how to mend it."""
+"""`nbnet doctor` finds what is broken and says how to fix it."""
 
 import json
+import subprocess
 import sys
 from importlib import metadata
 from types import SimpleNamespace
 
 import pytest
 
+from nbnet_lib import doctor
 from nbnet_lib.cli import main
-from nbnet_lib.course import doctor
 
 
 def test_a_good_machine_passes(capsys):
@@ -32,23 +33,11 @@ def test_recognisers_that_the_course_does_without(monkeypatch):
 
 def only(monkeypatch, *checks):
     """Let `examine` run these checks and no other."""
-    names = {
-        "_python",
-        "_packages",
-        "_extras",
-        "_machine",
-        "_gpu",
-        "_kernel",
-        "_folders",
-        "_weights",
-        "_assets",
-    }
-    for name in names - set(checks):
-        monkeypatch.setattr(doctor, name, lambda: iter(()))
+    monkeypatch.setattr(doctor, "CHECKS", [getattr(doctor, name) for name in checks])
 
 
 def test_text_has_one_line_each_and_status_1(monkeypatch, capsys, tmp_path):
-    only(monkeypatch, "_folders", "_python")
+    only(monkeypatch, "_python", "_folders")
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("NBNET_CACHE", str(blocked / "cache"))
@@ -62,13 +51,13 @@ def test_text_has_one_line_each_and_status_1(monkeypatch, capsys, tmp_path):
     assert lines[-1] == "1 to fix, 0 to know, 3 in order"
 
 
-def test_an_old_package_is_named_with_the_command_that_mends_it(monkeypatch):
+def test_an_old_package_is_named_with_the_command_that_fixes_it(monkeypatch):
     only(monkeypatch, "_packages")
     monkeypatch.setattr(doctor.metadata, "requires", lambda name: ["numpy>=99", "x; extra == 'y'"])
     [finding] = doctor.examine()
     assert finding.status == "fail"
     assert ">=99 is needed" in finding.message
-    assert finding.mend == 'python -m pip install "numpy>=99"'
+    assert finding.fix == 'python -m pip install "numpy>=99"'
 
 
 def test_a_missing_and_a_broken_package(monkeypatch):
@@ -115,9 +104,9 @@ def test_disk(monkeypatch, free_gib, status):
 
 def test_damaged_weights_are_found(monkeypatch, tmp_path):
     only(monkeypatch, "_weights")
-    weights = tmp_path / "weights"
-    weights.mkdir()
-    monkeypatch.setattr(doctor.nbnet_lib, "__file__", str(tmp_path / "__init__.py"))
+    weights = tmp_path / "nbnet_lib" / "weights"
+    weights.mkdir(parents=True)
+    monkeypatch.setattr(doctor, "CLONE", tmp_path)
     assert [f.status for f in doctor.examine()] == ["fail"]
     (weights / "a.safetensors").write_bytes(b"abc")
     (weights / "a.json").write_text('{"sha256": "0"}')
@@ -128,14 +117,18 @@ def test_damaged_weights_are_found(monkeypatch, tmp_path):
 
 
 def test_a_check_that_breaks_does_not_silence_the_others(monkeypatch):
-    only(monkeypatch, "_python", "_gpu")
-
-    def broken():
+    def gpu():
         raise ImportError("libtorch.so is missing\nmore")
-        yield
 
-    broken.__name__ = "_gpu"
-    monkeypatch.setattr(doctor, "_gpu", broken)
-    python, gpu = doctor.examine()
+    monkeypatch.setattr(doctor, "CHECKS", [doctor._python, gpu])
+    python, broken = doctor.examine()
     assert python.status == "ok"
-    assert (gpu.name, gpu.message) == ("gpu", "ImportError: libtorch.so is missing")
+    assert (broken.name, broken.message) == ("gpu", "ImportError: libtorch.so is missing")
+
+
+def test_the_doctor_speaks_where_torch_or_matplotlib_is_broken():
+    code = (
+        "import sys\nimport nbnet_lib.doctor\n"
+        "assert not {'numpy', 'torch', 'matplotlib', 'ipywidgets'} & set(sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

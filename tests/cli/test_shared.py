@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbnet_lib.cli import shared
 from nbnet_lib.cli.shared import (
     columns,
     command_line,
     identity_range,
     percent,
     positive,
+    share,
+    short_name,
     to_json,
     whole,
 )
@@ -26,7 +27,6 @@ from nbnet_lib.cli.shared import (
     [
         ("7", [7]),
         ("0-3", [0, 1, 2, 3]),
-        ("5-5", [5]),
         ("0-2,20, 30-31", [0, 1, 2, 20, 30, 31]),
         ("9,1", [9, 1]),
     ],
@@ -36,22 +36,18 @@ def test_identity_range(text, expected):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "part"),
     [
         ("", "is not a list of identities"),
-        ("a-b", "is not a list of identities"),
-        ("-5", "is not a list of identities"),
         ("1-", "is not a list of identities"),
-        ("1,,2", "is not a list of identities"),
-        ("1.5", "is not a list of identities"),
         ("٣", "is not a list of identities"),
         ("5-2", "runs backwards: write 2-5"),
         ("0-5,3", "names an identity twice"),
         ("0-99999999999", "more than 10,000,000"),
     ],
 )
-def test_identity_range_errors(text, said):
-    with pytest.raises(argparse.ArgumentTypeError, match=said):
+def test_identity_range_errors(text, part):
+    with pytest.raises(argparse.ArgumentTypeError, match=part):
         identity_range(text)
 
 
@@ -61,14 +57,12 @@ def test_identity_range_reads_what_is_listed(ids):
 
 
 def test_numbers():
-    assert whole(2)("2") == 2
-    assert positive("0.5") == 0.5
-    for text in ("1", "x", "2.0"):
-        with pytest.raises(argparse.ArgumentTypeError):
-            whole(2)(text)
-    for text in ("0", "-1", "nan", "inf", "x"):
-        with pytest.raises(argparse.ArgumentTypeError):
-            positive(text)
+    assert whole(2)("2") == 2 and positive("0.5") == 0.5 and share("0.5") == 0.5
+    refused = {whole(2): "1 x 2.0", positive: "0 -1 nan inf x", share: "0 1 nan x"}
+    for kind, texts in refused.items():
+        for text in texts.split():
+            with pytest.raises(argparse.ArgumentTypeError):
+                kind(text)
 
 
 def test_columns_align():
@@ -109,13 +103,8 @@ def test_command_line_names_no_home_folder():
     assert command_line(["train", "--out", "runs/x"]) == "nbnet train --out runs/x"
 
 
-@pytest.mark.parametrize(
-    ("weights", "told"),
-    [
-        ("nbnet-b-64", "nbnet-b-64"),
-        (str(Path.cwd() / "runs" / "mine" / "decoder.safetensors"), "mine/decoder.safetensors"),
-        ("decoder.safetensors", "decoder.safetensors"),
-    ],
-)
-def test_reports_name_weights_without_the_home_folder(weights, told):
-    assert shared.short_name(weights) == told
+def test_reports_name_weights_without_the_home_folder():
+    path = Path.cwd() / "runs" / "mine" / "decoder.safetensors"
+    assert short_name(str(path)) == "mine/decoder.safetensors"
+    assert short_name("decoder.safetensors") == "decoder.safetensors"
+    assert short_name("nbnet-b-64") == "nbnet-b-64"

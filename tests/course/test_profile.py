@@ -17,13 +17,9 @@ def test_auto_reads_the_environment_and_falls_back_to_laptop(monkeypatch):
     assert resolve_profile("auto") == "laptop"
 
 
-@pytest.mark.parametrize("profile", ["fast", "", "Quick"])
-def test_an_unknown_profile_is_named(profile):
+def test_an_unknown_profile_is_named(monkeypatch):
     with pytest.raises(NbnetError, match="quick, laptop, gpu, paper"):
-        resolve_profile(profile)
-
-
-def test_an_unknown_profile_in_the_environment_is_named(monkeypatch):
+        resolve_profile("Quick")
     monkeypatch.setenv("NBNET_PROFILE", "huge")
     with pytest.raises(NbnetError, match="NBNET_PROFILE is 'huge'"):
         start()
@@ -40,7 +36,7 @@ def test_start_prints_one_line_with_versions_and_settings(capsys):
         session.seed = 4
 
 
-@pytest.mark.parametrize("seed", [-1, 1.5, "7", True, None])
+@pytest.mark.parametrize("seed", [-1, 1.5, True])
 def test_a_seed_that_is_no_whole_number_is_refused(seed):
     with pytest.raises(NbnetError, match="whole number"):
         start("quick", seed=seed)

@@ -3,9 +3,9 @@
 import json
 import multiprocessing
 import os
-import stat
 import sys
 from datetime import datetime
+from unittest.mock import Mock
 
 import pytest
 
@@ -44,9 +44,10 @@ def kept(tmp_path, monkeypatch):
 
 def test_tries_are_counted_up_to_the_first_pass_which_is_kept(kept):
     check("1.1", unfinished)
+    check("99.9", wrong)
     assert not kept.exists()
     check("1.1", wrong)
-    check("1.1", wrong)
+    check(1.1, wrong)
     assert read_progress()["exercises"] == {"1.1": {"tries": 2, "passed": None}}
     assert check("1.1", right)
     entry = read_progress()["exercises"]["1.1"]
@@ -57,35 +58,22 @@ def test_tries_are_counted_up_to_the_first_pass_which_is_kept(kept):
     assert read_progress() == {"exercises": {"1.1": entry}, "quizzes": {}}
 
 
-def test_an_unknown_exercise_is_not_kept(kept):
-    check("99.9", wrong)
-    assert not kept.exists()
-
-
-def test_the_number_may_be_a_float_and_is_kept_once(kept):
-    check(1.1, wrong)
-    check("1.1", wrong)
-    assert read_progress()["exercises"]["1.1"]["tries"] == 2
-
-
 def test_off_keeps_nothing(kept, monkeypatch, capsys):
-    for off in ("off", "OFF", " off "):
+    for off in ("off", " OFF "):
         monkeypatch.setenv("NBNET_PROGRESS", off)
         assert progress_path() is None
         assert check("1.1", right)
     assert not list(kept.parent.parent.iterdir())
-    assert reset_progress() == 0 and read_progress() == EMPTY
-    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert reset_progress()["forgotten"] == 0 and read_progress() == EMPTY
+    assert len(capsys.readouterr().out.splitlines()) == 2
 
 
 @pytest.mark.parametrize(
     ("session", "is_kept"),
     [
-        ("solutions/01_x.ipynb", False),
         ("/a/b/solutions/01_x.ipynb", False),
         ("C:\\course\\solutions\\01_x.ipynb", False),
         ("/a/solutions/course/chapters/01_x.ipynb", True),
-        ("/a/chapters/01_x.ipynb", True),
         ("chapters/01_my_solutions.ipynb", True),
     ],
 )
@@ -114,17 +102,10 @@ def test_the_default_place_is_not_the_cache(monkeypatch, tmp_path):
 
 
 DAMAGED = [
-    "",
     "{",
     "[]",
-    "null",
-    "{}",
-    '{"exercises": [], "quizzes": {}}',
-    '{"exercises": {"1.1": 3}, "quizzes": {}}',
     '{"exercises": {"1.1": {"tries": "a", "passed": null}}, "quizzes": {}}',
-    '{"exercises": {"1.1": {"tries": 1}}, "quizzes": {}}',
     '{"exercises": {"one": {"tries": 1, "passed": null}}, "quizzes": {}}',
-    '{"exercises": {}, "quizzes": {"1.1": {"tries": 1, "passed": null}}}',
     b"\xff\xfe\x00",
 ]
 
@@ -137,41 +118,27 @@ def test_a_damaged_file_is_one_sentence_and_the_answer_comes_first(kept, damage,
     with pytest.raises(NbnetError, match="cannot be read as progress.*--reset"):
         read_progress()
     assert check("1.1", right)
-    assert check("1.1", right)  # told once
+    assert check("1.1", right)  # the sentence comes once
     first, second, third = capsys.readouterr().out.splitlines()
     assert first.startswith("[PASS]") and third == first
     assert second.startswith(f"(progress is not kept: {kept} cannot be read as progress")
     assert kept.read_bytes() == data
-    assert reset_progress() == 0
-    assert (kept.parent / "progress.json.damaged").read_bytes() == data
+    aside = kept.parent / "progress.json.damaged"
+    assert reset_progress() == {"forgotten": 0, "put_aside": str(aside)}
+    assert aside.read_bytes() == data
     check("1.1", right)
     assert read_progress()["exercises"]["1.1"]["passed"]
 
 
-@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_told(kept, capsys):
-    kept.parent.mkdir()
-    kept.parent.chmod(stat.S_IRUSR | stat.S_IXUSR)
-    assert check("1.1", right)
-    assert "(progress is not kept" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("what", ["file", "folder"])
-def test_a_path_that_cannot_be_is_told(kept, what, capsys):
-    if what == "file":  # where the folder should be
-        kept.parent.write_text("")
-    else:
-        kept.mkdir(parents=True)
+def test_a_folder_that_cannot_be_made_is_reported(kept, capsys):
+    kept.parent.write_text("a file where the folder should be")
     assert check("1.1", right)
     assert "(progress is not kept: " in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("error", [RuntimeError("no home"), NotImplementedError("no locks")])
-def test_no_home_and_no_locks_are_told(kept, monkeypatch, capsys, error):
-    def fail(*arguments, **named):
-        raise error
-
-    monkeypatch.setattr(progress, "FileLock", fail)
+def test_no_home_and_no_locks_are_reported(kept, monkeypatch, capsys, error):
+    monkeypatch.setattr(progress, "FileLock", Mock(side_effect=error))
     assert check("1.1", right)
     assert f"(progress is not kept: {error})" in capsys.readouterr().out
 
@@ -181,11 +148,10 @@ def test_reset_forgets_a_chapter_or_everything(kept):
         record("exercises", number, passed=True)
     record("quizzes", "01", passed=True)
     record("quizzes", "10", passed=False)
-    assert reset_progress(1) == 3
+    assert reset_progress(1)["forgotten"] == 3
     assert set(read_progress()["exercises"]) == {"10.1", "11.2"}
     assert set(read_progress()["quizzes"]) == {"10"}
-    assert reset_progress(1) == 0
-    assert reset_progress() == 3
+    assert reset_progress()["forgotten"] == 3
     assert read_progress() == EMPTY and json.loads(kept.read_text()) == EMPTY
 
 

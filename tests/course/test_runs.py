@@ -1,4 +1,4 @@
-"""The steps that chapter 09 goes on with, where the learner's own are not there yet."""
+"""The steps that chapter 09 continues with, where the learner's own are not there yet."""
 
 from nbnet_lib.course.checking import check
 from nbnet_lib.course.runs import pack_run, pixel_step

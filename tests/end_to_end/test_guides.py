@@ -59,11 +59,11 @@ def test_the_function_and_its_card(blocks, folder):
 def test_the_card_of_an_onnx_file(blocks, folder):
     """Every entry of the guide's card is known; sizes are those of a network of 112 pixels."""
     (card,) = [text for kind, text in blocks if kind == "yaml" and "gate 7" in text]
-    told = yaml.safe_load(card)
+    entries = yaml.safe_load(card)
 
     def network(images):
         return images[:, :, ::14, ::14].reshape(len(images), -1)
 
-    encoder = create_encoder(network, card=told)
+    encoder = create_encoder(network, card=entries)
     assert encoder.name == "the door at gate 7"
     assert encoder.preprocess.channels == "bgr" and encoder.framing.name == "arcface"

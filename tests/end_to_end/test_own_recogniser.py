@@ -38,19 +38,9 @@ def work(tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NBNET_CACHE", str(folder / "cache"))
-        run(
-            "data",
-            "rehearse",
-            "lfw",
-            "--identities",
-            "0-19",
-            "--samples",
-            4,
-            "--out",
-            folder / "lfw",
-        )
-        people = ["--identities", "10000-10007", "--samples", 4]
-        run("data", "rehearse", "folder", *people, "--out", folder / "mine")
+        for layout, people in {"lfw": "0-19", "folder": "10000-10007"}.items():
+            people = ["--identities", people, "--samples", 4]
+            run("data", "rehearse", layout, *people, "--out", folder / layout)
         yield folder
 
 
@@ -104,7 +94,7 @@ def test_from_photographs_to_the_attack_table(work, recognisers, nbnet, kind):
     lfw, mine = work / f"lfw-{shared}", work / f"mine-{shared}"
     aligned = nbnet("data", "align", work / "lfw" / "lfw", lfw, "--encoder", encoder)
     assert (aligned["pictures"], aligned["aligned"], aligned["failed"]) == (80, 80, 0)
-    nbnet("data", "align", work / "mine" / "people", mine, "--encoder", encoder)
+    nbnet("data", "align", work / "folder" / "people", mine, "--encoder", encoder)
 
     out = work / "runs" / kind
     train = ["train", "--encoder", encoder, "--data", mine, "--decoder", "dcnn", "--lr", "1e-3"]
@@ -116,11 +106,11 @@ def test_from_photographs_to_the_attack_table(work, recognisers, nbnet, kind):
 
     attack = ["--decoder", out / "decoder.safetensors", "--far", "0.05"]
     lists = ["--list", work / "lfw" / "pairs.txt"]
-    told = nbnet(
-        "evaluate", "--encoder", encoder, *attack, "--protocol", "lfw", "--data", lfw, *lists
-    )
-    assert told["protocol"]["pictures"] == 80 and len(told["protocol"]["trials"]) == 10
-    rows = {(m["attack"], m["kind"]): m["value"] for m in told["measures"] if m["measure"] == "tar"}
+    protocol = ["--protocol", "lfw", "--data", lfw, *lists]
+    result = nbnet("evaluate", "--encoder", encoder, *attack, *protocol)
+    assert result["protocol"]["pictures"] == 80 and len(result["protocol"]["trials"]) == 10
+    tar = [m for m in result["measures"] if m["measure"] == "tar"]
+    rows = {(m["attack"], m["kind"]): m["value"] for m in tar}
     (name,) = {attack for attack, _ in rows} - {"original"}
     # The recogniser works on the aligned photographs, and 50 steps are not yet a good attack.
     assert rows["original", "original"] > 0.85

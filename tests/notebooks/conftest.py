@@ -7,47 +7,40 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import papermill as pm
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# The working folder of a reader may be anywhere: the package is found by its installation, or
+# here, by the path of this very copy.
+SEARCHED = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Exit status and everything printed."""
+    """Whether every cell ran, and what was printed or went wrong."""
 
-    status: int
-    text: str
-
-
-def _run(command, folder):
-    # The working folder of a reader may be anywhere: the package is found by its installation, or
-    # here, by the path of this very copy.
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    done = subprocess.run(
-        [sys.executable, "-m", *map(str, command)],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path, "NBNET_PROFILE": "quick"},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=420,
-    )
-    return Outcome(done.returncode, done.stdout + done.stderr)
+    good: bool
+    text: str = ""
 
 
 @pytest.fixture
-def papermill(tmp_path):
-    """Run a notebook through papermill's own command, quick profile, output elsewhere."""
+def papermill(tmp_path, monkeypatch):
+    """Run a notebook through papermill, quick profile, in another folder; NAME.out.ipynb there."""
+    monkeypatch.setenv("PYTHONPATH", SEARCHED)
 
     def run(notebook):
-        copy = tmp_path / "papermill" / Path(notebook).name
-        copy.parent.mkdir(exist_ok=True)
-        shutil.copy(notebook, copy)
-        command = ["papermill", copy, copy.with_suffix(".out.ipynb"), "-k", "python3"]
-        command += ["--no-progress-bar", "-p", "profile", "quick", "-p", "device", "cpu"]
-        return _run(command, copy.parent)
+        folder = tmp_path / "papermill"
+        folder.mkdir(exist_ok=True)
+        settings = {"profile": "quick", "device": "cpu"}
+        options = {"kernel_name": "python3", "progress_bar": False, "cwd": folder}
+        options |= {"request_save_on_cell_execute": False}  # megabytes, after every cell
+        out = folder / f"{notebook.stem}.out.ipynb"
+        try:
+            pm.execute_notebook(str(notebook), str(out), settings, **options)
+        except pm.PapermillExecutionError as error:
+            return Outcome(False, str(error))
+        return Outcome(True)
 
     return run
 
@@ -63,7 +56,17 @@ def nbval(tmp_path):
         # A configuration of its own: this repository's options are not for one notebook.
         (copy.parent / "pytest.ini").write_text("[pytest]\n")
         command = ["pytest", option, "--nbval-current-env", "-p", "no:cacheprovider"]
-        command += ["-p", "no:xdist", "-q", "--tb=short", "--nbval-cell-timeout=300", copy]
-        return _run(command, copy.parent)
+        command += ["-p", "no:xdist", "-q", "--tb=short", "--nbval-cell-timeout=300", str(copy)]
+        done = subprocess.run(
+            [sys.executable, "-m", *command],
+            cwd=copy.parent,
+            env={**os.environ, "PYTHONPATH": SEARCHED},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=420,
+        )
+        return Outcome(done.returncode == 0, done.stdout + done.stderr)
 
     return run

@@ -27,6 +27,9 @@ ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 240  # for the whole chapter, quick profile, on a busy machine
 EXERCISES = {"02": "tar_at", "06": "block_parameters"}  # the function that is typed in
 
+# Without a GPU or a sandbox, and nothing that would ask another machine.
+FLAGS = """--no-sandbox --disable-gpu --disable-dev-shm-usage --disable-background-networking
+--disable-component-update --disable-sync --no-first-run --no-proxy-server"""
 SETTINGS = {  # no news dialogue, no request to other machines, and every cell in the page
     "@jupyterlab/apputils-extension/notification": {
         "fetchNews": "false",
@@ -78,9 +81,16 @@ def wait_for(url, server, log):
     raise AssertionError(f"JupyterLab did not answer within a minute:\n{log.read_text()}")
 
 
-@pytest.fixture
-def lab(tmp_path):
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """The file of the learner's progress."""
+    return tmp_path_factory.mktemp("kept") / "progress.json"
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory, kept):
     """Start JupyterLab over a copy of the chapters, with settings and files of its own."""
+    tmp_path = tmp_path_factory.mktemp("lab")
     shutil.copytree(
         ROOT / "chapters", tmp_path / "chapters", ignore=lambda *a: [".ipynb_checkpoints"]
     )
@@ -104,7 +114,7 @@ def lab(tmp_path):
         **os.environ,
         "PYTHONPATH": path,
         "NBNET_PROFILE": "quick",
-        "NBNET_PROGRESS": str(tmp_path / "progress.json"),
+        "NBNET_PROGRESS": str(kept),
         "JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path / "workspaces"),
         "JUPYTER_CONFIG_DIR": str(tmp_path / "config"),
@@ -129,23 +139,14 @@ def lab(tmp_path):
 
 
 @pytest.fixture
-def page(chromium, lab, tmp_path, request):
-    """A page of the browser; a screenshot tells what it showed when the test failed."""
+def page(chromium):
+    """A page of the browser."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium,
-            args=[
-                "--no-sandbox",
-                "--disable-gpu",
-                "--disable-dev-shm-usage",
-                "--disable-background-networking",
-                "--disable-component-update",
-                "--disable-sync",
-                "--no-first-run",
-                "--no-proxy-server",
-            ],
+            args=FLAGS.split(),
         )
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 1600})
@@ -160,8 +161,8 @@ def exercise(number, name):
     source = next((ROOT / "solutions").glob(f"{number}_*.py"))
     text = source.read_text(encoding="utf-8")
     body = re.search(rf"def {name}\(.*?{BEGIN}\n(.*?)\n[ ]*{END}", text, re.DOTALL).group(1)
-    asked = re.search(rf'check\(\s*"([\d.]+)",\s*{name}\)', text).group(1)
-    return source.stem, asked, textwrap.dedent(body).splitlines()
+    task = re.search(rf'check\(\s*"([\d.]+)",\s*{name}\)', text).group(1)
+    return source.stem, task, textwrap.dedent(body).splitlines()
 
 
 def open_and_run(page, url, token, chapter):
@@ -216,11 +217,13 @@ def type_the_solution(page, name, lines):
 @pytest.mark.browser
 @pytest.mark.notebook
 @pytest.mark.parametrize("number", EXERCISES)
-def test_a_reader_runs_a_chapter_moves_a_slider_and_solves_an_exercise(number, page, lab, tmp_path):
-    chapter, asked, lines = exercise(number, EXERCISES[number])
+def test_a_reader_runs_a_chapter_moves_a_slider_and_solves_an_exercise(
+    number, page, lab, kept, tmp_path
+):
+    chapter, task, lines = exercise(number, EXERCISES[number])
     shots = Path(os.environ.get("NBNET_SCREENSHOTS", tmp_path))
     shots.mkdir(parents=True, exist_ok=True)
-    kept = tmp_path / "progress.json"
+    kept.unlink(missing_ok=True)
     try:
         open_and_run(page, *lab, chapter)
         outputs = page.evaluate(OUTPUTS)
@@ -241,13 +244,13 @@ def test_a_reader_runs_a_chapter_moves_a_slider_and_solves_an_exercise(number, p
 
         cell = type_the_solution(page, EXERCISES[number], lines)
         page.keyboard.press("Shift+Enter")
-        answer = cell.locator(".jp-OutputArea-output", has_text=f"[PASS] {asked}")
+        answer = cell.locator(".jp-OutputArea-output", has_text=f"[PASS] {task}")
         answer.wait_for()
         cell.scroll_into_view_if_needed()
         page.screenshot(path=shots / f"chapter_{number}_passed.png")
     except Exception:
         page.screenshot(path=shots / f"chapter_{number}_failed.png")
         raise
-    assert read_progress(kept)["exercises"][asked]["passed"]
+    assert read_progress(kept)["exercises"][task]["passed"]
     for name in ("slider", "passed"):
         assert (shots / f"chapter_{number}_{name}.png").stat().st_size > 20_000

@@ -20,7 +20,7 @@ VALUES = np.arange(30, dtype=np.float32).reshape(SHAPE)
 
 
 class Compute:
-    """Yields the rows of `VALUES` in blocks of four; dies where it is told to."""
+    """Yields the rows of `VALUES` in blocks of four; dies at a row."""
 
     def __init__(self, tally=None, dies_at=None):
         self.starts, self.tally, self.dies_at = [], tally, dies_at
@@ -89,10 +89,10 @@ def test_a_killed_process_and_two_at_once(tmp_path):
     killed = start(tmp_path / "a.npy", "kill")
     assert killed.communicate(timeout=60)[0] == "0\n" and killed.returncode == 9
     both = [start(tmp_path / "a.npy", "-") for _ in range(2)]
-    said = [child.communicate(timeout=60)[0] for child in both]
+    printed = sorted(child.communicate(timeout=60)[0] for child in both)
     assert [child.returncode for child in both] == [0, 0]
     # Row 4 was written but not yet noted or just noted; one of the two did the rest.
-    assert sorted(said)[0] == "" and sorted(said)[1].strip() in ("4", "5")
+    assert printed[0] == "" and printed[1].strip() in ("4", "5")
 
 
 def test_made_from_something_else(tmp_path):
@@ -107,19 +107,17 @@ def test_made_from_something_else(tmp_path):
         cached_array(path, SHAPE, np.float64, {"seed": 0}, Compute(), replace=False)
 
 
-@pytest.mark.parametrize("damage", ["short", "note", "no note", "empty", "no list"])
+@pytest.mark.parametrize("damage", ["short", "note", "no note"])
 def test_damaged_files_are_made_again(tmp_path, damage):
     path = tmp_path / "a.npy"
     get(path, Compute())
     note = path.with_suffix(".json")
     if damage == "short":
         path.write_bytes(path.read_bytes()[:-1])
-    elif damage == "empty":
-        path.write_bytes(b"")
-    elif damage == "no note":
-        note.unlink()
+    elif damage == "note":
+        note.write_text("{")
     else:
-        note.write_text("{" if damage == "note" else "[]")
+        note.unlink()
     anew = Compute()
     np.testing.assert_array_equal(get(path, anew), VALUES)
     assert anew.starts == [0]

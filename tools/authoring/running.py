@@ -9,9 +9,10 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -23,7 +24,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
 from authoring.sources import copy_of
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.parallel import cores
 
 CELL_TIMEOUT = 1800  # seconds; the longest cell of the paper profile is far below it
 SAMPLED = 0.1  # seconds between two looks at the memory
@@ -135,17 +136,12 @@ def _memory_watched(run: Run, client: NotebookClient) -> Iterator[None]:
         thread.join()
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def thread_settings(jobs: int) -> dict[str, str]:
     """Return the environment that shares the cores out among ``jobs`` kernels.
 
     One kernel takes what it likes; a number of threads that the user has set is kept.
     """
-    share = str(max(1, cores() // jobs))
+    share = str(max(1, cores(None) // jobs))
     return {} if jobs == 1 else {name: share for name in THREADS if not os.environ.get(name)}
 
 
@@ -164,38 +160,28 @@ def run_all(
         notebooks: to run; left as they are.
         parameters: handed to each.
         jobs: how many at once.
-        started: called with the index of each notebook that begins, from another thread.
-
-    Raises:
-        NbnetError: ``jobs`` is less than 1.
+        started: called with the index of each notebook that begins.
     """
-    if jobs < 1:
-        raise NbnetError(f"jobs is {jobs}: at least one notebook must run at a time")
     environment = thread_settings(min(jobs, max(1, len(notebooks))))
     before = set(psutil.Process().children(recursive=True))
-    turn = threading.Semaphore(jobs)  # held until the caller has heard of a notebook's end
-    stopped = threading.Event()
-
-    def run(index: int) -> Run:
-        turn.acquire()
-        if stopped.is_set():
-            return Run(notebooks[index], error="not begun")
-        started(index)
-        return execute(notebooks[index], parameters, environment)
-
     pool = ThreadPoolExecutor(jobs)
-    futures = {pool.submit(run, index): index for index in range(len(notebooks))}
+    waiting = iter(range(len(notebooks)))
+    running: dict[Future[Run], int] = {}
     try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-            turn.release()
+        while True:
+            for index in islice(waiting, jobs - len(running)):
+                started(index)
+                future = pool.submit(execute, notebooks[index], parameters, environment)
+                running[future] = index
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                yield running.pop(future), future.result()
     finally:
-        stopped.set()
-        pool.shutdown(wait=False, cancel_futures=True)
-        while not all(future.done() for future in futures):
-            turn.release()
+        while not all(future.done() for future in running):
             end_kernels(set(psutil.Process().children(recursive=True)) - before)
-            wait(futures, timeout=0.2)
+            wait(running, timeout=0.2)
+        pool.shutdown()
 
 
 def end_kernels(processes: set[psutil.Process]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ _PARTS = ("dist/reveal.css", "dist/reveal.js", "dist/theme/white.css", "plugin/n
 def build_slides(
     output: str | Path = Path("build/slides"),
     reveal: str = REVEAL,
-    only: str | list[str] | None = None,
+    only: Sequence[str] | None = None,
     root: str | Path | None = None,
 ) -> dict[str, Any]:
     """Write the slides of each chapter as ``NN_title.slides.html``.

@@ -11,6 +11,7 @@ import json
 import platform
 import sys
 import time
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from authoring.sources import (
     first_heading,
     read_stored,
 )
+from nbnet_lib.cli.shared import columns
 from nbnet_lib.course.profile import resolve_profile
 from nbnet_lib.device import resolve_device
 from nbnet_lib.errors import NbnetError
@@ -40,7 +42,7 @@ PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "jupyterlab", "pape
 
 def run_course(
     profile: str = "laptop",
-    only: str | list[str] | None = None,
+    only: Sequence[str] | None = None,
     output: str | Path = Path("build/course"),
     seed: int = 7,
     device: str = "auto",
@@ -130,16 +132,12 @@ def _run_notebooks(
 
 def times_table(summary: dict[str, Any]) -> str:
     """Return the seconds and the peak memory of each notebook as text."""
-    rows = summary["notebooks"]
-    width = max((len(r["title"]) for r in rows), default=0)
-    lines = [f"{'chapter':{width}}  seconds  peak MB  status"]
-    lines.append("-" * len(lines[0]))
-    lines += [
-        f"{r['title']:{width}}  {r['seconds']:7.1f}  {r['peak_mb']:7,}  {r['status']}" for r in rows
-    ]
-    most = max((r["peak_mb"] for r in rows), default=0)
-    lines.append(f"{'together':{width}}  {sum(r['seconds'] for r in rows):7.1f}  {most:7,}")
-    return "\n".join([*lines, f"wall time {summary['seconds']:.1f} s, everything included"])
+    notebooks = summary["notebooks"]
+    rows = [[n["title"], n["seconds"], n["peak_mb"], n["status"]] for n in notebooks]
+    seconds = round(sum(n["seconds"] for n in notebooks), 1)
+    rows.append(["together", seconds, max((n["peak_mb"] for n in notebooks), default=0), ""])
+    table = columns(rows, ["chapter", "seconds", "peak MB", "status"])
+    return f"{table}\nwall time {summary['seconds']:.1f} s, everything included"
 
 
 def _write_pages(folder: Path, stem: str, title: str, run: Run) -> None:
@@ -175,9 +173,4 @@ def _say(text: str, end: str = "\n") -> None:
 
 def _versions() -> dict[str, str]:
     versions = {"nbnet": nbnet_lib.__version__, "python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = "not installed"
-    return versions
+    return versions | {name: metadata.version(name) for name in PACKAGES}

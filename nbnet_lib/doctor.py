@@ -14,15 +14,14 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import nbnet_lib
-import synthfaces
 from nbnet_lib.files import cache_dir, sha256_file
 
+CLONE = Path(__file__).parents[1]
 DISTRIBUTION = "nbnet-lib"
 REINSTALL = "run `make course`, or `python -m pip install -e .` in the repository"
 LABELS = {"ok": "[ok]  ", "warn": "[warn]", "fail": "[FAIL]"}
@@ -33,6 +32,7 @@ IMPORTS = {
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
+PROGRAMS = ("jupyterlab",)  # started, not imported
 # Recognisers that the course does without: (what, module, extra).
 EXTRAS = (("dlib's recogniser", "dlib", "dlib"), ("ONNX files", "onnxruntime", "onnx"))
 WARN_MEMORY_GB, WARN_DISK_GB, FAIL_DISK_GB = 4.0, 3.0, 0.5
@@ -46,39 +46,33 @@ class Finding:
         name: what was checked.
         status: "ok", "warn" (the course works, but ...) or "fail" (fix it).
         message: what was found.
-        mend: how to fix it, where something is wrong.
+        fix: how to fix it, where something is wrong.
     """
 
     name: str
     status: str
     message: str
-    mend: str = ""
+    fix: str = ""
 
     def line(self) -> str:
         """Return the finding as one line of text."""
         text = f"{LABELS[self.status]} {self.name}: {self.message}"
-        return f"{text}: {self.mend}" if self.mend else text
+        return f"{text}: {self.fix}" if self.fix else text
 
     def to_dict(self) -> dict[str, str]:
-        """Return the finding for ``--json``."""
-        return asdict(self)
+        """Return the finding for ``--json``, where the fix is called "mend"."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "message": self.message,
+            "mend": self.fix,
+        }
 
 
 def examine() -> list[Finding]:
     """Check everything, in an order in which a first problem explains later ones."""
-    checks = (
-        _python,
-        _packages,
-        _extras,
-        _machine,
-        _gpu,
-        _kernel,
-        _folders,
-        _weights,
-        _assets,
-    )
     findings: list[Finding] = []
-    for check in checks:
+    for check in CHECKS:
         try:
             findings.extend(check())
         except Exception as error:  # a broken package must not silence the other checks
@@ -87,14 +81,14 @@ def examine() -> list[Finding]:
     return findings
 
 
-def _judged(name: str, good: bool, message: str, mend: str, otherwise: str = "fail") -> Finding:
+def _judged(name: str, good: bool, message: str, fix: str, otherwise: str = "fail") -> Finding:
     """Return "ok" with the message alone, or ``otherwise`` with the way to fix it too."""
-    return Finding(name, "ok", message) if good else Finding(name, otherwise, message, mend)
+    return Finding(name, "ok", message) if good else Finding(name, otherwise, message, fix)
 
 
 def _python() -> Iterator[Finding]:
     version = f"{platform.python_version()} at {sys.executable}"
-    # Whoever installed with force wants to know.
+    # pip refuses an older one, unless it is forced.
     new_enough = sys.version_info >= (3, 10)  # noqa: UP036
     yield _judged("Python", new_enough, version, "install Python 3.10 or newer")
 
@@ -115,18 +109,19 @@ def _packages() -> Iterator[Finding]:
 
 def _package(name: str, wanted: Any) -> Finding:
     """Compare a package's version with ``wanted`` (a SpecifierSet) and import it."""
-    mend = f'python -m pip install "{name}{wanted}"'
+    fix = f'python -m pip install "{name}{wanted}"'
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
-        return Finding(name, "fail", "not installed", mend)
+        return Finding(name, "fail", "not installed", fix)
     if not wanted.contains(version, prereleases=True):
-        return Finding(name, "fail", f"version {version}, but {wanted} is needed", mend)
+        return Finding(name, "fail", f"version {version}, but {wanted} is needed", fix)
     try:
-        importlib.import_module(IMPORTS.get(name.lower(), name.replace("-", "_")))
+        if name not in PROGRAMS:
+            importlib.import_module(IMPORTS.get(name.lower(), name.replace("-", "_")))
     except Exception as error:
         reason = f"version {version} cannot be imported ({_first_line(error)})"
-        return Finding(name, "fail", reason, f"{mend} --force-reinstall")
+        return Finding(name, "fail", reason, f"{fix} --force-reinstall")
     return Finding(name, "ok", version)
 
 
@@ -138,28 +133,23 @@ def _extras() -> Iterator[Finding]:
 
 
 def _machine() -> Iterator[Finding]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    slow = "expect about twice the stated times"
-    yield _judged("cores", (cores or 1) > 1, str(cores), slow, "warn")
-
     import psutil
 
+    from nbnet_lib.parallel import cores
+
+    count = cores(None)
+    yield _judged("cores", count > 1, str(count), "expect about twice the stated times", "warn")
     memory = psutil.virtual_memory()
     free, total = memory.available / 2**30, memory.total / 2**30
-    yield _judged(
-        "memory",
-        free >= WARN_MEMORY_GB,
-        f"{free:.1f} of {total:.1f} GiB free",
-        f"close programs until {WARN_MEMORY_GB:.0f} are free",
-        "warn",
-    )
+    text, fix = f"{free:.1f} of {total:.1f} GiB free", "close programs until 4 are free"
+    yield _judged("memory", free >= WARN_MEMORY_GB, text, fix, "warn")
     free = shutil.disk_usage(Path.cwd()).free / 2**30
-    message = f"{free:.1f} GiB free in {Path.cwd()}"
+    text = f"{free:.1f} GiB free in {Path.cwd()}"
     if free < FAIL_DISK_GB:
-        yield Finding("disk", "fail", message, f"free at least {WARN_DISK_GB:.0f} GiB")
+        yield Finding("disk", "fail", text, f"free at least {WARN_DISK_GB:.0f} GiB")
     else:
-        little = "enough for the course, little for training runs"
-        yield _judged("disk", free >= WARN_DISK_GB, message, little, "warn")
+        fix = "enough for the course, little for training runs"
+        yield _judged("disk", free >= WARN_DISK_GB, text, fix, "warn")
 
 
 def _gpu() -> Iterator[Finding]:
@@ -172,24 +162,21 @@ def _gpu() -> Iterator[Finding]:
 def _kernel() -> Iterator[Finding]:
     from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 
-    mend = "run `python -m ipykernel install --sys-prefix` with this Python"
+    fix = "run `python -m ipykernel install --sys-prefix` with this Python"
     try:
         spec = KernelSpecManager().get_kernel_spec("python3")
     except NoSuchKernel:
-        yield Finding("kernel", "fail", "no Jupyter kernel named python3", mend)
+        yield Finding("kernel", "fail", "no Jupyter kernel named python3", fix)
         return
     program = spec.argv[0]
-
     # Paths, not link targets: a virtual environment's python links to the base's.
-    def place(path: str) -> str:
-        return os.path.normcase(os.path.abspath(path))
-
+    programs = {os.path.normcase(os.path.abspath(path)) for path in (program, sys.executable)}
     # Jupyter replaces a bare "python" by the Python that it runs in itself.
-    if Path(program).name == program or place(program) == place(sys.executable):
+    if Path(program).name == program or len(programs) == 1:
         yield Finding("kernel", "ok", "python3 runs this Python")
     else:
         reason = f"{spec.resource_dir} runs {program}, not this Python"
-        yield Finding("kernel", "fail", reason, mend)
+        yield Finding("kernel", "fail", reason, fix)
 
 
 def _folders() -> Iterator[Finding]:
@@ -198,47 +185,47 @@ def _folders() -> Iterator[Finding]:
         ("build folder", Path.cwd() / "build", "give yourself write access, or delete it"),
         ("cache folder", cache_dir(), "set NBNET_CACHE to a folder of your own"),
     ]
-    for name, folder, mend in places:
+    for name, folder, fix in places:
         existing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
         try:
             with tempfile.TemporaryFile(dir=existing):
-                pass
+                yield Finding(name, "ok", f"{folder} can be written")
         except OSError as error:
             reason = f"cannot write to {folder} ({error.strerror or error})"
-            yield Finding(name, "fail", reason, mend)
-        else:
-            yield Finding(name, "ok", f"{folder} can be written")
+            yield Finding(name, "fail", reason, fix)
 
 
 def _weights() -> Iterator[Finding]:
-    folder = Path(nbnet_lib.__file__).parent / "weights"
+    folder = CLONE / "nbnet_lib" / "weights"
     files = sorted(folder.glob("*.safetensors"))
-    mend = "restore it with `git checkout nbnet_lib/weights`"
+    fix = "restore it with `git checkout nbnet_lib/weights`"
     if not files:
-        yield Finding("weights", "fail", f"no weights in {folder}", mend)
+        yield Finding("weights", "fail", f"no weights in {folder}", fix)
     for path in files:
         name = f"weights {path.stem}"
         try:
             expected = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["sha256"]
         except (OSError, ValueError, KeyError) as error:
-            yield Finding(name, "fail", f"the card cannot be read ({_first_line(error)})", mend)
+            yield Finding(name, "fail", f"the card cannot be read ({_first_line(error)})", fix)
             continue
-        if sha256_file(path) == expected:
-            yield Finding(name, "ok", f"{path.stat().st_size / 1e6:.1f} MB, checksum right")
-        else:
-            yield Finding(name, "fail", f"{path} does not match its card", mend)
+        size, wrong = f"{path.stat().st_size / 1e6:.1f} MB", f"{path} does not match its card"
+        good = sha256_file(path) == expected
+        yield _judged(name, good, f"{size}, checksum right" if good else wrong, fix)
 
 
 def _assets() -> Iterator[Finding]:
-    path = Path(synthfaces.__file__).parent / "assets" / "head_model.npz"
-    mend = "restore it with `git checkout synthfaces/assets`"
+    path = CLONE / "synthfaces" / "assets" / "head_model.npz"
     if not path.is_file():
-        yield Finding("head model", "fail", f"{path} is missing", mend)
+        fix = "restore it with `git checkout synthfaces/assets`"
+        yield Finding("head model", "fail", f"{path} is missing", fix)
         return
-    from nbnet_lib.faces import render
+    from synthfaces import render
 
     render(0, 0, size=32)
     yield Finding("head model", "ok", f"{path.stat().st_size / 1e6:.1f} MB, draws a face")
+
+
+CHECKS = (_python, _packages, _extras, _machine, _gpu, _kernel, _folders, _weights, _assets)
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,11 +1,13 @@
-"""``nbnet course``, ``build``, ``html`` and ``slides``: what is made of the course's sources.
+"""``nbnet course``, ``lab``, ``build``, ``html`` and ``slides``: the course's notebooks.
 
-Their tools are in the clone, in ``tools/authoring``, and are not installed with the library.
+They need a clone of the repository: its notebooks and, but for ``lab``, the programs in
+``tools/authoring`` are not installed with the library.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,10 +18,11 @@ from nbnet_lib.cli.shared import Report, add_json, columns, whole
 from nbnet_lib.errors import NbnetError
 
 PROFILES = ("auto", "quick", "laptop", "gpu", "paper")
+CLONE = Path(nbnet_lib.__file__).parents[1]
 
 
-def add_course(subparsers: Any) -> None:
-    """Add ``nbnet course`` to the parser."""
+def add(subparsers: Any) -> None:
+    """Add the commands of learners: ``course`` and ``lab``."""
     course = subparsers.add_parser(
         "course", help="run every solution notebook and print the attack table"
     )
@@ -42,9 +45,17 @@ def add_course(subparsers: Any) -> None:
     add_json(course)
     course.set_defaults(run=run_course)
 
+    lab = subparsers.add_parser(
+        "lab",
+        help="open the chapters in JupyterLab",
+        description="What follows -- goes to JupyterLab, for example: nbnet lab -- --no-browser",
+    )
+    lab.add_argument("arguments", nargs="*", metavar="-- ARGUMENT", help="for JupyterLab")
+    lab.set_defaults(run=run_lab)
 
-def add(subparsers: Any) -> None:
-    """Add the commands of authors and teachers to the parser."""
+
+def add_authoring(subparsers: Any) -> None:
+    """Add the commands of authors and teachers: ``build``, ``html`` and ``slides``."""
     build = subparsers.add_parser(
         "build",
         help="make the notebooks from solutions/*.py",
@@ -115,7 +126,7 @@ def _find_tools() -> None:
     Raises:
         NbnetError: the library was installed without a clone, or without the extra ``authoring``.
     """
-    tools = Path(nbnet_lib.__file__).parents[1] / "tools"
+    tools = CLONE / "tools"
     missing = [name for name in ("jupytext", "nbclient", "nbconvert", "bs4") if not find_spec(name)]
     if missing or not (tools / "authoring").is_dir():
         raise NbnetError(
@@ -135,11 +146,32 @@ def run_course(args: argparse.Namespace) -> Report:
     summary = walk.run_course(
         profile=args.profile, only=args.only, output=args.output, jobs=args.jobs
     )
-    lines = [walk.times_table(summary), ""]
+    parts = [walk.times_table(summary)]
     if summary["attack"]:
-        lines += [result_text(summary["attack"]), ""]
-    lines.append(f"Executed notebooks, HTML and summary.json: {args.output}")
-    return Report(summary, "\n".join(lines))
+        parts.append(result_text(summary["attack"]))
+    parts.append(f"Executed notebooks, HTML and summary.json: {args.output}")
+    return Report(summary, "\n\n".join(parts))
+
+
+def run_lab(args: argparse.Namespace) -> int:
+    """Run JupyterLab on the chapters, with this very Python, and return its exit status.
+
+    Raises:
+        NbnetError: neither the working folder nor the clone has chapters.
+    """
+    folders = [root / "chapters" for root in (Path.cwd(), CLONE)]
+    found = [folder for folder in folders if folder.is_dir()]
+    if not found:
+        raise NbnetError(
+            f"no chapters folder in {Path.cwd()}: run this in the course's repository (git clone)"
+        )
+    command = [sys.executable, "-m", "jupyterlab", str(found[0]), *args.arguments]
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:  # JupyterLab got it too and asks its own question
+            continue
 
 
 def run_build(args: argparse.Namespace) -> Report:
