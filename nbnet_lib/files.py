@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from nbnet_lib.errors import NbnetError
 
 # What a write answers when there is no room: disk full, quota used up, file size limit.
@@ -62,6 +64,26 @@ def room_for(folder: Path, needed: int = 0) -> Iterator[None]:
         if error.errno in _NO_ROOM:
             raise _no_room(folder, needed, error.strerror or str(error)) from error
         raise
+
+
+@contextmanager
+def only_writer(folder: Path, doing: str) -> Iterator[None]:
+    """Keep other processes from writing to ``folder`` at the same time.
+
+    Raises:
+        NbnetError: one does already; ``doing`` says what ("aligning into").
+    """
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise NbnetError(
+            f"another process is {doing} {folder}: wait for it or choose another folder"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def require_writable_folder(folder: str | os.PathLike[str]) -> Path:

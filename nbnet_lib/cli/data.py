@@ -44,38 +44,25 @@ def add(subparsers: Any) -> None:
 
 
 def _add_benchmarks(commands: Any) -> None:
-    names = commands.add_parser(
-        "list", help="the benchmarks, what they hold and who gives them out"
-    )
-    info = commands.add_parser("info", help="a benchmark: licence, how to get it, layout, notes")
-    get = commands.add_parser(
-        "get",
-        help="download a benchmark, or check and unpack what you were given",
-        description="What may be downloaded is downloaded to --out; an interrupted download "
-        "resumes. What is given out on request is taken from --path: a folder is checked where it "
-        "is, archives are verified and unpacked to --out.",
-    )
-    check = commands.add_parser(
-        "check",
-        help="check a copy: layout, counts, checksums, readable pictures (status 1 if incomplete)",
-    )
-    rehearse = commands.add_parser(
-        "rehearse",
-        help="write SynthFaces in the layout of a benchmark, to try everything without it",
-        description="Nobody on these pictures exists. A second run completes an interrupted one.",
-    )
-    for parser, run in (
-        (names, run_list),
-        (info, run_info),
-        (get, run_get),
-        (check, run_check),
-        (rehearse, run_rehearse),
-    ):
-        if parser is not names:
-            which = ", those with a rehearsal" if parser is rehearse else ""
+    def add_command(name: str, run: Any, help: str, description: str | None = None) -> Any:
+        parser = commands.add_parser(name, help=help, description=description)
+        parser.set_defaults(run=run)
+        if name != "list":
+            which = ", those with a rehearsal" if name == "rehearse" else ""
             parser.add_argument("name", metavar="NAME", help=f"of `nbnet data list`{which}")
         add_json(parser)
-        parser.set_defaults(run=run)
+        return parser
+
+    add_command("list", run_list, "the benchmarks, what they hold and who gives them out")
+    add_command("info", run_info, "a benchmark: licence, how to get it, layout, notes")
+    get = add_command(
+        "get",
+        run_get,
+        "download a benchmark, or check and unpack what you were given",
+        "What may be downloaded is downloaded to --out; an interrupted download resumes. What is "
+        "given out on request is taken from --path: a folder is checked where it is, archives are "
+        "verified and unpacked to --out.",
+    )
     get.add_argument("--out", type=Path, metavar="FOLDER", help="the folder to put it in")
     get.add_argument("--path", type=Path, metavar="PATH", help="what you obtained")
     get.add_argument(
@@ -83,9 +70,20 @@ def _add_benchmarks(commands: Any) -> None:
         action="store_true",
         help="you have read the licence (nbnet data info NAME) and agree to it",
     )
+    check = add_command(
+        "check",
+        run_check,
+        "check a copy: layout, counts, checksums, readable pictures (status 1 if incomplete)",
+    )
     check.add_argument("path", type=Path, metavar="FOLDER")
     check.add_argument(
         "--every", action="store_true", help="open every picture (default: some 200 of all)"
+    )
+    rehearse = add_command(
+        "rehearse",
+        run_rehearse,
+        "write SynthFaces in the layout of a benchmark, to try everything without it",
+        "Nobody on these pictures exists. A second run completes an interrupted one.",
     )
     rehearse.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     rehearse.add_argument(
@@ -96,11 +94,9 @@ def _add_benchmarks(commands: Any) -> None:
         "(default: 40 people that fit)",
     )
     rehearse.add_argument(
-        "--samples", type=whole(1), metavar="N", help="pictures of each (default 6; FERET 2)"
+        "--samples", type=whole(1), metavar="N", help="pictures of each (default 6)"
     )
-    rehearse.add_argument(
-        "--seed", type=whole(0), default=0, metavar="N", help="of pairs and order"
-    )
+    rehearse.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the pairs")
     add_workers(rehearse)
 
 
@@ -222,8 +218,7 @@ def _facts(benchmark: Benchmark) -> dict[str, Any]:
         {"name": part.file.name, "urls": part.file.urls, "checksum": part.file.checksum}
         for part in benchmark.parts
     ]
-    del facts["size"], facts["terms"]
-    return facts
+    return {name: fact for name, fact in facts.items() if name not in ("look", "size", "terms")}
 
 
 def run_get(args: argparse.Namespace) -> Report:
@@ -271,7 +266,12 @@ def run_rehearse(args: argparse.Namespace) -> Report:
     from nbnet_lib.data.rehearsal import rehearse
 
     done = rehearse(
-        args.name, args.out, args.identities, args.samples, seed=args.seed, workers=args.workers
+        args.name,
+        args.out,
+        args.identities,
+        args.samples or 6,
+        seed=args.seed,
+        workers=args.workers,
     )
     text = (
         f"{done.pictures:,} pictures of {done.people:,} people who do not exist, in the layout of "
@@ -325,11 +325,12 @@ def _aligned(done: AlignReport) -> str:
         lines.append(
             f"{counts['centred']:,} of the aligned ones are the middle of a picture without a face"
         )
-    rows = []
-    for reason, number in counts["reasons"].items():
-        names = [row["image"] for row in done.failures if row["reason"] == reason]
-        rows.append((number, reason, _examples(names)))
-    if rows:
+    if counts["reasons"]:
+        failed = {
+            reason: [row["image"] for row in done.failures if row["reason"] == reason]
+            for reason in counts["reasons"]
+        }
+        rows = [(len(names), reason, _examples(names)) for reason, names in failed.items()]
         lines += ["", columns(rows, ("failed", "reason", "pictures"))]
     if counts["notes"]:
         notes = [(number, note) for note, number in counts["notes"].items()]

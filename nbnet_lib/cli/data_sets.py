@@ -89,12 +89,12 @@ def _add_manifest(commands: Any) -> None:
     more.add_argument(
         "--leave-out-missing",
         action="store_true",
-        help="go on without listed pictures that are not there",
+        help="continue without listed pictures that are not there",
     )
     more.add_argument(
         "--leave-out-unreadable",
         action="store_true",
-        help="go on without pictures that cannot be read",
+        help="continue without pictures that cannot be read",
     )
     add_workers(more, READ)
     add_json(parser)

@@ -13,33 +13,28 @@
 Used by `nbnet data` and `nbnet train --data`; introduced in the guides.
 """
 
-from importlib import import_module
-from typing import Any
+from nbnet_lib.data.alignment import AlignOptions, AlignReport, align
+from nbnet_lib.data.archives import unpack
+from nbnet_lib.data.arrays import PictureArray, picture_array
+from nbnet_lib.data.listing import open_source
+from nbnet_lib.data.manifest import Manifest, load_manifest, save_manifest
+from nbnet_lib.data.pictures import Picture, PictureError, read_picture
+from nbnet_lib.data.remote import RemoteFile, download
 
-# Where each public name is defined. It is imported when it is used: `nbnet data list` needs no
-# torch, which takes seconds.
-_HOMES = {
-    "AlignOptions": "alignment",
-    "AlignReport": "alignment",
-    "Manifest": "manifest",
-    "Picture": "pictures",
-    "PictureArray": "arrays",
-    "PictureError": "pictures",
-    "RemoteFile": "remote",
-    "align": "alignment",
-    "download": "remote",
-    "load_manifest": "manifest",
-    "open_source": "listing",
-    "picture_array": "arrays",
-    "read_picture": "pictures",
-    "save_manifest": "manifest",
-    "unpack": "archives",
-}
-
-__all__ = sorted(_HOMES)
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"nbnet_lib.data has no {name}")
-    return getattr(import_module(f"nbnet_lib.data.{_HOMES[name]}"), name)
+__all__ = [
+    "AlignOptions",
+    "AlignReport",
+    "Manifest",
+    "Picture",
+    "PictureArray",
+    "PictureError",
+    "RemoteFile",
+    "align",
+    "download",
+    "load_manifest",
+    "open_source",
+    "picture_array",
+    "read_picture",
+    "save_manifest",
+    "unpack",
+]

@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import time
-import unicodedata
 from collections import Counter
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing
@@ -32,17 +31,24 @@ from typing import Any
 
 import joblib
 import numpy as np
-from filelock import FileLock, Timeout
 from PIL import Image
 from tqdm import tqdm
 
 from nbnet_lib.data.alignment_file import JOURNAL, SUMMARY, TABLE
-from nbnet_lib.data.pictures import ENDINGS, PictureError, is_picture_name, read_picture, walk
+from nbnet_lib.data.people import spelled
+from nbnet_lib.data.pictures import (
+    ENDINGS,
+    PictureError,
+    is_hidden,
+    is_picture_name,
+    read_picture,
+    walk,
+)
 from nbnet_lib.data.text import require_utf8
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.detect import SMALLEST_INPUT, DetectedFace, FaceDetector
 from nbnet_lib.faces.framing import FRAMINGS, Framing, cut
-from nbnet_lib.files import atomic_path, require_free_space, require_writable_folder
+from nbnet_lib.files import atomic_path, only_writer, require_free_space, require_writable_folder
 from nbnet_lib.parallel import cores
 from synthfaces.checks import check_size
 
@@ -178,32 +184,32 @@ def align(
     source, out = Path(source), Path(out)
     pictures, skipped = find_pictures(source, out, only)
     require_writable_folder(out)
-    settings = {
-        # The folder itself must be the same one; its path may carry somebody's name.
-        "source": [
-            source.resolve().name,
-            hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16],
-        ],
-        **options.card(),
-    } | ({"only": only} if only else {})
-    try:
-        with FileLock(out / ".lock", timeout=0):
-            rows = _read_journal(out, settings)
-            for name in list(rows):
-                if name not in pictures and rows[name]["out"]:
-                    (out / rows[name]["out"]).unlink(missing_ok=True)
-                if name not in pictures or not _still_holds(rows[name], source, out):
-                    del rows[name]
-            kept = len(rows)
-            speed = _work(source, out, options, pictures, settings, rows, cores(workers), progress)
-            ordered = [rows[name] for name in pictures]
-            counts = _count(ordered, len(skipped))
-            _write_table(out, ordered)
-            _write_summary(out, source, options, counts, skipped)
-    except Timeout:
-        raise NbnetError(
-            f"another process is aligning into {out}: wait for it or choose another folder"
-        ) from None
+    # The folder itself must be the same one; its path may carry somebody's name.
+    digest = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:16]
+    settings = {"source": [source.resolve().name, digest], **options.card()}
+    settings |= {"only": only} if only else {}
+    with only_writer(out, "aligning into"):
+        rows = _read_journal(out, settings)
+        for name in list(rows):
+            if name not in pictures and rows[name]["out"]:
+                (out / rows[name]["out"]).unlink(missing_ok=True)
+            if name not in pictures or not _still_holds(rows[name], source, out):
+                del rows[name]
+        kept = len(rows)
+        todo = {name: result for name, result in pictures.items() if name not in rows}
+        speed = 0.0
+        if todo:
+            require_free_space(out, int(len(todo) * BYTES_A_PIXEL * options.size**2))
+            for stale in (out / SUMMARY, out / TABLE):  # they would not be of all pictures
+                stale.unlink(missing_ok=True)
+            with atomic_path(out / JOURNAL) as temporary:
+                lines = [json.dumps(row) + "\n" for row in (settings, *rows.values())]
+                temporary.write_text("".join(lines), encoding="utf-8")
+            speed = _work(source, out, options, todo, rows, cores(workers), progress)
+        ordered = [rows[name] for name in pictures]
+        counts = _count(ordered, len(skipped))
+        _write_table(out, ordered)
+        _write_summary(out, source, options, counts, skipped)
     failures = [row for row in ordered if row["status"] == "failed"]
     foreign = tuple(name for name in skipped if name.lower().endswith(FOREIGN))
     return AlignReport(out, counts, failures, foreign, kept, time.monotonic() - started, speed)
@@ -226,29 +232,24 @@ def find_pictures(
         raise NbnetError(
             f"{out} and {source} are inside each other: align into a folder beside the pictures"
         )
-    names = []
-    for place, folders, files in walk(source):
-        links = [name for name in folders if (source / place / name).is_symlink()]
-        names += [f"{place}{name}" for name in [*files, *links]]
-    require_utf8(names, f"in {source}, the file name")
+    found = dict(walk(source))  # {name: whether it is a linked folder}
+    require_utf8(found, f"in {source}, the file name")
     pictures: dict[str, str] = {}
     skipped = []
     results: dict[str, str] = {}
-    for name in sorted(names):
-        hidden = any(part.startswith(".") for part in name.split("/"))
-        asked = only is None or fnmatchcase(name, only)
-        if hidden or not asked or not is_picture_name(name) or (source / name).is_dir():
+    for name in sorted(found):
+        wanted = only is None or fnmatchcase(name, only)
+        if is_hidden(name) or found[name] or not wanted or not is_picture_name(name):
             skipped.append(name)
             continue
         path = PurePosixPath(name)
         path = path.with_suffix("") if path.suffix.lower() == ".bz2" else path
         pictures[name] = str(path.with_suffix(".png"))
         # As the file systems of Windows and macOS compare names, so that the result can go there.
-        key = unicodedata.normalize("NFC", pictures[name]).casefold()
-        if results.setdefault(key, name) != name:
+        if (first := results.setdefault(spelled(pictures[name]).casefold(), name)) != name:
             raise NbnetError(
-                f"{results[key]} and {name} would both become {pictures[name]}: rename one of "
-                "them, or align their folders into different ones"
+                f"{first} and {name} would both become {pictures[name]}: rename one of them, or "
+                "align their folders into different ones"
             )
     if not pictures:
         raise NbnetError(
@@ -285,7 +286,7 @@ def _read_journal(out: Path, settings: Row) -> dict[str, Row]:
 
 
 def _still_holds(row: Row, source: Path, out: Path) -> bool:
-    """Tell whether the picture and its result are as they were when the row was written."""
+    """Return whether the picture and its result are as they were when the row was written."""
     try:
         stat = (source / row["image"]).stat()
         whole = not row["out"] or (out / row["out"]).stat().st_size == row["out_bytes"]
@@ -299,52 +300,40 @@ def _work(
     source: Path,
     out: Path,
     options: AlignOptions,
-    pictures: dict[str, str],
-    settings: Row,
+    todo: dict[str, str],
     rows: dict[str, Row],
     workers: int,
     progress: bool,
 ) -> float:
     """Align what has no row yet, add the rows, and return pictures a second."""
-    todo = [(name, result) for name, result in pictures.items() if name not in rows]
-    if not todo:
-        return 0.0
-    require_free_space(out, int(len(todo) * BYTES_A_PIXEL * options.size**2))
-    for stale in (out / SUMMARY, out / TABLE):  # they would not be of all pictures
-        stale.unlink(missing_ok=True)
-    with atomic_path(out / JOURNAL) as temporary:
-        lines = [json.dumps(row) + "\n" for row in (settings, *rows.values())]
-        temporary.write_text("".join(lines), encoding="utf-8")
+    total = len(rows) + len(todo)
     first = last = 0.0
-    failed = 0
-    bar = tqdm(
-        total=len(pictures), initial=len(rows), desc="aligning", unit="image", disable=not progress
-    )
-    journal = open(out / JOURNAL, "a", encoding="utf-8", buffering=1)
-    single = workers == 1
     parallel = joblib.Parallel(
         min(workers, len(todo)),
         return_as="generator_unordered",
         idle_worker_timeout=20,  # seconds that a process outlives this one, if it is killed
     )
     results = parallel(
-        joblib.delayed(_align)(source / name, out / result, name, result, options, single)
-        for name, result in todo
+        joblib.delayed(_align)(source, out, name, result, options, workers == 1)
+        for name, result in todo.items()
     )
+    bar = tqdm(total=total, initial=len(rows), desc="aligning", unit="image", disable=not progress)
     try:
-        with bar, journal, closing(results):
+        with (
+            bar,
+            open(out / JOURNAL, "a", encoding="utf-8", buffering=1) as journal,
+            closing(results),
+        ):
             for row in results:
                 journal.write(json.dumps(row) + "\n")
                 rows[row["image"]] = row
                 last = time.monotonic()
                 first = first or last
-                failed += row["status"] == "failed"
-                bar.set_postfix(failed=failed, refresh=False)
                 bar.update()
     except BrokenProcessPool as error:
         raise NbnetError(
-            f"the system ended a process after {len(rows):,} of {len(pictures):,} pictures; memory "
-            "may be short: give the same command with fewer workers, it resumes"
+            f"the system ended a process after {len(rows):,} of {total:,} pictures; memory may be "
+            "short: give the same command with fewer workers, it resumes"
         ) from error
     except OSError as error:
         raise NbnetError(
@@ -364,7 +353,7 @@ def _detector(device: str, single: bool) -> FaceDetector:
 
 
 def _align(
-    path: Path, target: Path, name: str, result: str, options: AlignOptions, single: bool
+    source: Path, out: Path, name: str, result: str, options: AlignOptions, single: bool
 ) -> Row:
     """Align one picture; what is wrong with it becomes a reason in its row.
 
@@ -372,6 +361,7 @@ def _align(
         The row of the table, and beside its columns ``bytes``, ``mtime_ns`` and ``out_bytes``, by
         which a later run knows what is done.
     """
+    path, target = source / name, out / result
     row: Row = dict.fromkeys(("reason", "detail", "out"), "")
     row |= dict.fromkeys(("width", "height", "faces", "out_bytes"), 0)
     row |= dict.fromkeys(("score", "box", "points"))
@@ -476,15 +466,14 @@ def _centre(image: np.ndarray, size: int) -> np.ndarray:
 def _count(rows: list[Row], skipped: int) -> dict[str, Any]:
     """Return how many pictures were aligned and failed, by reason, and how many have which note."""
     done = [row for row in rows if row["status"] == "aligned"]
+    reasons = Counter(row["reason"] for row in rows if row["status"] == "failed")
     return {
         "pictures": len(rows),
         "aligned": len(done),
         "centred": sum(bool(row["reason"]) for row in done),
         "failed": len(rows) - len(done),
         "skipped": skipped,
-        "reasons": dict(
-            Counter(row["reason"] for row in rows if row["status"] == "failed").most_common()
-        ),
+        "reasons": dict(reasons.most_common()),
         "notes": dict(Counter(note for row in rows for note in row["notes"]).most_common()),
     }
 
@@ -493,14 +482,13 @@ def _write_table(folder: Path, rows: list[Row]) -> None:
     import pyarrow
     from pyarrow import parquet
 
-    types = {name: pyarrow.type_for_alias(name) for name in ("string", "int32", "float32")}
+    types = {"string": pyarrow.string(), "int32": pyarrow.int32(), "float32": pyarrow.float32()}
     types["list<float32>"] = pyarrow.list_(pyarrow.float32())
-    columns = {name: [row[name] for row in rows] for name in COLUMNS}
-    columns["notes"] = ["; ".join(notes) for notes in columns["notes"]]
     schema = pyarrow.schema([(name, types[kind]) for name, kind in COLUMNS.items()])
+    rows = [row | {"notes": "; ".join(row["notes"])} for row in rows]
     # An open file: pyarrow takes no path that is not UTF-8.
     with atomic_path(folder / TABLE) as temporary, open(temporary, "wb") as file:
-        parquet.write_table(pyarrow.table(columns, schema=schema), file)
+        parquet.write_table(pyarrow.Table.from_pylist(rows, schema), file)
 
 
 def _write_summary(

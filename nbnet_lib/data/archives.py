@@ -15,13 +15,14 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import Any
 
 from filelock import FileLock
 from tqdm import tqdm
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.files import require_free_space, require_writable_folder
+from nbnet_lib.files import require_writable_folder
 
 # What the readers raise for archives that are damaged, encrypted or packed in an unknown way.
 UNREADABLE = (
@@ -57,6 +58,7 @@ def unpack(
         raise NbnetError(f"there is no archive {archive}: download it, or correct the path")
     parent = require_writable_folder(folder.parent)
     temporary = parent / f".{folder.name}.unpacking"
+    bar: dict[str, Any] = {"unit": "file", "delay": 0.3, "disable": not progress}
     with FileLock(parent / f".{folder.name}.lock"):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise NbnetError(
@@ -66,9 +68,16 @@ def unpack(
         try:
             temporary.mkdir()
             if zipfile.is_zipfile(archive):
-                _unzip(archive, temporary, progress)
+                with zipfile.ZipFile(archive) as packed:
+                    for member in tqdm(packed.infolist(), archive.name, **bar):
+                        packed.extract(member, temporary)  # disarms paths that lead outside
             else:
-                _untar(archive, temporary, progress)
+                with tarfile.open(archive) as tar:
+                    for entry in tqdm(tar, archive.name, **bar):
+                        tar.extract(entry, temporary, filter="data")  # refuses them
+                    # To the end of the file: the checksum of a compressed archive comes last.
+                    while tar.fileobj.read(1 << 20):  # type: ignore[union-attr]
+                        pass
             inside = list(temporary.iterdir())
             if not inside:
                 raise EOFError("it holds no files")
@@ -84,23 +93,3 @@ def unpack(
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     return folder
-
-
-def _unzip(archive: Path, folder: Path, progress: bool) -> None:
-    with zipfile.ZipFile(archive) as packed:
-        members = packed.infolist()
-        require_free_space(folder, sum(member.file_size for member in members))
-        for member in tqdm(members, archive.name, unit="file", delay=0.3, disable=not progress):
-            name = PurePosixPath(member.filename)
-            if name.is_absolute() or ".." in name.parts:  # zipfile would put it elsewhere, silently
-                raise zipfile.BadZipFile(f"{member.filename!r} leads out of the folder")
-            packed.extract(member, folder)
-
-
-def _untar(archive: Path, folder: Path, progress: bool) -> None:
-    with tarfile.open(archive) as packed:
-        for member in tqdm(packed, archive.name, unit="file", delay=0.3, disable=not progress):
-            packed.extract(member, folder, filter="data")
-        # To the end of the file: the checksum of a compressed archive comes last.
-        while packed.fileobj.read(1 << 20):  # type: ignore[union-attr]
-            pass

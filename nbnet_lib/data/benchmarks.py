@@ -1,6 +1,6 @@
 """What is known of LFW, CelebA and the others: licence, source, size; getting and checking a copy.
 
-``benchmarks.yaml`` holds the descriptions, `layouts` the functions that walk through the folders.
+``benchmarks.yaml`` holds the descriptions; `layouts` walks through the folders.
 The numbers were published; where nobody could be found who states one, it is None and not checked.
 What is given out on request only is never fetched from elsewhere: the program says whom to ask, and
 then takes the folder or the archives that the user received.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,12 +20,12 @@ import yaml
 from tqdm import tqdm
 
 from nbnet_lib.data.archives import unpack
-from nbnet_lib.data.layouts import LOOKS, Layout, Tally
-from nbnet_lib.data.pictures import PictureError, is_picture_name, read_picture
+from nbnet_lib.data.layouts import Look, Tally, find_layout, pictures_below
+from nbnet_lib.data.pictures import PictureError, read_picture
 from nbnet_lib.data.rehearsal import STAMP, read_stamp
 from nbnet_lib.data.remote import RemoteFile, download
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.files import atomic_path, require_writable_folder
+from nbnet_lib.files import require_writable_folder
 
 
 class Count(NamedTuple):
@@ -42,12 +42,10 @@ class Part:
     Attributes:
         file: name, addresses and checksum.
         folder: where an archive is unpacked to; "" for a list, which stays a file.
-        needed: False for a list that a check can do without.
     """
 
     file: RemoteFile
     folder: str = ""
-    needed: bool = True
 
 
 @dataclass(frozen=True)
@@ -64,6 +62,7 @@ class Benchmark:
         access: "download" (this program fetches it), "request" (its owners give it out, and the
             user names the folder), or "own".
         layout: how its folders look, in short lines.
+        look: the same as an expression.
         parts: the files it comes in, where they are known.
         counts: by part, as in `Layout.parts`; empty where anything goes.
         size: width and height of all pictures, or None where they differ.
@@ -80,6 +79,7 @@ class Benchmark:
     obtain: str
     access: str
     layout: str
+    look: Look
     parts: tuple[Part, ...] = ()
     counts: Mapping[str, Count] = field(default_factory=dict)
     size: tuple[int, int] | None = None
@@ -113,11 +113,11 @@ def benchmarks() -> dict[str, Benchmark]:
 def _described(name: str, entry: dict[str, Any]) -> Benchmark:
     parts = []
     for described in entry.pop("files", ()):
-        folder, needed = described.pop("folder", ""), described.pop("needed", True)
-        urls = tuple(described.pop("urls", ()))
-        parts.append(Part(RemoteFile(urls=urls, **described), folder, needed))
+        folder, urls = described.pop("folder", ""), tuple(described.pop("urls", ()))
+        parts.append(Part(RemoteFile(urls=urls, **described), folder))
     return Benchmark(
         name=name,
+        look=Look(**entry.pop("look")),
         parts=tuple(parts),
         counts={part: Count(*numbers) for part, numbers in entry.pop("counts", {}).items()},
         size=tuple(entry.pop("size", ())) or None,
@@ -208,15 +208,10 @@ def _take(benchmark: Benchmark, given: Path, out: Path | None, progress: bool) -
             "them to"
         )
     out = require_writable_folder(out)
-    for part in benchmark.parts:
+    lists = [part for part in benchmark.parts if not part.folder]
+    for part in [*lists, *waiting]:
         path, target = given / part.file.name, out / part.file.name
-        is_list = not part.folder
-        if is_list and part.needed and not (path.is_file() or target.is_file()):
-            raise NbnetError(
-                f"{given} holds no {path.name}, which {benchmark.title} needs: put it next to the "
-                "archives"
-            )
-        if part not in waiting and not (is_list and path.is_file()):
+        if not path.is_file():
             continue
         if fault := part.file.fault(path):
             raise NbnetError(
@@ -225,13 +220,12 @@ def _take(benchmark: Benchmark, given: Path, out: Path | None, progress: bool) -
         if part.folder:
             unpack(path, out / part.folder, progress=progress, flatten=True)
         elif not (target.exists() and path.samefile(target)):
-            with atomic_path(target, path.stat().st_size) as temporary:
-                shutil.copyfile(path, temporary)
+            shutil.copyfile(path, target)
     return check_benchmark(benchmark, out, progress=progress)
 
 
 def _unpacked(folder: Path) -> bool:
-    """Tell whether an archive was unpacked there: it appears whole or not at all."""
+    """Return whether an archive was unpacked there: it appears whole or not at all."""
     return folder.is_dir() and any(folder.iterdir())
 
 
@@ -286,29 +280,38 @@ def check_benchmark(
     if not folder.is_dir():
         raise NbnetError(f"{folder} is not a folder: give the folder that holds {benchmark.title}")
     rehearsal = _is_rehearsal(benchmark, folder)
-    layout = LOOKS[benchmark.name](folder)
-    problems: list[str] = []
+    lists = [part.file for part in benchmark.parts if not part.folder]
+    layout = find_layout(
+        benchmark.name, benchmark.look, benchmark.layout, folder, [file.name for file in lists]
+    )
     notes = list(layout.notes)
+    problems: list[str] = []
     if rehearsal:
         notes.insert(0, f"a rehearsal ({STAMP}): nobody on these pictures exists")
     for part, tally in layout.parts.items():
-        _compare(benchmark, part, tally, notes if rehearsal else problems, problems)
+        for sentence, too_few in _compare(
+            benchmark.counts.get(part, Count(None, None)), part, tally
+        ):
+            (notes if rehearsal and too_few else problems).append(sentence)
     absent = [part for part in benchmark.counts if part not in layout.parts]
     if absent:
         notes.append(f"not there: {', '.join(absent)}; the rest can be used without")
     if not rehearsal:
-        problems += _compare_lists(benchmark, layout)
-    opened = _open_pictures(benchmark, layout, every, progress, problems)
+        problems += [_list_fault(file, layout.lists.get(file.name)) for file in lists]
+    paths = [path for tally in layout.parts.values() for path in tally.sample]
+    paths = list(pictures_below(layout.folders)) if every else paths
+    problems += _open_pictures(paths, benchmark.size, progress)
+    people = [None if t.people is None else len(t.people) for t in layout.parts.values()]
     return Checked(
         name=benchmark.name,
         folder=folder,
         root=layout.root,
         folders=tuple(layout.folders),
         pictures=sum(tally.pictures for tally in layout.parts.values()),
-        people=_total([tally.number_of_people for tally in layout.parts.values()]),
-        opened=opened,
+        people=_total(people),
+        opened=len(paths),
         rehearsal=rehearsal,
-        problems=tuple(problems),
+        problems=tuple(filter(None, problems)),
         notes=tuple(notes),
     )
 
@@ -326,62 +329,43 @@ def _is_rehearsal(benchmark: Benchmark, folder: Path) -> bool:
     return False
 
 
-def _compare(
-    benchmark: Benchmark, part: str, tally: Tally, too_few: list[str], problems: list[str]
-) -> None:
-    """Compare a part with what was published; fewer than that goes to ``too_few``."""
+def _compare(published: Count, part: str, tally: Tally) -> Iterator[tuple[str, bool]]:
+    """Yield (what differs from the published numbers, whether it is only that there is less)."""
     of = f" of {part}" if part else ""
     if tally.empty:
         names = ", ".join(path.name for path in tally.empty[:3])
-        problems.append(
+        yield (
             f"{len(tally.empty):,} files{of} have no bytes ({names}): unpack the archive again, or "
-            "replace them"
+            "replace them",
+            False,
         )
-    expected = benchmark.counts.get(part, Count(None, None))
-    for what, count, published in (
-        ("pictures", tally.pictures, expected.pictures),
-        ("people", tally.number_of_people, expected.people),
+    people = None if tally.people is None else len(tally.people)
+    for what, count, expected in (
+        ("pictures", tally.pictures, published.pictures),
+        ("people", people, published.people),
     ):
-        if count is None or published is None or count == published:
-            continue
-        if count < published:
-            too_few.append(f"{count:,} {what}{of}, fewer than the published {published:,}")
-        else:
-            problems.append(f"{count:,} {what}{of}, more than the published {published:,}")
+        if count is not None and expected is not None and count != expected:
+            less = "fewer" if count < expected else "more"
+            yield f"{count:,} {what}{of}, {less} than the published {expected:,}", count < expected
 
 
-def _compare_lists(benchmark: Benchmark, layout: Layout) -> list[str]:
-    problems = []
-    for file in (part.file for part in benchmark.parts):
-        path = layout.lists.get(file.name)
-        fault = file.fault(path) if path else None
-        if path is None or fault is None:
-            continue
-        # Only the ends of lines may differ, as after a copy through Windows.
-        kind, expected = file.checksum.replace("-", "").split()
-        text = path.read_bytes().replace(b"\r\n", b"\n")
-        if hashlib.new(kind, text, usedforsecurity=False).hexdigest() != expected:
-            problems.append(
-                f"{path} is not the published list ({fault}): take the original, or results do not "
-                "compare with those of others"
-            )
-    return problems
+def _list_fault(file: RemoteFile, path: Path | None) -> str:
+    """Return what is wrong with a list that is there; only the ends of its lines may differ."""
+    fault = file.fault(path) if path else None
+    if path is None or fault is None:
+        return ""
+    kind, expected = file.checksum.replace("-", "").split()
+    text = path.read_bytes().replace(b"\r\n", b"\n")  # as after a copy through Windows
+    if hashlib.new(kind, text, usedforsecurity=False).hexdigest() == expected:
+        return ""
+    return (
+        f"{path} is not the published list ({fault}): take the original, or results do not compare "
+        "with those of others"
+    )
 
 
-def _open_pictures(
-    benchmark: Benchmark, layout: Layout, every: bool, progress: bool, problems: list[str]
-) -> int:
-    """Open some pictures, or all; add what is wrong to ``problems`` and return how many."""
-    if every:
-        paths = [
-            path
-            for folder in layout.folders
-            for path in sorted(folder.rglob("*"))
-            if is_picture_name(path.name)
-            and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        ]
-    else:
-        paths = [path for tally in layout.parts.values() for path in tally.sample]
+def _open_pictures(paths: list[Path], size: tuple[int, ...] | None, progress: bool) -> list[str]:
+    """Open pictures, and return what is wrong with them."""
     broken: list[str] = []
     wrong: list[str] = []
     for path in tqdm(paths, desc="opening", unit="image", delay=0.5, disable=not progress):
@@ -391,13 +375,14 @@ def _open_pictures(
             if error.reason != "zero bytes":  # those were counted
                 broken.append(str(error))
             continue
-        if benchmark.size and (width, height) != benchmark.size:
+        if size and (width, height) != size:
             wrong.append(f"{path} is {width}x{height}")
+    problems = []
     if broken:
         problems.append(f"{len(broken):,} of {len(paths):,} opened pictures: {broken[0]}")
-    if wrong and benchmark.size:
+    if size and wrong:
         problems.append(
             f"{len(wrong):,} of {len(paths):,} opened pictures do not have the published "
-            f"{benchmark.size[0]}x{benchmark.size[1]} pixels ({wrong[0]} first): take the originals"
+            f"{size[0]}x{size[1]} pixels ({wrong[0]} first): take the originals"
         )
-    return len(paths)
+    return problems

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from nbnet_lib.data.alignment_file import TABLE, Alignment, read_alignment
 from nbnet_lib.data.manifest import COLUMNS, SPLITS, Drawn, Manifest, load_manifest
 from nbnet_lib.data.people import spelled
-from nbnet_lib.data.pictures import ENDINGS, is_picture_name, walk
+from nbnet_lib.data.pictures import ENDINGS, is_hidden, is_picture_name, walk
 from nbnet_lib.data.reading import drawn_name, in_threads, members
-from nbnet_lib.data.text import check_columns, inside, read_fields, read_table, require_utf8
+from nbnet_lib.data.text import inside, read_csv, read_fields, refuse, require_utf8
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import FRAMINGS, Framing
 from nbnet_lib.faces.splits import FIRST_TRAINING_IDENTITY
@@ -36,8 +36,6 @@ DIVISIONS = {
 }
 PARTITIONS = {"0": "train", "1": "evaluation", "2": "evaluation"}  # as in CelebA's list
 INDEX = "shards.json"
-
-ListRow = tuple[str, str, str, str]  # place (file:line), image, person, split
 
 
 def open_source(source: str | os.PathLike[str] | Manifest) -> Manifest:
@@ -88,19 +86,32 @@ def from_folder(
     """
     root = Path(folder)
     namers = {
-        "folder": lambda image: _folder_name(root, image, level),
-        "prefix": lambda image: _prefix(root, image),
-        "picture": lambda image: image,
-        "none": lambda image: "",
+        "folder": rf"(?:[^/]+/){{{level - 1}}}([^/]+)/.+",
+        "prefix": r"(?:.+/)?([^/_-]+)[_-][^/]*",
+        "picture": "(.+)",
+        "none": "().+",
     }
     if identity_from not in namers:
         raise NbnetError(f"identity_from is {identity_from!r}: expected one of {', '.join(namers)}")
     images, notes = _pictures_below(root)
-    people = [spelled(namers[identity_from](image)) for image in images]
+    people = []
+    for image in images:
+        match = re.fullmatch(namers[identity_from], image)
+        if match is None:
+            missing = {
+                "folder": "is in no folder that is named after a person",
+                "prefix": "has no '_' or '-' after the name of a person",
+            }
+            raise NbnetError(
+                f"{root / image} {missing[identity_from]}: move it, or say where the names are "
+                "(--identity-from, --identity-level or --list)"
+            )
+        people.append(spelled(match[1]))
+    splits = None
     if identity_from == "folder":
-        _refuse_divisions(root, images, people, level)
-    splits, more = _divided(images, people, level)
-    return manifest_of(root, images, people, splits, notes + more)
+        splits, more = _divided(root, images, people, level)
+        notes += more
+    return manifest_of(root, images, people, splits, notes)
 
 
 def from_synthfaces(
@@ -151,7 +162,7 @@ def manifest_of(
         root.resolve().name,
         None if aligned is None else aligned.framing,
         side or None,
-        notes=(*notes, *_failures(aligned), *_same_but_for_case(images)),
+        notes=(*notes, *_failures(aligned)),
     )
 
 
@@ -174,45 +185,29 @@ def _pictures_below(root: Path) -> tuple[list[str], list[str]]:
         raise NbnetError(f"{root} is not a folder: give the folder of the pictures")
     images: list[str] = []
     skipped: Counter[str] = Counter()
-    for place, folders, files in walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        skipped["linked folders"] += sum((root / place / name).is_symlink() for name in folders)
-        for name in sorted(files):
-            if name.startswith(".") or (not place and name.startswith("alignment.")):
-                continue
-            if is_picture_name(name):
-                images.append(f"{place}{name}")
-            else:
-                skipped[f"{os.path.splitext(name)[1].lower() or 'unnamed'} files"] += 1
+    for name, is_link in walk(root):
+        if is_hidden(name) or name.startswith("alignment."):
+            continue
+        if is_link:
+            skipped["linked folders"] += 1
+        elif is_picture_name(name):
+            images.append(name)
+        else:
+            skipped[f"{os.path.splitext(name)[1].lower() or 'unnamed'} files"] += 1
     if not images:
         raise NbnetError(f"{root} holds no pictures: give the folder of the pictures")
-    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted((+skipped).items()))
+    kinds = ", ".join(f"{count:,} {kind}" for kind, count in sorted(skipped.items()))
     return images, [f"passed over in {root.name}: {kinds}"] if kinds else []
 
 
-def _folder_name(root: Path, image: str, level: int) -> str:
-    parts = image.split("/")
-    if len(parts) <= level:
-        raise NbnetError(
-            f"{root / image} is in no folder that is named after a person: give the folder of the "
-            "identity folders, take that picture away, or say where the names are "
-            "(--identity-from prefix, or --list)"
-        )
-    return parts[level - 1]
+def _divided(
+    root: Path, images: list[str], people: list[str], level: int
+) -> tuple[list[str] | None, list[str]]:
+    """Return (the split of each picture where the first folders give it, notes).
 
-
-def _prefix(root: Path, image: str) -> str:
-    match = re.match(r"([^_-]+)[_-]", PurePosixPath(image).name)
-    if match is None:
-        raise NbnetError(
-            f"{root / image} has no '_' or '-' after the name of a person: rename it, or give a "
-            "list of who is on which picture"
-        )
-    return match[1]
-
-
-def _refuse_divisions(root: Path, images: list[str], people: list[str], level: int) -> None:
-    """Refuse folders that are not people: one for all, or train and test."""
+    Raises:
+        NbnetError: the folders that should name people are one for all, or train and test.
+    """
     deeper = any(image.count("/") > level for image in images)
     names = set(people)
     if deeper and len(names) == 1:
@@ -221,33 +216,20 @@ def _refuse_divisions(root: Path, images: list[str], people: list[str], level: i
             f"make them one person: give {root / people[0]} itself"
         )
     if (deeper or len(names) > 1) and {name.lower() for name in names} <= DIVISIONS.keys():
-        how = (
-            f"name people by the next folder (--identity-level {level + 1})"
-            if deeper
-            else "say where the names of people are (--identity-from prefix, or --list)"
-        )
         raise NbnetError(
             f"the folders in {root} are {', '.join(sorted(names))}, which are not people: give one "
-            f"of them, or {how}"
+            f"of them, or say where the names of people are (--identity-level {level + 1}, "
+            "--identity-from prefix, or --list)"
         )
-
-
-def _divided(
-    images: list[str], people: list[str], level: int
-) -> tuple[list[str] | None, list[str]]:
-    """Return (the split of each picture where the first folders give it, notes)."""
     tops = [image.split("/")[0].lower() for image in images]
     if level < 2 or not set(tops) <= DIVISIONS.keys():
         return None, []
     splits = [DIVISIONS[top] for top in tops]
-    sides: dict[str, set[str]] = {}
+    sides = defaultdict(set)
     for person, split in zip(people, splits, strict=True):
-        sides.setdefault(person, set()).add(split)
-    both = [person for person, found in sides.items() if len(found) > 1]
-    if both:
-        shared = (
-            f"{', '.join(sorted(set(tops)))} share people ({len(both):,}, for example {both[0]})"
-        )
+        sides[person].add(split)
+    if both := [person for person in sides if len(sides[person]) > 1]:
+        shared = f"{', '.join(sorted(set(tops)))} share people ({len(both):,}, such as {both[0]})"
         return None, [f"the folders {shared} and do not divide them: `nbnet data split` does"]
     return splits, []
 
@@ -262,22 +244,6 @@ def _failures(aligned: Alignment | None) -> list[str]:
         f"{kind}: {aligned.counts[name]:,} ({aligned.folder / TABLE} says why)"
         for name, kind in kinds.items()
         if aligned is not None and aligned.counts.get(name)
-    ]
-
-
-def _same_but_for_case(images: list[str]) -> list[str]:
-    """Return a note on names that Windows and macOS take for one."""
-    seen: dict[str, str] = {}
-    both = [
-        (seen[low], image)
-        for image in images
-        if seen.setdefault(low := spelled(image).casefold(), image) != image
-    ]
-    if not both:
-        return []
-    return [
-        "names that differ from another by case only, of which Windows and macOS hold one: "
-        f"{len(both):,} (for example {' and '.join(both[0])})"
     ]
 
 
@@ -308,37 +274,34 @@ def from_list(
             on both sides.
     """
     path = Path(path)
-    rows = _csv_rows(path) if path.suffix.lower() == ".csv" else _text_rows(path, "7.jpg 2880")
+    is_csv = path.suffix.lower() == ".csv"
+    table = _csv_rows(path) if is_csv else _two_columns(path, "identity", "7.jpg 2880")
     if partition is not None:
-        rows = _partitioned(rows, Path(partition))
+        table["split"] = _partition(table, Path(partition))
     folder = path.parent if root is None else Path(root)
     there, notes = _pictures_below(folder)
-    exact = set(there)
-    by_stem: dict[str, list[str]] = {}
+    exact, by_stem = set(there), defaultdict(list)
     for image in there:
-        by_stem.setdefault(_stem(image), []).append(image)
-    found: dict[str, tuple[str, str, str]] = {}  # {file: place, person, split}
-    lost: list[tuple[str, str]] = []
-    for place, image, person, split in rows:
-        name = inside(image, place)
-        files = [name] if name in exact else by_stem.get(_stem(name), [])
-        if len(files) > 1:
+        by_stem[_stem(image)].append(image)
+    files = []
+    for place, image in table["image"].items():
+        name = inside(image, str(place))
+        same = [name] if name in exact else by_stem[_stem(name)]
+        if len(same) > 1:
             raise NbnetError(
-                f"{place}: {name} is not in {folder}, but {' and '.join(files[:2])} are: keep one"
+                f"{place}: {name} is not in {folder}, but {' and '.join(same[:2])} are: keep one"
             )
-        if not files:
-            lost.append((place, name))
-        elif files[0] in found:
-            raise NbnetError(f"{place}: {files[0]} is listed in {found[files[0]][0]} already")
-        else:
-            found[files[0]] = (place, spelled(person), split)
-    notes += _explain_lost(folder, lost, len(rows), leave_out_missing)
+        files.append(same[0] if same else "")
+    table["file"] = files
+    found = table[table["file"] != ""]
+    refuse(found, found["file"].duplicated(), "{file} is listed twice: keep one")
+    notes += _explain_lost(folder, table[table["file"] == ""], len(table), leave_out_missing)
     if len(found) < len(there):
         notes.append(f"pictures that are not on the list: {len(there) - len(found):,}")
-    if not found:
+    if found.empty:
         raise NbnetError(f"none of the pictures that {path} lists is in {folder}: name its folder")
-    people = [person for _, person, _ in found.values()]
-    return manifest_of(folder, list(found), people, [s for _, _, s in found.values()], notes)
+    people = [spelled(person) for person in found["identity"]]
+    return manifest_of(folder, list(found["file"]), people, list(found["split"]), notes)
 
 
 def _stem(name: str) -> str:
@@ -348,60 +311,61 @@ def _stem(name: str) -> str:
     return base if ending.lower() in ENDINGS else plain
 
 
-def _csv_rows(path: Path) -> list[ListRow]:
-    columns, table = read_table(path)
-    check_columns(path, columns, ("image", "identity", "split"))
-    if not {"image", "identity"} <= set(columns):
+def _csv_rows(path: Path) -> pd.DataFrame:
+    table = read_csv(path)
+    columns = set(table.columns)
+    if not {"image", "identity"} <= columns <= {"image", "identity", "split"}:
         raise NbnetError(
-            f"{path}:1: the columns are {', '.join(columns)}: expected image,identity and perhaps "
-            "split"
+            f"{path}:1: the columns are {', '.join(table.columns)}: expected image,identity and "
+            "perhaps split, separated by commas"
         )
-    return [(place, row["image"], row["identity"], row.get("split", "")) for place, row in table]
+    return table if "split" in columns else table.assign(split="")
 
 
-def _text_rows(path: Path, example: str) -> list[ListRow]:
-    rows = []
-    for place, fields in read_fields(path):
+def _two_columns(path: Path, column: str, example: str) -> pd.DataFrame:
+    """Return the columns image, ``column`` and split of a text file; the index is the place."""
+    import pandas as pd
+
+    rows = read_fields(path)
+    for place, fields in rows:
         if len(fields) != 2 or not all(fields):
             raise NbnetError(
                 f"{place}: {len(fields)} fields, but a line must hold two, such as {example!r} "
                 "(with a tab between them where names hold spaces)"
             )
-        rows.append((place, fields[0], fields[1], ""))
-    return rows
+    table = pd.DataFrame.from_dict(dict(rows), orient="index", columns=["image", column])
+    return table.assign(split="")
 
 
-def _partitioned(rows: list[ListRow], path: Path) -> list[ListRow]:
-    """Return the rows with the split that a partition list gives them."""
-    sides: dict[str, str] = {}
-    for place, image, part, _ in _text_rows(path, "7.jpg 0"):
-        if part not in PARTITIONS or image in sides:
-            raise NbnetError(
-                f"{place}: {image} {part} is there twice, or is not 0 (train), 1 or 2 (evaluation)"
-            )
-        sides[image] = PARTITIONS[part]
-    for place, image, _, _ in rows:
-        if image not in sides:
-            raise NbnetError(f"{place}: {image} is not in {path}: take the complete list")
-    return [(place, image, person, sides[image]) for place, image, person, _ in rows]
+def _partition(table: pd.DataFrame, path: Path) -> pd.Series:
+    """Return the split of each row of a list, as a partition list gives it."""
+    parts = _two_columns(path, "part", "7.jpg 0")
+    refuse(parts, parts["image"].duplicated(), "{image} is listed twice: take the original")
+    refuse(
+        parts,
+        ~parts["part"].isin(list(PARTITIONS)),
+        "{image} {part}: expected 0 (train), 1 or 2 (evaluation)",
+    )
+    split = table["image"].map(parts.set_index("image")["part"].map(PARTITIONS))
+    refuse(table, split.isna(), f"{{image}} is not in {path}: take the complete list")
+    return split
 
 
-def _explain_lost(
-    folder: Path, lost: list[tuple[str, str]], listed: int, leave_out: bool
-) -> list[str]:
+def _explain_lost(folder: Path, lost: pd.DataFrame, listed: int, leave_out: bool) -> list[str]:
     """Return notes on listed pictures that are not there, or refuse them."""
-    failed = _failed_stems(folder) if lost else set()
-    unexplained = [(place, name) for place, name in lost if _stem(name) not in failed]
+    if lost.empty:
+        return []
+    unexplained = lost[~lost["image"].map(_stem).isin(_failed_stems(folder))]
     notes = []
     if count := len(lost) - len(unexplained):
         notes.append(f"listed pictures that could not be aligned: {count:,} of {listed:,}")
-    if unexplained and not leave_out:
-        place, name = unexplained[0]
+    if len(unexplained) and not leave_out:
         raise NbnetError(
-            f"{place}: {name} is not in {folder}, as {len(unexplained):,} of {listed:,} listed "
-            "pictures: put them there, name their folder, or leave them out (--leave-out-missing)"
+            f"{unexplained.index[0]}: {unexplained['image'].iloc[0]} is not in {folder}, as "
+            f"{len(unexplained):,} of {listed:,} listed pictures: put them there, name their "
+            "folder, or leave them out (--leave-out-missing)"
         )
-    if unexplained:
+    if len(unexplained):
         notes.append(f"listed pictures that are not there: {len(unexplained):,} of {listed:,}")
     return notes
 
@@ -453,9 +417,6 @@ def from_shards(folder: str | os.PathLike[str]) -> Manifest:
         raise NbnetError(f"the shards in {root} hold no pictures: give those of pictures")
     if without:
         notes.append(f"keys without a picture, passed over: {without:,}")
-    unknown = sum(not identity for _, identity, _ in rows)
-    if unknown:
-        notes.append(f"pictures without identity (.json or .cls): {unknown:,} of {len(rows):,}")
     images, people, splits = (list(column) for column in zip(*rows, strict=True))
     synthetic = "renderer_version" in index
     size = index.get("size")
@@ -480,13 +441,12 @@ def _index(root: Path, shards: list[str]) -> dict[str, Any]:
         return {}
     try:
         index = dict(json.loads(path.read_text(encoding="utf-8")))
-        listed = {entry["file"] for entry in index["shards"]}
-        fault = f"{index['missing']} were not written yet" if index.get("missing") else ""
-        if different := listed ^ set(shards):
-            fault = fault or f"{min(different)} is in one of them only"
+        different = {entry["file"] for entry in index["shards"]} ^ set(shards)
     except (ValueError, KeyError, TypeError) as error:
-        fault = f"it is damaged: {error}"
-    if fault:
+        raise NbnetError(f"{path} is damaged ({error}): write the shards again") from error
+    if different or index.get("missing"):
+        missing = f"{index.get('missing')} were not written yet"
+        fault = missing if index.get("missing") else f"{min(different)} is in one of them only"
         raise NbnetError(
             f"{path} does not fit the shards beside it ({fault}): give the command that wrote them "
             "again, the whole ones are kept"
@@ -506,6 +466,12 @@ def _shard_rows(root: Path, name: str) -> tuple[list[tuple[str, str, str]], int]
             groups.setdefault(member[: len(member) - len(base)] + key, {})[ending.lower()] = member
     rows, without = [], 0
     with open(path, "rb") as file:
+
+        def text_of(member: str | None) -> bytes:
+            begin, length = places[member] if member else (0, 0)
+            file.seek(begin)
+            return file.read(length)
+
         for group in groups.values():
             pictures = [m for m in group.values() if is_picture_name(m) or m.endswith(".npy")]
             if len(pictures) > 1:
@@ -515,21 +481,15 @@ def _shard_rows(root: Path, name: str) -> tuple[list[tuple[str, str, str]], int]
             if not pictures:
                 without += 1
                 continue
-            texts = {}
-            for ending in group.keys() & {"json", "cls"}:
-                begin, length = places[group[ending]]
-                file.seek(begin)
-                texts[ending] = file.read(length)
             try:
-                about = json.loads(texts.get("json", b"{}"))
+                about = json.loads(text_of(group.get("json")) or b"{}")
                 person, split = about.get("identity"), about.get("split", "")
-                person = texts.get("cls", b"").decode() if person is None else str(person)
+                person = text_of(group.get("cls")).decode() if person is None else str(person)
             except (ValueError, AttributeError) as error:
                 raise NbnetError(
                     f"{path}: what is beside {pictures[0]} is not a JSON object or a class number "
                     f"({error}): write the shard again"
                 ) from error
-            rows.append(
-                (f"{name}/{pictures[0]}", spelled(person), split if split in SPLITS else "")
-            )
+            split = split if split in SPLITS else ""
+            rows.append((f"{name}/{pictures[0]}", spelled(person), split))
     return rows, without

@@ -85,11 +85,8 @@ class Manifest:
             raise NbnetError(f"{self.source} holds no pictures: at least one was expected")
         images, people, split = (self.table[name] for name in COLUMNS[:3])
         for image in images[images.str.contains(ODD_PATH)]:
-            if inside(image, self.source) != image:
-                raise NbnetError(
-                    f"{self.source}: the path {image!r} is not written plainly: write "
-                    f"{inside(image, self.source)!r}"
-                )
+            if (path := inside(image, self.source)) != image:
+                raise NbnetError(f"{self.source}: write the path {image!r} as {path!r}")
         if not images.is_unique:
             again = images[images.duplicated()].iloc[0]
             raise NbnetError(f"{self.source} lists {again} twice: keep one")

@@ -104,13 +104,20 @@ class Picture:
 
 
 def is_picture_name(name: str) -> bool:
-    """Tell whether a file is a picture by its ending."""
+    """Return whether a file is a picture by its ending."""
     name = name.lower()
     return name.removesuffix(".bz2").endswith(ENDINGS)
 
 
-def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
-    """Yield ("inner/folder/" or "", names of folders, names of files) of all folders below one.
+def is_hidden(name: str) -> bool:
+    """Return whether a path, or a folder on it, is hidden; macOS leaves such beside pictures."""
+    return "/." in f"/{name}"
+
+
+def walk(root: Path) -> Iterator[tuple[str, bool]]:
+    """Yield (path below ``root``, whether it is a folder that is only linked) of all files.
+
+    Folder by folder, in order of names. Linked folders are not entered: they may lead in a circle.
 
     Raises:
         NbnetError: a folder that cannot be read; `os.walk` would leave it out without a word.
@@ -122,8 +129,12 @@ def walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
         ) from error
 
     for at, folders, files in os.walk(root, onerror=fail):
+        folders.sort()
         inner = Path(at).relative_to(root).as_posix()
-        yield "" if inner == "." else f"{inner}/", folders, files
+        place = "" if inner == "." else f"{inner}/"
+        yield from ((f"{place}{name}", False) for name in sorted(files))
+        links = (name for name in folders if os.path.islink(os.path.join(at, name)))
+        yield from ((f"{place}{name}", True) for name in links)
 
 
 def read_picture(
@@ -231,7 +242,7 @@ def _tiff_tag(opened: Image.Image, tag: int, default: Any) -> Any:
 
 
 def _deep(opened: Image.Image) -> bool:
-    """Tell whether the file holds more than 8 bits a channel; Pillow keeps 8 of colour pictures."""
+    """Return whether a file has more than 8 bits a channel; Pillow keeps 8 of colour pictures."""
     bits = _tiff_tag(opened, _BITS_PER_SAMPLE, ())
     if any(b > 8 for b in (bits if isinstance(bits, tuple) else (bits,))):
         return True

@@ -11,7 +11,8 @@ import io
 import re
 import tarfile
 import threading
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Reader:
 
     def __init__(self, manifest: Manifest):
         self.root, self.images, self.drawn = manifest.root, manifest.images, manifest.drawn
-        self._shards: dict[str, dict[str, tuple[int, int]]] = {}
+        self._shards: dict[Path, dict[str, tuple[int, int]]] = {}
         self._sets: dict[int, Any] = {}
         self._lock = threading.Lock()
         if self.drawn is None:
@@ -99,24 +100,10 @@ class Reader:
             if size is None:
                 raise NbnetError("drawn pictures have no size of their own: name one")
             return self._faces(size).pixels(int(self._rows[row]))
-        path = self.root / self.images[row]
-        if path.suffix == ".npy":
-            picture = _read_npy(path, self.content(row))
-        elif self._within(row)[0]:  # bytes out of a shard; the path only says which they are
-            picture = read_picture(path, content=self.content(row)).image
-        else:
-            picture = read_picture(path).image
-        if size is None:
-            return picture
-        if picture.shape[0] != picture.shape[1]:
-            raise NbnetError(
-                f"{path} is {picture.shape[1]}x{picture.shape[0]} pixels: cut the faces to squares "
-                "first, with `nbnet data align`"
-            )
-        if len(picture) != size:
-            resized = Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR)
-            picture = np.asarray(resized)
-        return picture
+        path, content = self.root / self.images[row], self.content(row)
+        is_npy = path.suffix == ".npy"
+        picture = _read_npy(path, content) if is_npy else read_picture(path, content=content).image
+        return picture if size is None else as_square(picture, size, path)
 
     def content(self, row: int) -> bytes:
         """Return the bytes of a picture's file.
@@ -124,12 +111,8 @@ class Reader:
         Raises:
             NbnetError: the file, the shard or its member is missing or cannot be read.
         """
-        shard, member = self._within(row)
-        if not shard:
-            self._stat(row)  # says what to do where it is missing
-            return (self.root / member).read_bytes()
-        begin, length = self._find(shard, member)
-        with open(self.root / shard, "rb") as file:
+        path, begin, length = self._place(row)
+        with _readable(path), open(path, "rb") as file:
             file.seek(begin)
             return file.read(length)
 
@@ -141,8 +124,11 @@ class Reader:
         """
         if self.drawn is not None:
             return f"{self.drawn.renderer_version} {self.drawn.difficulty}"
-        stat = self._stat(row)
-        return f"{stat.st_size} {stat.st_mtime_ns}"
+        match = WITHIN.fullmatch(self.images[row])
+        path = self.root / (match[1] if match else self.images[row])
+        with _readable(path):
+            stat = path.stat()
+            return f"{stat.st_size} {stat.st_mtime_ns}"
 
     def length(self, row: int) -> int:
         """Return how many bytes a picture's file has.
@@ -150,38 +136,54 @@ class Reader:
         Raises:
             NbnetError: the file or the shard's member is missing.
         """
-        shard, member = self._within(row)
-        return self._find(shard, member)[1] if shard else self._stat(row).st_size
+        return self._place(row)[2]
 
-    def _stat(self, row: int) -> Any:
-        """Return what the system says of a picture's file, or of the shard that holds it."""
-        shard, member = self._within(row)
-        path = self.root / (shard or member)
-        try:
-            return path.stat()
-        except OSError as error:
-            raise NbnetError(
-                f"{path} cannot be read ({error.strerror or error}): put it there, or make the "
-                "manifest again"
-            ) from error
-
-    def _within(self, row: int) -> tuple[str, str]:
-        """Return (shard, member), or ("", file)."""
+    def _place(self, row: int) -> tuple[Path, int, int]:
+        """Return the file that holds a picture, where in it the picture begins, and its length."""
         match = WITHIN.fullmatch(self.images[row])
-        return (match[1], match[2]) if match else ("", self.images[row])
-
-    def _find(self, shard: str, member: str) -> tuple[int, int]:
-        """Return where in a shard a member begins, and its length."""
+        if match is None:
+            path = self.root / self.images[row]
+            with _readable(path):
+                return path, 0, path.stat().st_size
+        path, member = self.root / match[1], match[2]
         with self._lock:
-            if shard not in self._shards:
-                self._shards[shard] = members(self.root / shard)
-            known = self._shards[shard]
+            if path not in self._shards:
+                self._shards[path] = members(path)
+            known = self._shards[path]
         if member not in known:
             raise NbnetError(
-                f"{self.root / shard} has no member {member}: make the manifest again with "
-                "`nbnet data manifest`"
+                f"{path} has no member {member}: make the manifest again with `nbnet data manifest`"
             )
-        return known[member]
+        return path, *known[member]
+
+
+def as_square(picture: np.ndarray, size: int, path: Path) -> np.ndarray:
+    """Return a picture (uint8 [S, S, 3]) at ``size`` pixels: antialiased, bilinear.
+
+    Raises:
+        NbnetError: it is not square.
+    """
+    height, width = picture.shape[:2]
+    if height != width:
+        raise NbnetError(
+            f"{path} is {width}x{height} pixels: cut the faces to squares first, with "
+            "`nbnet data align`"
+        )
+    if width == size:
+        return picture
+    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn what the system says of a file into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise NbnetError(
+            f"{path} cannot be read ({error.strerror or error}): put it there, or make the "
+            "manifest again"
+        ) from error
 
 
 def _read_npy(path: Path, content: bytes) -> np.ndarray:
@@ -233,12 +235,23 @@ def members(path: Path) -> dict[str, tuple[int, int]]:
 def in_threads(
     function: Callable[[Any], Any], items: Iterable[Any], workers: int | None = None
 ) -> Generator[Any, None, None]:
-    """Yield ``function(item)`` in the order of the items.
+    """Yield ``function(item)`` in the order of the items; an error comes in its turn.
 
     Reading and decoding pictures lets go of the interpreter's lock, so threads share that work.
     """
+
+    def attempt(item: Any) -> tuple[Any, Exception | None]:
+        try:
+            return function(item), None
+        except Exception as error:  # joblib would raise it before the results of earlier items
+            return None, error
+
     parallel = joblib.Parallel(cores(workers), backend="threading", return_as="generator")
-    return parallel(joblib.delayed(function)(item) for item in items)
+    with closing(parallel(joblib.delayed(attempt)(item) for item in items)) as results:
+        for result, error in results:
+            if error is not None:
+                raise error
+            yield result
 
 
 def identical_files(manifest: Manifest, progress: bool = True) -> list[list[int]]:

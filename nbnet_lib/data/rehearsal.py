@@ -1,13 +1,11 @@
 """Rehearsals: SynthFaces written exactly as a benchmark's files are stored.
 
-Whoever has no right to a benchmark's pictures, or waits for them, can run every command on people
+Those with no right to a benchmark's pictures, or who wait for them, can run every command on people
 who do not exist; and the tests run on the layouts that users will bring. Nobody real is named:
 people are called ``Synth_Person_0007`` after their number. A file ``rehearsal.json`` at the top
 says what the folder is, so that nobody takes its results for the benchmark's.
 
     lfw             lfw/Synth_Person_0007/Synth_Person_0007_0001.jpg; pairs.txt and four other lists
-    celeba          img_align_celeba/000001.jpg; identities and partition as lists
-    color-feret     colorferet/dvd1/data/images/00007/00007_940101_fa.ppm.bz2, and a smaller copy
     vggface2        train/n010007/0001_01.jpg, test/n000007/0001_01.jpg
     casia-webface   CASIA-WebFace/0010007/001.jpg
     digiface-1m     subjects_0-1999_72_imgs/7/0.png (identity 10,007 is number 7 there)
@@ -20,7 +18,6 @@ are drawn from the same parameters with the camera further back, so that the fac
 
 from __future__ import annotations
 
-import bz2
 import io
 import itertools
 import json
@@ -28,6 +25,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import index
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +38,6 @@ from nbnet_lib.faces.splits import FIRST_TRAINING_IDENTITY, require_evaluation, 
 from nbnet_lib.files import atomic_path, require_free_space, require_writable_folder
 from nbnet_lib.parallel import cores, in_parallel
 from synthfaces import RENDERER_VERSION, Sample, make_identity, make_sample
-from synthfaces.checks import whole_numbers
 from synthfaces.drawing import render_person
 from synthfaces.geometry import Person, build_person
 
@@ -91,25 +88,34 @@ class Plan:
 
     Attributes:
         root: the folder of the pictures.
-        paths: from people, pictures of each, and seed to where each picture is written.
+        path: where a picture is written, with what `paths` fills in.
         view: how the pictures are taken.
         identities: who by default.
-        samples: pictures of each person by default.
-        lists: from people, pictures of each, seed and ``paths`` to the text files.
         require: refuses identities that must not be in it.
-        folders: parts of the root that hold pictures and nothing else (patterns); "" is the root.
-        smaller: a second copy of each picture: a folder instead of "images", and its view.
+        folders: parts of the root that hold pictures and nothing else; none: the root.
     """
 
     root: str
-    paths: Callable[[list[int], int, int], Paths]
+    path: str
     view: View
     identities: Sequence[int]
-    samples: int = 6
-    lists: Callable[[list[int], int, int, Paths], Lists] = lambda *_: {}
     require: Callable[[list[int]], None] = lambda _: None
-    folders: str = ""
-    smaller: tuple[str, View] | None = None
+    folders: tuple[str, ...] = ()
+
+    def paths(self, people: list[int], samples: int) -> Paths:
+        """Return where each picture is written."""
+        return {
+            (person, sample): self.path.format(
+                person=person,
+                name=synth_name(person),
+                number=person - FIRST_TRAINING_IDENTITY,
+                side="train" if person >= FIRST_TRAINING_IDENTITY else "test",
+                sample=sample,
+                picture=sample + 1,
+            )
+            for person in people
+            for sample in range(samples)
+        }
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ def rehearse(
     name: str,
     folder: str | Path,
     identities: Iterable[int] | None = None,
-    samples: int | None = None,
+    samples: int = 6,
     seed: int = 0,
     workers: int | None = None,
     progress: bool = True,
@@ -150,8 +156,8 @@ def rehearse(
         name: one of `PLANS`.
         folder: empty, missing, or an earlier run with the same settings, which is completed.
         identities: who; None for some 40 that fit the benchmark's purpose.
-        samples: pictures of each person; None for 6 (2 for color FERET).
-        seed: of what is drawn by lot: pairs, the order of pictures.
+        samples: pictures of each person.
+        seed: of the pairs that are drawn by lot.
         workers: how many draw at once; None for one per core.
         progress: show a bar on stderr.
 
@@ -162,30 +168,30 @@ def rehearse(
     if name not in PLANS:
         raise NbnetError(f"there is no rehearsal of {name!r}: choose one of {', '.join(PLANS)}")
     plan, folder = PLANS[name], Path(folder)
-    people = whole_numbers(plan.identities if identities is None else identities, "identity")
-    who = np.unique(people).tolist()
-    samples = plan.samples if samples is None else samples
-    if len(who) < len(people) or samples < 1:
+    given = list(plan.identities if identities is None else identities)
+    people = sorted({index(identity) for identity in given})
+    if not people or people[0] < 0 or len(people) < len(given) or samples < 1:
         raise NbnetError(
-            f"{samples} pictures of {len(people)} identities: give each identity once, and at "
-            "least one picture"
+            f"{samples} pictures of {len(given)} identities: give identities from 0, each once, "
+            "and at least one picture"
         )
-    plan.require(who)
-    paths = plan.paths(who, samples, seed)
-    lists = plan.lists(who, samples, seed, paths)
+    plan.require(people)
+    if name == "digiface-1m" and (people[-1] > LAST_OF_DIGIFACE or samples > 72):
+        raise NbnetError(
+            f"identities up to {people[-1]} with {samples} pictures each: a part of DigiFace-1M "
+            f"holds 2,000 people with 72 pictures: give identities up to {LAST_OF_DIGIFACE}"
+        )
+    paths = plan.paths(people, samples)
+    lists = _lfw_lists(people, samples, seed) if name == "lfw" else {}
     needed = len(paths) * plan.view.width * plan.view.height * BYTES_PER_PIXEL
-    _open(folder, name, who, samples, seed, needed)
+    _open(folder, name, people, samples, seed, needed)
     _draw(folder, paths, plan.view, workers, progress)
-    if plan.smaller is not None:
-        kind, view = plan.smaller
-        copies = {key: path.replace("/images/", f"/{kind}/") for key, path in paths.items()}
-        _draw(folder, copies, view, workers, progress)
     for path, lines in lists.items():
         with atomic_path(folder / path) as temporary:
             temporary.write_bytes("".join(f"{line}\n" for line in lines).encode())
     root = folder / plan.root
-    folders = tuple(sorted(root.glob(plan.folders))) if plan.folders else (root,)
-    return Rehearsal(name, folder, root, len(who), len(paths), tuple(lists), folders)
+    folders = [root / part for part in plan.folders if (root / part).is_dir()] or [root]
+    return Rehearsal(name, folder, root, len(people), len(paths), tuple(lists), tuple(folders))
 
 
 def synth_name(identity: int) -> str:
@@ -236,8 +242,8 @@ def read_stamp(folder: Path) -> dict[str, Any] | None:
 def _draw(folder: Path, paths: Paths, view: View, workers: int | None, progress: bool) -> None:
     """Draw and write the pictures that are not there, each file whole or not at all."""
     albums: dict[int, dict[int, Path]] = {}
-    for (who, sample), path in paths.items():
-        albums.setdefault(who, {})[sample] = folder / path
+    for (person, sample), path in paths.items():
+        albums.setdefault(person, {})[sample] = folder / path
     bar = tqdm(total=len(paths), desc="drawing", unit="image", delay=0.3, disable=not progress)
     work = in_parallel(partial(_draw_person, view=view), albums.items(), cores(workers))
     with bar, closing(work):
@@ -253,19 +259,10 @@ def _draw_person(item: tuple[int, dict[int, Path]], view: View) -> int:
         for sample, path in missing.items():
             image = Image.fromarray(view.photograph(person, identity, sample))
             buffer = io.BytesIO()
-            ending = path.suffix if path.suffix != ".bz2" else ".ppm"
-            image.save(buffer, Image.registered_extensions()[ending], quality=JPEG_QUALITY)
-            data = buffer.getvalue()
+            image.save(buffer, Image.registered_extensions()[path.suffix], quality=JPEG_QUALITY)
             with atomic_path(path) as temporary:
-                temporary.write_bytes(bz2.compress(data) if path.suffix == ".bz2" else data)
+                temporary.write_bytes(buffer.getvalue())
     return len(album)
-
-
-def _each(path: Callable[[int, int], str]) -> Callable[[list[int], int, int], Paths]:
-    """Return the `Plan.paths` of a benchmark whose file names depend on person and picture only."""
-    return lambda people, samples, seed: {
-        (who, sample): path(who, sample) for who in people for sample in range(samples)
-    }
 
 
 FOLDS, PER_FOLD = 10, 300  # of LFW's view 2
@@ -274,11 +271,7 @@ Genuine = tuple[int, int, int]  # identity, picture number, picture number
 Impostor = tuple[int, int, int, int]
 
 
-def _lfw_path(who: int, sample: int) -> str:
-    return f"lfw/{synth_name(who)}/{synth_name(who)}_{sample + 1:04d}.jpg"
-
-
-def _lfw_lists(people: list[int], samples: int, seed: int, paths: Paths) -> Lists:
+def _lfw_lists(people: list[int], samples: int, seed: int) -> Lists:
     """Return the lists, as long as the people allow.
 
     10 folds of 300 + 300 pairs need some hundred people; with fewer there are fewer pairs, and
@@ -306,9 +299,9 @@ def _lfw_lists(people: list[int], samples: int, seed: int, paths: Paths) -> List
         lists[f"pairsDev{name}.txt"] = [str(count), *_lfw_lines(genuine, impostor, count)]
     lists["people.txt"] = [str(folds)]
     for group in groups:
-        names = [f"{synth_name(who)}\t{samples}" for who in group]
+        names = [f"{synth_name(person)}\t{samples}" for person in group]
         lists["people.txt"] += [str(len(group)), *names]
-    lists["lfw-names.txt"] = [f"{synth_name(who)}\t{samples}" for who in people]
+    lists["lfw-names.txt"] = [f"{synth_name(person)}\t{samples}" for person in people]
     return lists
 
 
@@ -316,9 +309,9 @@ def _lfw_pairs(
     group: Sequence[int], samples: int, rng: np.random.Generator
 ) -> tuple[list[Genuine], list[Impostor]]:
     """Return different pairs among people, drawn at random, up to 300 of each kind."""
-    own = list(itertools.combinations(range(1, samples + 1), 2))
-    drawn = rng.choice(len(group) * len(own), min(PER_FOLD, len(group) * len(own)), replace=False)
-    genuine = [(group[i // len(own)], *own[i % len(own)]) for i in drawn.tolist()]
+    two = list(itertools.combinations(range(1, samples + 1), 2))  # pictures of one person
+    drawn = rng.choice(len(group) * len(two), min(PER_FOLD, len(group) * len(two)), replace=False)
+    genuine = [(group[i // len(two)], *two[i % len(two)]) for i in drawn.tolist()]
     others = list(itertools.combinations(group, 2))
     total = len(others) * samples**2
     impostor = []
@@ -330,135 +323,41 @@ def _lfw_pairs(
 
 def _lfw_lines(genuine: list[Genuine], impostor: list[Impostor], count: int) -> list[str]:
     return [
-        *(f"{synth_name(who)}\t{i}\t{j}" for who, i, j in sorted(genuine[:count])),
+        *(f"{synth_name(a)}\t{i}\t{j}" for a, i, j in sorted(genuine[:count])),
         *(f"{synth_name(a)}\t{i}\t{synth_name(b)}\t{j}" for a, i, b, j in sorted(impostor[:count])),
     ]
 
 
-def _celeba_paths(people: list[int], samples: int, seed: int) -> Paths:
-    """Return numbered pictures, partition by partition; within one the people are mixed."""
-    rng = np.random.default_rng([67, seed])
-    parts = _celeba_partition(people)
-    paths: Paths = {}
-    for part in (0, 1, 2):
-        pictures = [(w, sample) for w in people if parts[w] == part for sample in range(samples)]
-        for at in rng.permutation(len(pictures)):
-            paths[pictures[at]] = f"img_align_celeba/{len(paths) + 1:06d}.jpg"
-    return paths
-
-
-def _celeba_partition(people: list[int]) -> dict[int, int]:
-    """Return {identity: 0 training, 1 validation (every tenth of those for training) or 2 test}."""
-    training = [who for who in people if who >= FIRST_TRAINING_IDENTITY]
-    return dict.fromkeys(people, 2) | dict.fromkeys(training, 0) | dict.fromkeys(training[9::10], 1)
-
-
-def _celeba_lists(people: list[int], samples: int, seed: int, paths: Paths) -> Lists:
-    parts = _celeba_partition(people)
-    names = {Path(path).name: who for (who, _), path in paths.items()}
-    return {
-        "identity_CelebA.txt": [f"{name} {who}" for name, who in names.items()],
-        "list_eval_partition.txt": [f"{name} {parts[who]}" for name, who in names.items()],
-    }
-
-
-FIRST_ON_DVD2 = 740  # subject, as on NIST's discs
-FERET_SAMPLES = 2 * 12 * 28  # two of a session, one session a day, 28 days a month
-
-
-def _feret_path(who: int, sample: int) -> str:
-    """Each session is one fa picture (regular expression) and one fb picture (another one)."""
-    session, pose = sample // 2, ("fa", "fb")[sample % 2]
-    disc = "dvd1" if who < FIRST_ON_DVD2 else "dvd2"
-    name = f"{who:05d}_94{session // 28 + 1:02d}{session % 28 + 1:02d}_{pose}.ppm.bz2"
-    return f"colorferet/{disc}/data/images/{who:05d}/{name}"
-
-
-def _feret_lists(people: list[int], samples: int, seed: int, paths: Paths) -> Lists:
-    """Return fa.txt and fb.txt, with the first session of each person."""
-    if samples % 2 or samples > FERET_SAMPLES:
-        raise NbnetError(
-            f"samples is {samples}: color FERET has two pictures, fa and fb, of each session: give "
-            f"an even number from 2 to {FERET_SAMPLES}"
-        )
-    return {
-        f"colorferet/dvd1/doc/partitions/{kind}.txt": [
-            f"{who:05d} {Path(paths[who, sample]).name.removesuffix('.bz2')}" for who in people
-        ]
-        for sample, kind in enumerate(("fa", "fb"))
-    }
-
-
-def _digiface_lists(people: list[int], samples: int, seed: int, paths: Paths) -> Lists:
-    last = FIRST_TRAINING_IDENTITY + 1999
-    if people[-1] > last or samples > 72:
-        raise NbnetError(
-            f"identities up to {people[-1]} with {samples} pictures each: a part of DigiFace-1M "
-            f"holds 2,000 people with 72 pictures: give identities up to {last}, 72 pictures each"
-        )
-    return {}
-
-
 TRAINING = range(FIRST_TRAINING_IDENTITY, FIRST_TRAINING_IDENTITY + 40)
-BOTH = (*range(30, 40), *TRAINING[:30])
+LAST_OF_DIGIFACE = FIRST_TRAINING_IDENTITY + 1999  # of its first part
 PLANS = {
     "lfw": Plan(
         "lfw",
-        _each(_lfw_path),
+        "lfw/{name}/{name}_{picture:04d}.jpg",
         View(250, 250),
         range(40),
-        lists=_lfw_lists,
-        require=require_evaluation,
-    ),
-    "color-feret": Plan(
-        "colorferet",
-        _each(_feret_path),
-        View(512, 768, share=0.62),
-        range(40),
-        samples=2,
-        lists=_feret_lists,
-        require=require_evaluation,
-        folders="*/data/images",
-        smaller=("smaller", View(256, 384, share=0.62)),
-    ),
-    "celeba": Plan(
-        "img_align_celeba", _celeba_paths, View(178, 218, wander=0.01), BOTH, lists=_celeba_lists
+        require_evaluation,
     ),
     "vggface2": Plan(
         "",
-        _each(
-            lambda who, sample: (
-                ("train" if who >= FIRST_TRAINING_IDENTITY else "test")
-                + f"/n{who:06d}/{sample + 1:04d}_01.jpg"
-            )
-        ),
+        "{side}/n{person:06d}/{picture:04d}_01.jpg",
         View(210, 256),
-        BOTH,
-        folders="t*",
+        (*range(30, 40), *TRAINING[:30]),
+        folders=("test", "train"),
     ),
     "casia-webface": Plan(
         "CASIA-WebFace",
-        _each(lambda who, sample: f"CASIA-WebFace/{who:07d}/{sample + 1:03d}.jpg"),
+        "CASIA-WebFace/{person:07d}/{picture:03d}.jpg",
         View(250, 250),
         TRAINING,
-        require=require_training,
+        require_training,
     ),
     "digiface-1m": Plan(
         "subjects_0-1999_72_imgs",
-        _each(
-            lambda who, sample: (
-                f"subjects_0-1999_72_imgs/{who - FIRST_TRAINING_IDENTITY}/{sample}.png"
-            )
-        ),
+        "subjects_0-1999_72_imgs/{number}/{sample}.png",
         View(112, 112, share=0.8),
         TRAINING,
-        lists=_digiface_lists,
-        require=require_training,
+        require_training,
     ),
-    "folder": Plan(
-        "people",
-        _each(lambda who, sample: f"people/{synth_name(who)}/{sample + 1:04d}.jpg"),
-        View(320, 240),
-        range(40),
-    ),
+    "folder": Plan("people", "people/{name}/{picture:04d}.jpg", View(320, 240), range(40)),
 }

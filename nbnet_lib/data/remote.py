@@ -2,19 +2,18 @@
 
     download(RemoteFile("lfw.tgz", ("https://...",), sha256="..."), "downloads")
 
-A cut line is the usual case with files of many GB, so what has come is kept as ``NAME.part`` and
-the rest is asked for (RFC 9110, section 14: Range). Bytes of two days or two servers are only put
-together where a checksum vouches for the result. `pooch` would do all this but for the resuming: it
-begins with the first byte each time.
+A cut line is the usual case with files of many GB, so where a checksum vouches for the result, what
+has come is kept as ``NAME.part`` and the rest is asked for (RFC 9110, section 14: Range). `pooch`
+would do all this but for the resuming: it begins with the first byte each time.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from filelock import FileLock
@@ -25,6 +24,7 @@ from nbnet_lib.files import require_writable_folder
 
 BLOCK = 1 << 16  # bytes; of a line that is cut, at most so many are lost
 BUSY = (408, 429, 500, 502, 503, 504)  # HTTP statuses after which asking again may help
+WAIT = 0.5  # seconds, doubled with each try
 THIS_MACHINE = ("127.0.0.1", "localhost")
 
 
@@ -115,91 +115,70 @@ def _from_mirror(
 ) -> str | None:
     """Fill ``part`` from one address; return what went wrong, or None when it is whole."""
     import requests
-    from requests.adapters import HTTPAdapter
-    from urllib3.util import Retry
 
-    retry = Retry(attempts - 1, backoff_factor=0.5, status_forcelist=BUSY, raise_on_status=False)
-    with requests.Session() as session:
-        session.headers["Accept-Encoding"] = "identity"  # the file's own bytes
-        for scheme in ("https://", "http://"):
-            session.mount(scheme, HTTPAdapter(max_retries=retry))
-        while True:
-            # Without a checksum nothing vouches for the bytes of an earlier call.
-            resumes = bool(file.checksum) and part.exists()
-            if not resumes:
-                part.unlink(missing_ok=True)
-            elif file.fault(part) is None:
-                return None
-            try:
-                _transfer(session, url, file, part, progress, timeout, attempts)
-            except requests.RequestException as error:
-                return str(error)
-            except OSError as error:
-                raise NbnetError(
-                    f"cannot write to {part} ({error.strerror or error}): make room there and run "
-                    "it again; it resumes"
-                ) from error
+    fault = None
+    for attempt in range(attempts):
+        if attempt:
+            time.sleep(WAIT * 2**attempt)
+        # Without a checksum nothing vouches for the bytes of two answers.
+        resumes = part.exists() and bool(file.checksum)
+        if not resumes:
+            part.unlink(missing_ok=True)
+        elif file.fault(part) is None:
+            return None
+        try:
+            _transfer(url, file, part, progress, timeout)
             fault = file.fault(part)
             if fault is None:
                 return None
             part.unlink()
+            fault = f"it sent another file: {fault}"
             if not resumes:  # otherwise the old part may be to blame: once more, from its start
-                return f"it sent another file: {fault}"
+                return fault
+        except requests.RequestException as error:
+            fault = str(error)
+            status = error.response.status_code if error.response is not None else None
+            if status == 416:  # the part is longer than the file
+                part.unlink()
+            elif status is not None and status not in BUSY:
+                return fault
+        except OSError as error:
+            raise NbnetError(
+                f"cannot write to {part} ({error.strerror or error}): make room there and run it "
+                "again; it resumes"
+            ) from error
+    return fault
 
 
-def _transfer(
-    session: Any,
-    url: str,
-    file: RemoteFile,
-    part: Path,
-    progress: bool,
-    timeout: float,
-    attempts: int,
-) -> None:
-    """Append to ``part`` what is missing; a cut line is tried again, with the rest only."""
+def _transfer(url: str, file: RemoteFile, part: Path, progress: bool, timeout: float) -> None:
+    """Append to ``part`` what is missing."""
     import requests
 
-    version = ""  # entity tag: the server must still have the same bytes (RFC 9110, 13.1.5)
-    for left in reversed(range(attempts)):
-        start = part.stat().st_size if part.exists() else 0
-        headers = {"Range": f"bytes={start}-"} if start and (version or file.checksum) else {}
-        if headers and version:
-            headers["If-Range"] = version
-        _require_safe(url, file)
-        with session.get(url, headers=headers, stream=True, timeout=timeout) as response:
-            _require_safe(response.url, file)
-            if response.status_code == 416:  # the part is longer than the file
-                part.unlink()
-                continue
-            response.raise_for_status()
-            if response.headers.get("Content-Type", "").startswith("text/html"):
-                raise requests.RequestException("it sent a web page instead of the file")
-            resumed = response.status_code == 206
-            if resumed and not response.headers["Content-Range"].startswith(f"bytes {start}-"):
-                raise requests.RequestException("it sent another part of the file than asked for")
-            tag = response.headers.get("ETag", "")
-            version = tag if tag.startswith('"') else ""  # not a weak one: those allow other bytes
-            start = start if resumed else 0
-            length = response.headers.get("Content-Length")
-            bar = tqdm(
-                desc=file.name,
-                initial=start,
-                total=start + int(length) if length else None,
-                unit="B",
-                unit_scale=True,
-                delay=0.3,
-                disable=not progress,
-            )
-            try:
-                with bar, open(part, "ab" if resumed else "wb") as out:
-                    for block in response.iter_content(BLOCK):
-                        out.write(block)
-                        bar.update(len(block))
-                return
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
-                if not left:
-                    raise
-    raise requests.RequestException("it has no such part of the file")
+    start = part.stat().st_size if part.exists() else 0
+    headers = {"Accept-Encoding": "identity"}  # the file's own bytes
+    headers |= {"Range": f"bytes={start}-"} if start else {}
+    _require_safe(url, file)
+    with requests.get(url, headers=headers, stream=True, timeout=timeout) as response:
+        _require_safe(response.url, file)
+        response.raise_for_status()
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            message = "it sent a web page instead of the file"
+            raise requests.HTTPError(message, response=response)
+        start = start if response.status_code == 206 else 0
+        length = response.headers.get("Content-Length")
+        bar = tqdm(
+            desc=file.name,
+            initial=start,
+            total=start + int(length) if length else None,
+            unit="B",
+            unit_scale=True,
+            delay=0.3,
+            disable=not progress,
+        )
+        with bar, open(part, "ab" if start else "wb") as out:
+            for block in response.iter_content(BLOCK):
+                out.write(block)
+                bar.update(len(block))
 
 
 def _require_safe(url: str, file: RemoteFile) -> None:

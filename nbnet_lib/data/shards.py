@@ -27,7 +27,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 from PIL import Image
 from tqdm import tqdm
 
@@ -36,7 +35,13 @@ from nbnet_lib.data.manifest import Manifest
 from nbnet_lib.data.reading import Reader, in_threads
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.sets import drawing_bar
-from nbnet_lib.files import atomic_path, require_free_space, require_writable_folder, sha256_file
+from nbnet_lib.files import (
+    atomic_path,
+    only_writer,
+    require_free_space,
+    require_writable_folder,
+    sha256_file,
+)
 from nbnet_lib.parallel import FEW, cores, in_parallel
 from synthfaces import RENDERER_VERSION, Recipe, make_identity, make_sample
 from synthfaces.checks import whole_numbers
@@ -47,8 +52,9 @@ FORMS = ("png", "jpg", "npy")
 JPEG_QUALITY = 95
 OVERHEAD = 5 * 1024  # bytes for a picture's headers and its JSON file, at most
 
-Member = tuple[str, bytes]  # name, content
-Parallel = Callable[[Callable[[Any], list[Member]], Iterable[Any]], Generator[Any, None, None]]
+Member = tuple[str, bytes]  # name, content; every picture's is followed by that of its JSON file
+# Makes the members of each item, in order, many at a time.
+Produce = Callable[[Iterable[int]], Generator[list[Member], None, None]]
 
 
 @dataclass
@@ -119,11 +125,14 @@ def write_shards(
             "identities": [len(members), members[0], members[-1]],
         }
         shards.append(Shard(entry, members, images * (3 * recipe.size**2 + OVERHEAD)))
-    make = partial(_drawn_members, recipe, form)
     few = len(people) * len(recipe.samples) <= FEW
-    parallel = partial(in_parallel, workers=cores(workers), threads=few)
+    make = partial(_drawn_members, recipe, form)
+
+    def produce(items: Iterable[int]) -> Generator[list[Member], None, None]:
+        return in_parallel(make, items, cores(workers), few)
+
     with drawing_bar(len(people), recipe, progress) as bar:
-        return _write(Path(folder), head, shards, make, parallel, bar, "faces-*.tar")
+        return _write(Path(folder), head, shards, produce, bar, "faces-*.tar")
 
 
 def shard_manifest(
@@ -192,12 +201,10 @@ def shard_manifest(
 
     def make(row: int) -> list[Member]:
         if form == KEEP:
-            path = PurePosixPath(manifest.images[row].lower())
-            packed = path.suffix if path.suffix == ".bz2" else ""
-            ending, content = (
-                PurePosixPath(path.name.removesuffix(packed)).suffix + packed,
-                reader.content(row),
-            )
+            name = manifest.images[row].lower()
+            packed = ".bz2" if name.endswith(".bz2") else ""
+            ending = PurePosixPath(name.removesuffix(packed)).suffix + packed
+            content = reader.content(row)
         else:
             ending, content = f".{form}", _encoded(reader.read(row, size), form)
         about = json.dumps(_about(manifest, row)).encode()
@@ -205,8 +212,8 @@ def shard_manifest(
 
     bar = tqdm(total=len(manifest), desc="shards", unit="image", delay=0.3, disable=not progress)
     with bar:
-        parallel = partial(in_threads, workers=workers)
-        return _write(Path(folder), head, shards, make, parallel, bar, "*.tar")
+        produce = partial(in_threads, make, workers=workers)
+        return _write(Path(folder), head, shards, produce, bar, "*.tar")
 
 
 def _check(form: str, forms: tuple[str, ...], per_shard: int) -> None:
@@ -222,15 +229,15 @@ def _plan(manifest: Manifest, per_shard: int) -> list[tuple[str, list[int]]]:
     groups: dict[str, dict[str, list[int]]] = {}
     for row, (split, person) in enumerate(zip(manifest.splits, manifest.identities, strict=True)):
         # Pictures of unknown people belong to nobody: each may be parted from the next.
-        groups.setdefault(split, {}).setdefault(person or f"\0{row}", []).append(row)
+        people = groups.setdefault(split or "pictures", {})
+        people.setdefault(person or f"\0{row}", []).append(row)
     planned = []
-    for split, people in groups.items():
+    for name, people in groups.items():
         shards: list[list[int]] = [[]]
         for rows in people.values():
             if shards[-1] and len(shards[-1]) + len(rows) > per_shard:
                 shards.append([])
             shards[-1] += rows
-        name = split or "pictures"
         planned += [(f"{name}-{number:06d}.tar", rows) for number, rows in enumerate(shards)]
     return planned
 
@@ -299,8 +306,7 @@ def _write(
     folder: Path,
     head: dict[str, Any],
     shards: list[Shard],
-    make: Callable[[int], list[Member]],
-    parallel: Parallel,
+    produce: Produce,
     bar: tqdm,
     pattern: str,
 ) -> dict[str, Any]:
@@ -310,47 +316,40 @@ def _write(
         folder: where.
         head: what the index says of all shards; another head in the folder is another set.
         shards: what to write, in order.
-        make: returns the members of an item.
-        parallel: yields ``make(item)`` in the order of the items, computed at the same time.
+        produce: makes the members of items.
         bar: counts pictures.
         pattern: names of shards; others of such a name in the folder are refused.
     """
     require_writable_folder(folder)
-    try:
-        with FileLock(folder / ".lock", timeout=0):
-            for stale in folder.glob(".*.part"):  # of a process that was killed
-                stale.unlink(missing_ok=True)
-            known = _known(folder, head, shards, pattern)
-            for shard in shards:
-                old = known.get(shard.entry["file"], {})
-                path = folder / shard.entry["file"]
-                same = shard.entry.items() <= old.items() and path.is_file()
-                if same and sha256_file(path) == old.get("sha256"):
-                    shard.entry.update(old)
-                    bar.update(old["images"])
-            missing = [shard for shard in shards if "sha256" not in shard.entry]
-            require_free_space(folder, sum(shard.nbytes for shard in missing))
-            items = (item for shard in missing for item in shard.items)
-            with closing(parallel(make, items)) as made:
-                for shard in missing:
-                    _save_index(folder, head, shards)
-                    path = folder / shard.entry["file"]
-                    with atomic_path(path, shard.nbytes) as temporary:
-                        with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
-                            for _ in shard.items:
-                                for name, content in next(made):
-                                    info = tarfile.TarInfo(name)  # its date is 0, its owner nobody
-                                    info.size = len(content)
-                                    tar.addfile(info, io.BytesIO(content))
-                                bar.update(shard.entry["images"] // len(shard.items))
-                        size = temporary.stat().st_size
-                        shard.entry |= {"sha256": sha256_file(temporary), "bytes": size}
-                next(made, None)  # the end of it, lest joblib warns of work that nobody took
-            return _save_index(folder, head, shards)
-    except Timeout:
-        raise NbnetError(
-            f"another process is writing shards to {folder}: wait for it or choose another folder"
-        ) from None
+    with only_writer(folder, "writing shards to"):
+        for stale in folder.glob(".*.part"):  # of a process that was killed
+            stale.unlink(missing_ok=True)
+        known = _known(folder, head, shards, pattern)
+        for shard in shards:
+            old = known.get(shard.entry["file"], {})
+            path = folder / shard.entry["file"]
+            same = shard.entry.items() <= old.items() and path.is_file()
+            if same and sha256_file(path) == old.get("sha256"):
+                shard.entry.update(old)
+                bar.update(old["images"])
+        missing = [shard for shard in shards if "sha256" not in shard.entry]
+        require_free_space(folder, sum(shard.nbytes for shard in missing))
+        with closing(produce(item for shard in missing for item in shard.items)) as made:
+            for shard in missing:
+                _save_index(folder, head, shards)
+                with atomic_path(folder / shard.entry["file"], shard.nbytes) as temporary:
+                    with tarfile.open(temporary, "w", format=tarfile.USTAR_FORMAT) as tar:
+                        for _ in shard.items:
+                            members = next(made)
+                            for name, content in members:
+                                info = tarfile.TarInfo(name)  # its date is 0, its owner nobody
+                                info.size = len(content)
+                                tar.addfile(info, io.BytesIO(content))
+                            bar.update(len(members) // 2)
+                    size = temporary.stat().st_size
+                    shard.entry |= {"sha256": sha256_file(temporary), "bytes": size}
+            next(made, None)  # the end of it, lest joblib warns of work that nobody took
+        return _save_index(folder, head, shards)
 
 
 def _known(

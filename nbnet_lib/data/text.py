@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import TYPE_CHECKING
 
 from nbnet_lib.errors import NbnetError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def existing_folder(path: Path, what: str) -> Path:
@@ -22,33 +24,6 @@ def existing_folder(path: Path, what: str) -> Path:
     return path
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a UTF-8 file, with or without byte order mark.
-
-    Raises:
-        NbnetError: the file cannot be read, is not UTF-8 (with file:line), or holds nothing.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise NbnetError(
-            f"the list {path} cannot be read ({error.strerror or error}): check the path"
-        ) from error
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise NbnetError(
-            f"{path}:{line}: byte {data[error.start]:#04x} is not UTF-8: save the list as UTF-8"
-        ) from error
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise NbnetError(f"{path}:{line}: a zero byte in a text file: save the list as UTF-8")
-    if not text.strip():
-        raise NbnetError(f"{path} is empty: a list with at least one line was expected")
-    return text
-
-
 def read_fields(path: Path) -> list[tuple[str, list[str]]]:
     """Return (place, fields) of each line that is not blank; place is "file:line".
 
@@ -56,51 +31,58 @@ def read_fields(path: Path) -> list[tuple[str, list[str]]]:
     where tabs separate.
 
     Raises:
-        NbnetError: see `read_text`.
+        NbnetError: the file cannot be read, is not UTF-8, or holds nothing.
     """
-    found = []
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")  # with or without byte order mark
+    except (OSError, UnicodeDecodeError) as error:
+        raise NbnetError(
+            f"the list {path} cannot be read ({error}): check the path, and save it as UTF-8"
+        ) from error
+    rows = []
     # Not splitlines(): it also breaks at form feeds and other characters that editors keep inside.
-    for number, line in enumerate(read_text(path).replace("\r\n", "\n").split("\n"), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             fields = line.split("\t") if "\t" in line.strip() else line.split()
-            found.append((f"{path}:{number}", [field.strip() for field in fields]))
-    return found
+            rows.append((f"{path}:{number}", [field.strip() for field in fields]))
+    if not rows:
+        raise NbnetError(f"{path} is empty: a list with at least one line was expected")
+    return rows
 
 
-def read_table(path: Path) -> tuple[list[str], list[tuple[str, dict[str, str]]]]:
-    """Return (columns, [(place, {column: value})]) of a CSV file whose first row names columns.
-
-    Blank lines are skipped and values stripped of spaces around them.
+def read_csv(path: Path) -> pd.DataFrame:
+    """Return the cells of a CSV file as text; the index says where each row is, "file:line".
 
     Raises:
-        NbnetError: broken quoting, a column twice, a row with too many or too few cells, an empty
-            cell, no rows, or what `read_text` refuses.
+        NbnetError: a file that cannot be read as UTF-8 CSV, has no rows, or an empty cell.
     """
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True)
-    rows: list[tuple[str, list[str]]] = []
+    import pandas as pd
+
     try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append((f"{path}:{reader.line_num}", [cell.strip() for cell in cells]))
-    except csv.Error as error:
-        raise NbnetError(f"{path}:{reader.line_num}: not a CSV row ({error}): mend it") from error
-    place, columns = rows[0]
-    if len(set(columns)) < len(columns):
-        twice = next(c for c in columns if columns.count(c) > 1)
-        raise NbnetError(f"{place}: the column {twice!r} occurs twice: keep one")
-    if len(rows) == 1:
-        raise NbnetError(f"{path} has a header and no rows: at least one row was expected")
-    table = []
-    for place, cells in rows[1:]:
-        if len(cells) != len(columns):
-            raise NbnetError(
-                f"{place}: {len(cells)} cells under {len(columns)} columns "
-                f"({', '.join(columns)}): give one cell for each"
-            )
-        if "" in cells:
-            raise NbnetError(f"{place}: {columns[cells.index('')]!r} is empty: fill it in")
-        table.append((place, dict(zip(columns, cells, strict=True))))
-    return columns, table
+        table = pd.read_csv(
+            path, dtype=str, encoding="utf-8-sig", keep_default_na=False, skip_blank_lines=False
+        )
+    except (OSError, ValueError) as error:  # also what pandas cannot parse or decode
+        raise NbnetError(
+            f"{path} cannot be read as a list ({error}): save it as CSV, in UTF-8"
+        ) from error
+    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much for an index
+        raise NbnetError(f"{path}:2: more cells than the {table.shape[1]} columns of the header")
+    table.index = pd.Index([f"{path}:{line}" for line in table.index + 2])
+    table = table.fillna("").map(str.strip).rename(columns=str.strip)
+    table = table[(table != "").any(axis=1)]
+    if table.empty:
+        raise NbnetError(f"{path} has no rows below its header: at least one was expected")
+    for column in table.columns:
+        refuse(table, table[column] == "", f"{column!r} is empty: fill it in")
+    return table
+
+
+def refuse(table: pd.DataFrame, wrong: pd.Series, why: str) -> None:
+    """Raise, with its place, for the first row that is wrong; ``why`` may name {columns}."""
+    if wrong.any():
+        row = table[wrong.to_numpy()].iloc[0]
+        raise NbnetError(f"{row.name}: {why.format(**row)}")
 
 
 def require_utf8(names: Iterable[str], what: str) -> None:
@@ -114,20 +96,6 @@ def require_utf8(names: Iterable[str], what: str) -> None:
             name.encode("utf-8")
         except UnicodeEncodeError as error:
             raise NbnetError(f"{what} {name!r} is not UTF-8: rename it") from error
-
-
-def check_columns(path: Path, columns: Sequence[str], known: Sequence[str]) -> None:
-    """Raise unless every column is known.
-
-    Raises:
-        NbnetError: an unknown column; it names all that are known.
-    """
-    for column in columns:
-        if column not in known:
-            raise NbnetError(
-                f"{path}:1: unknown column {column!r}: known are {', '.join(known)}, "
-                "separated by commas"
-            )
 
 
 def inside(name: str, place: str) -> str:

@@ -111,10 +111,10 @@ def results(out) -> set[str]:
 
 @pytest.fixture(scope="module")
 def aligned(originals, tmp_path_factory):
-    """The folder aligned, in two processes, once for all tests that only look."""
+    """The folder aligned, once for all tests that only look."""
     out = tmp_path_factory.mktemp("results") / "out"
     options = AlignOptions(FRAMINGS["arcface"], 112)
-    return out, align(originals, out, options, workers=2, progress=False)
+    return out, align(originals, out, options, workers=1, progress=False)
 
 
 def test_every_picture_has_a_row_and_every_failure_a_reason(originals, aligned):
@@ -162,8 +162,8 @@ def test_the_summary_tells_how(originals, aligned):
     assert counts["reasons"] == dict.fromkeys(BROKEN.values(), 1)
     assert counts["notes"]["grey"] == 2
     assert not any(str(originals.parent) in p.read_text("utf8", "replace") for p in out.glob("*.*"))
-    told = read_alignment(out / "bob")
-    assert told is not None and told.framing == FRAMINGS["arcface"] and told.size == 112
+    found = read_alignment(out / "bob")
+    assert found is not None and found.framing == FRAMINGS["arcface"] and found.size == 112
 
 
 @pytest.fixture
@@ -211,17 +211,11 @@ def test_a_journal_with_half_a_line(folders):
 
 def test_other_settings_are_refused(folders, tmp_path):
     source, out = folders
-    for options, differ in (
-        ({"size": 65}, "size"),
-        ({"framing": FRAMINGS["facenet"]}, "framing"),
-        ({"missing": "centre", "faces": "only"}, "faces, missing"),
-        ({"min_face": 40}, "min_face"),
-    ):
-        with pytest.raises(NbnetError, match=rf"aligned differently \({differ} differ\)"):
-            quick(source, out, **options)
+    with pytest.raises(NbnetError, match=r"\(faces, min_face, missing, size differ\)"):
+        quick(source, out, missing="centre", faces="only", min_face=40, size=65)
     shutil.copytree(source, tmp_path / "other")
-    with pytest.raises(NbnetError, match=r"\(source differ\): choose another folder or delete it"):
-        quick(tmp_path / "other", out)
+    with pytest.raises(NbnetError, match=r"\(framing, source differ\)"):
+        quick(tmp_path / "other", out, framing=FRAMINGS["facenet"])
 
 
 def test_missing_faces_and_several(originals, tmp_path):
@@ -282,9 +276,8 @@ def test_guesses_count_only_where_nothing_is_sure(monkeypatch):
 
 
 def test_folders_that_cannot_be_used(originals, tmp_path):
-    for source in (tmp_path / "nowhere", originals / "pairs.txt"):
-        with pytest.raises(NbnetError, match=f"no folder .*{source.name}"):
-            quick(source, tmp_path / "out")
+    with pytest.raises(NbnetError, match="no folder .*nowhere"):
+        quick(tmp_path / "nowhere", tmp_path / "out")
     (tmp_path / "text").mkdir()
     (tmp_path / "text/a.txt").touch()
     with pytest.raises(NbnetError, match=r"text holds no picture \(1 other files\)"):
@@ -292,45 +285,23 @@ def test_folders_that_cannot_be_used(originals, tmp_path):
     for out in (originals, originals / "out", originals.parent):
         with pytest.raises(NbnetError, match="inside each other"):
             quick(originals, out)
-    assert not (originals / "out").exists()
     with pytest.raises(NbnetError, match="holds files that no alignment has written"):
         quick(originals, tmp_path / "text")
     (tmp_path / "locked").mkdir()
     with FileLock(tmp_path / "locked/.lock"):
         with pytest.raises(NbnetError, match="another process is aligning into"):
             quick(originals, tmp_path / "locked")
-    for options, said in (
-        ({"faces": "all"}, "'all'"),
-        ({"missing": "skip"}, "'skip'"),
-        ({"size": 5}, "size is 5"),
-        ({"min_face": 5}, "min_face is 5"),
-    ):
-        with pytest.raises(ValueError, match=said):
-            quick(originals, tmp_path / "out", **options)
-    assert not (tmp_path / "out").exists()
+    for options, said in (({"faces": "all"}, "'all'"), ({"min_face": 5}, "min_face is 5")):
+        with pytest.raises(NbnetError, match=said):
+            AlignOptions(**options)
+    assert not (tmp_path / "out").exists() and not (originals / "out").exists()
 
 
-@pytest.mark.parametrize("second", ["a.JPG", "a.ppm.bz2", "A.jpg"])
-def test_two_pictures_of_one_name(tmp_path, second):
-    (tmp_path / "a.png").touch()
-    (tmp_path / second).touch()
-    with pytest.raises(NbnetError, match="would both become [aA].png: rename one of them"):
-        find_pictures(tmp_path, tmp_path.parent / "out")
-
-
-def test_hidden_files_are_skipped(tmp_path):
-    for name in ("a.png", "._a.png", ".png", ".thumbnails/b.png", "c/d.png"):
+def test_two_pictures_of_one_name(tmp_path):
+    for name in ("a.png", "b/A.ppm.bz2", "b/a.JPG"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    pictures, skipped = find_pictures(tmp_path, tmp_path.parent / "out")
-    assert list(pictures) == ["a.png", "c/d.png"]
-    assert skipped == ("._a.png", ".png", ".thumbnails/b.png")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
-def test_names_that_no_table_can_hold(tmp_path):
-    (tmp_path / os.fsdecode(b"caf\xe9.png")).touch()
-    with pytest.raises(NbnetError, match=r"the file name 'caf.*' is not UTF-8: rename"):
+    with pytest.raises(NbnetError, match=r"b/A.ppm.bz2 and b/a.JPG would both become b/a.png"):
         find_pictures(tmp_path, tmp_path.parent / "out")
 
 
@@ -346,13 +317,6 @@ def test_links(originals, tmp_path):
     shutil.copy(originals / "ann/0.jpg", tmp_path / "nowhere.jpg")
     again = quick(tmp_path / "in", tmp_path / "out")  # what was missing is looked for again
     assert again.counts["aligned"] == 2 and again.kept == 1
-    (tmp_path / "circle").symlink_to(tmp_path / "circle")
-    with pytest.raises(NbnetError, match="cannot write to the folder .*circle"):
-        quick(tmp_path / "in", tmp_path / "circle")
-    unusual = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9") if sys.platform == "linux" else ""
-    if unusual:
-        (tmp_path / "in").rename(unusual)
-        assert quick(unusual, unusual + "-out").counts["aligned"] == 2
 
 
 def test_too_little_memory_and_a_full_disk(folders, tmp_path, monkeypatch):
@@ -379,14 +343,6 @@ def test_too_little_memory_and_a_full_disk(folders, tmp_path, monkeypatch):
         quick(source / "ann", tmp_path / "disk")
     monkeypatch.undo()
     assert quick(source / "ann", tmp_path / "disk").counts["aligned"] == 4
-
-
-def test_room_is_asked_for_first(originals, tmp_path, monkeypatch):
-    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(NbnetError, match="cannot write .* MB to the folder"):
-        quick(originals, tmp_path / "out")
-    assert not results(tmp_path / "out")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
@@ -417,18 +373,16 @@ align({str(source)!r}, {str(out)!r}, AlignOptions(size=64), workers=2, progress=
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_run_that_is_stopped_goes_on(originals, tmp_path, how):
+def test_a_run_that_is_killed_resumes(originals, tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     source.mkdir()
-    for number in range(90):
+    for number in range(60):
         shutil.copy(originals / "ann/0.jpg", source / f"{number:03d}.jpg")
     command = ["data", "align", source, out, "--size", "64", "--workers", "2"]
     run = subprocess.Popen(
         [sys.executable, "-m", "nbnet_lib.cli", *map(str, command)],
         stdout=subprocess.DEVNULL,
-        stderr=open(tmp_path / "said", "wb"),
-        start_new_session=True,
+        stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 400
     done = 0
@@ -436,35 +390,24 @@ def test_a_run_that_is_stopped_goes_on(originals, tmp_path, how):
         time.sleep(0.02)
         done = len((out / JOURNAL).read_text().splitlines()) if (out / JOURNAL).exists() else 0
     assert done >= 10 and run.poll() is None
-    # As a terminal does: Ctrl-C goes to the workers too; a kill does not.
-    os.killpg(run.pid, how) if how == signal.SIGINT else os.kill(run.pid, how)
+    os.kill(run.pid, signal.SIGKILL)
     assert run.wait(timeout=60) != 0
-    assert b"Traceback" not in (tmp_path / "said").read_bytes()
     assert not (out / "alignment.json").exists()  # which would say that all is there
     again = quick(source, out)
-    assert again.kept >= done - 1 and again.counts["aligned"] == 90
-    assert len(table(out)) == 90 and len(results(out)) == 90
+    assert again.kept >= done - 1 and again.counts["aligned"] == 60
+    assert len(table(out)) == 60 and len(results(out)) == 60
 
 
-@pytest.fixture
-def feret(tmp_path):
+def test_a_pattern_chooses_pictures_and_the_rest_is_counted(tmp_path):
     """Color FERET holds every picture in several sizes, under the same names."""
-    root = tmp_path / "colorferet"
     for size in ("images", "smaller"):
-        for pose in ("fa", "fb", "pl"):
-            path = root / "dvd1/data" / size / "00002" / f"00002_931230_{pose}.ppm.bz2"
+        for pose in ("fa", "pl"):
+            path = tmp_path / "dvd1/data" / size / "00002" / f"00002_931230_{pose}.ppm.bz2"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-    return root
-
-
-def test_a_pattern_chooses_pictures_and_the_rest_is_counted(feret, tmp_path):
-    pictures, skipped = find_pictures(feret, tmp_path / "out", "*/data/images/*_f[ab]*")
-    assert list(pictures.values()) == [
-        "dvd1/data/images/00002/00002_931230_fa.png",
-        "dvd1/data/images/00002/00002_931230_fb.png",
-    ]
-    assert len(skipped) == 4
-    assert len(find_pictures(feret, tmp_path / "out")[0]) == 6
-    with pytest.raises(NbnetError, match=r"holds no picture like \*\.jpg \(6 other files\)"):
-        find_pictures(feret, tmp_path / "out", "*.jpg")
+    out = tmp_path.parent / "out"
+    pictures, skipped = find_pictures(tmp_path, out, "*/data/images/*_f[ab]*")
+    assert list(pictures.values()) == ["dvd1/data/images/00002/00002_931230_fa.png"]
+    assert len(skipped) == 3 and len(find_pictures(tmp_path, out)[0]) == 4
+    with pytest.raises(NbnetError, match=r"holds no picture like \*\.jpg \(4 other files\)"):
+        find_pictures(tmp_path, out, "*.jpg")

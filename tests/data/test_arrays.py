@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nbnet_lib import files
 from nbnet_lib.data import arrays
 from nbnet_lib.data.arrays import picture_array
 from nbnet_lib.data.listing import from_synthfaces, open_source
@@ -156,14 +155,6 @@ def test_pictures_that_cannot_go_into_an_array(people, array, put):
     (people / "Ann" / "2.png").unlink()
     with pytest.raises(NbnetError, match=r"2\.png cannot be read \(No such file"):
         array(manifest)
-
-
-def test_too_little_room_is_found_before_anything_is_read(people, array, reads, monkeypatch):
-    usage = files.shutil.disk_usage(people)._replace(free=1000)
-    monkeypatch.setattr(files.shutil, "disk_usage", lambda folder: usage)
-    with pytest.raises(NbnetError, match="cannot write .* MB"):
-        array(people)
-    assert reads == []
 
 
 def test_drawn_pictures_of_another_renderer(array):

@@ -49,7 +49,7 @@ def test_only_a_full_look_finds_a_picture_that_is_cut_short(people):
         survey(open_source(people), leave_out_unreadable=True, progress=False)
 
 
-def test_one_file_under_two_people_is_told(people):
+def test_one_file_under_two_people_is_noted(people):
     shutil.copy(people / "Ben_B" / "1.png", people / "Dana" / "again.png")
     shutil.copy(people / "Cem" / "1.png", people / "Cem" / "again.png")
     # A file of equal length and other bytes is none of these.

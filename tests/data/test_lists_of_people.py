@@ -52,8 +52,8 @@ def test_aligned_pictures_have_another_ending(celeba, tmp_path, put):
     put(aligned / "000003.png", 3)
     with pytest.raises(NbnetError, match=r"CelebA.txt:2: 000002.jpg is not in .*as 1 of 3 listed"):
         from_list(celeba, aligned)
-    told = {"framing": "arcface", "size": 24, "counts": {"failed": 1}}
-    (tmp_path / "aligned" / "alignment.json").write_text(json.dumps(told))
+    summary = {"framing": "arcface", "size": 24, "counts": {"failed": 1}}
+    (tmp_path / "aligned" / "alignment.json").write_text(json.dumps(summary))
     status = ["aligned", "failed", "aligned"]
     images = [f"img/{n:06d}.jpg" for n in (1, 2, 3)]
     table = pd.DataFrame({"image": images, "status": status})
@@ -80,12 +80,12 @@ def test_missing_pictures_can_be_left_out(celeba):
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        ("000001.jpg 1\n000001.jpg 2\n", r"txt:2: 000001.jpg is listed in .*txt:1"),
+        ("000001.jpg 1\n000001.jpg 2\n", r"txt:2: 000001.jpg is listed twice"),
         ("000001.jpg\n", "txt:1: 1 fields"),
         ("000001.jpg Ann B\n", "txt:1: 3 fields"),
         ("../000001.jpg 1\n", "leaves the folder"),
         ("\n", "is empty"),
-        ("000001.jpg \xff\n", "txt:1: byte 0xff is not UTF-8"),
+        ("000001.jpg \xff\n", "UTF-8"),
         ("000009.jpg 1\n", "txt:1: 000009.jpg is not in"),
     ],
 )
@@ -98,7 +98,7 @@ def test_bad_lists_are_refused(celeba, lines, said):
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("image,who\n000001.jpg,1\n", "unknown column 'who'"),
+        ("image,who\n000001.jpg,1\n", "columns are image, who: expected"),
         ("image,split\n000001.jpg,train\n", "expected image,identity"),
         ("image,identity,split\n000001.jpg,1,test\n", "split is 'test'"),
         ("image,identity\n000001.jpg,\n", "'identity' is empty"),

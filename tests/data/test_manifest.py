@@ -84,21 +84,16 @@ def test_the_second_folder_may_name_people(tmp_path, people):
     os.rename(people / "Cem" / "1.png", top / "train" / "Ann" / "9.png")
     manifest = from_folder(top, level=2)
     assert set(manifest.splits) == {""}
-    assert manifest.notes[0].startswith("the folders test, train share people (1, for example Ann)")
+    assert manifest.notes[0].startswith("the folders test, train share people (1, such as Ann)")
 
 
 def test_names_have_one_spelling(tmp_path, put):
     apart = unicodedata.normalize("NFD", "Zoë")
     put(tmp_path / apart / "1.png", 1)
     put(tmp_path / "Zoë" / "2.png", 2)
-    put(tmp_path / "b" / "x.png", 3)
-    put(tmp_path / "b" / "X.png", 4)
     manifest = open_source(tmp_path)
-    assert manifest.counts()["identities"] == 2
+    assert manifest.counts()["identities"] == 1
     assert manifest.images.count(f"{apart}/1.png") == 1  # as the disk spells it
-    if manifest.counts()["pictures"] == 4:  # not on a disk that holds one of x and X
-        assert "differ from another by case only" in manifest.notes[0]
-        assert "b/X.png and b/x.png" in manifest.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -137,9 +132,9 @@ def test_other_bad_sources(tmp_path, people):
         from_folder(people / "Ann" / "1.png")
 
 
-def alignment(folder, **told):
-    told = {"framing": "arcface", "size": 24, "counts": {"failed": 2}} | told
-    (folder / "alignment.json").write_text(json.dumps(told))
+def alignment(folder, **summary):
+    summary = {"framing": "arcface", "size": 24, "counts": {"failed": 2}} | summary
+    (folder / "alignment.json").write_text(json.dumps(summary))
 
 
 def test_an_aligned_folder_tells_its_framing(people):
@@ -157,10 +152,10 @@ def test_an_aligned_folder_tells_its_framing(people):
 
 
 @pytest.mark.parametrize(
-    "told", ["{", "[]", "{}", '{"framing": "x"}', '{"framing": "x", "points": [1]}']
+    "summary", ["{", "[]", "{}", '{"framing": "x"}', '{"framing": "x", "points": [1]}']
 )
-def test_a_damaged_alignment_is_told(people, told):
-    (people / "alignment.json").write_text(told)
+def test_a_damaged_alignment_is_refused(people, summary):
+    (people / "alignment.json").write_text(summary)
     with pytest.raises(NbnetError, match=r"alignment\.json does not say how the pictures were"):
         open_source(people)
 
@@ -197,14 +192,6 @@ def test_nobody_is_on_both_sides(people, tmp_path, put):
             open_source(people / name)
     unknown = table.assign(identity="", split=sides)  # who may be anybody
     assert Manifest(unknown, people, "set").counts()["train_pictures"] == 2
-
-
-def test_alignment_is_not_looked_for_far_above(tmp_path):
-    deep = tmp_path / "a" / "b" / "c" / "d"
-    deep.mkdir(parents=True)
-    alignment(tmp_path)
-    assert read_alignment(deep) is None
-    assert read_alignment(deep.parent).folder == tmp_path
 
 
 def test_a_manifest_comes_back_from_its_file(people, tmp_path):
@@ -248,10 +235,8 @@ GOOD = {"image": ["a.png"], "identity": ["A"], "split": [""], "width": [0], "hei
         (None, GOOD | {"identity": [None]}, "has empty cells"),
         (None, GOOD | {"split": ["test"]}, "split is 'test'"),
         (None, GOOD | {"image": ["../a.png"]}, "leaves the folder"),
-        (None, GOOD | {"image": ["C:\\a.png"]}, "leaves the folder"),
-        (None, GOOD | {"image": ["./a.png"]}, "is not written plainly: write 'a.png'"),
+        (None, GOOD | {"image": ["./a.png"]}, "write the path .* as 'a.png'"),
         (None, {k: v * 2 for k, v in GOOD.items()}, "lists a.png twice"),
-        (b"{", GOOD, "not a manifest"),
         (b'{"version": 99}', GOOD, "newer version of this library"),
         (b'{"version": 1, "framing": "x"}', GOOD, "no framing is named 'x'"),
         (b'{"version": 1, "numbered": true}', GOOD, "identity is not a number"),
@@ -277,13 +262,6 @@ def test_files_that_are_no_parquet(tmp_path, people):
         load_manifest(path)
     with pytest.raises(NbnetError, match=r"name it m\.csv\.parquet"):
         save_manifest(open_source(people), tmp_path / "m.csv")
-
-
-def test_a_table_made_elsewhere_will_do(tmp_path, put):
-    put(tmp_path / "a.png", 1)
-    write_table(tmp_path / "m.parquet", None, **GOOD)
-    manifest = load_manifest(tmp_path / "m.parquet")
-    assert (manifest.source, manifest.root) == ("m", tmp_path.resolve())
 
 
 def test_synthfaces_are_divided_by_number(tmp_path):

@@ -1,8 +1,6 @@
 """Picture files as data sets hold them: what is read, with which notes, and what is refused why."""
 
 import bz2
-import io
-import os
 import struct
 
 import numpy as np
@@ -52,11 +50,6 @@ def test_packed_and_from_an_archive(image, tmp_path):
     np.testing.assert_array_equal(read_picture("shard.tar/a.ppm", content=content).image, image)
     with pytest.raises(PictureError, match=r"shard.tar/a.ppm cannot be read .*\(it is empty\)"):
         read_picture("shard.tar/a.ppm", content=b"")
-
-
-def test_the_ending_does_not_decide(image, tmp_path):
-    Image.fromarray(image).save(tmp_path / "a.jpg", "PNG")
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.jpg").image, image)
 
 
 def test_grey_one_bit_and_palette(image, tmp_path):
@@ -197,7 +190,7 @@ def test_damaged_exif_is_noted_and_the_picture_read(image, tmp_path):
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg", "ppm", "bmp", "tif", "webp", "gif"])
-@pytest.mark.parametrize("share", [0.02, 0.5, 0.9])
+@pytest.mark.parametrize("share", [0.02, 0.9])
 def test_truncated(image, tmp_path, ending, share):
     noise = np.random.default_rng(0).integers(0, 256, (200, 200, 3), np.uint8)
     whole = tmp_path / f"whole.{ending}"
@@ -229,22 +222,6 @@ def test_what_is_no_picture(image, tmp_path):
     # A format that makes Pillow start Ghostscript is not looked at, whatever its ending.
     (tmp_path / "program.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
     assert reason(tmp_path / "program.png") == "not a picture"
-
-
-def test_flipped_bits_of_a_png(image, tmp_path):
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, "PNG")
-    content = bytearray(buffer.getvalue())
-    content[len(content) // 2] ^= 0xFF
-    (tmp_path / "a.png").write_bytes(content)
-    assert reason(tmp_path / "a.png") in ("damaged", "truncated")
-
-
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root reads all files")
-def test_no_access(image, tmp_path):
-    Image.fromarray(image).save(tmp_path / "a.png")
-    (tmp_path / "a.png").chmod(0)
-    assert reason(tmp_path / "a.png") == "unreadable"
 
 
 def test_too_large_and_too_small(image, tmp_path, monkeypatch):

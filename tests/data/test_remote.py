@@ -6,7 +6,6 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from tqdm import tqdm
 
 from nbnet_lib.data import remote
 from nbnet_lib.data.remote import RemoteFile, download
@@ -17,24 +16,17 @@ OTHER = random.Random(1).randbytes(300_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
-def send(content=CONTENT, upto=None, tag='"v1"', kind="application/gzip", begins=None):
+def send(content=CONTENT, upto=None, kind="application/gzip"):
     """Send the content, or the rest that is asked for; the line is cut after ``upto`` bytes."""
 
     def reply(handler):
         wanted = handler.headers.get("Range")
         start = int(wanted.removeprefix("bytes=").rstrip("-")) if wanted else 0
-        if handler.headers.get("If-Range") not in (None, tag):
-            start = 0
         if start > len(content):
             return status(416)(handler)
         handler.send_response(206 if start else 200)
-        if start:
-            first = start if begins is None else begins
-            handler.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
         handler.send_header("Content-Length", str(len(content) - start))
         handler.send_header("Content-Type", kind)
-        if tag:
-            handler.send_header("ETag", tag)
         handler.end_headers()
         handler.wfile.write(content[start:upto])
         if upto is not None:
@@ -69,6 +61,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def web(monkeypatch):
     """A server; `web(path, *replies)` plans its answers and returns the address."""
+    monkeypatch.setattr(remote, "WAIT", 0.01)
     for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
@@ -97,9 +90,7 @@ def get(wanted, folder, **options):
     return download(wanted, folder, progress=False, timeout=20, **options)
 
 
-@pytest.mark.parametrize(
-    "known", [{"sha256": SHA256}, {"md5": hashlib.md5(CONTENT).hexdigest()}, UNKNOWN]
-)
+@pytest.mark.parametrize("known", [{"md5": hashlib.md5(CONTENT).hexdigest()}, UNKNOWN])
 def test_a_file_arrives_whole_and_alone(web, tmp_path, known):
     wanted = file(web("/a", send()), **known)
     path = get(wanted, tmp_path / "new")
@@ -122,10 +113,9 @@ def test_a_file_on_request_is_asked_for_by_hand(tmp_path):
     assert get(file(), tmp_path).read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("known", [{"sha256": SHA256}, UNKNOWN])
-def test_a_cut_is_followed_by_the_rest_only(web, tmp_path, known):
+def test_a_cut_is_followed_by_the_rest_only(web, tmp_path):
     url = web("/a", send(upto=100_000), send(upto=200_000), send())
-    assert get(file(url, **known), tmp_path).read_bytes() == CONTENT
+    assert get(file(url), tmp_path).read_bytes() == CONTENT
     starts = [0 if r is None else int(r[6:-1]) for _, r in web.asked]
     assert starts[0] == 0 and 0 < starts[1] <= 100_000 < starts[2] <= 200_000
 
@@ -155,17 +145,6 @@ def test_a_whole_part_is_taken_without_asking(web, tmp_path):
     assert web.asked == []
 
 
-def test_a_file_that_changed_in_between_starts_anew(web, tmp_path):
-    url = web("/a", send(OTHER, upto=100_000, tag='"old"'), send(tag='"new"'))
-    assert get(file(url, **UNKNOWN), tmp_path).read_bytes() == CONTENT
-
-
-def test_a_rest_that_does_not_fit_is_never_appended(web, tmp_path):
-    url = web("/a", send(upto=100_000), send(begins=7))
-    with pytest.raises(NbnetError, match="another part of the file"):
-        get(file(url, **UNKNOWN), tmp_path)
-
-
 @pytest.mark.parametrize(
     ("reply", "reason"),
     [
@@ -184,14 +163,9 @@ def test_the_next_mirror_is_asked(web, tmp_path, reply, reason):
 
 
 def test_a_busy_server_is_asked_again(web, tmp_path):
-    url = web("/a", status(503), status(429, **{"Retry-After": "0"}), send())
+    url = web("/a", status(503), status(429), send())
     assert get(file(url), tmp_path).read_bytes() == CONTENT
     assert len(web.asked) == 3
-
-
-def test_nobody_listens(tmp_path):
-    with pytest.raises(NbnetError, match="could not download set.tgz: http://127.0.0.1:9/a: "):
-        get(file("http://127.0.0.1:9/a"), tmp_path, attempts=1)
 
 
 def test_an_address_that_is_not_encrypted_needs_a_checksum(tmp_path):
@@ -216,10 +190,3 @@ def test_a_full_disk_keeps_what_has_come(web, tmp_path, monkeypatch):
         with pytest.raises(NbnetError, match="No space left on device.*make room"):
             get(file(web("/a", send())), tmp_path)
     assert get(file(web("/a", send())), tmp_path).read_bytes() == CONTENT
-
-
-def test_progress_goes_to_stderr_only(web, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(remote, "tqdm", lambda delay, **options: tqdm(**options))  # at once
-    download(file(web("/a", send())), tmp_path, progress=True)
-    out, err = capsys.readouterr()
-    assert out == "" and "set.tgz" in err
