@@ -13,6 +13,7 @@ import tarfile
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -239,19 +240,25 @@ def in_threads(
 
     Reading and decoding pictures lets go of the interpreter's lock, so threads share that work.
     """
+    failed = threading.Event()
 
     def attempt(item: Any) -> tuple[Any, Exception | None]:
         try:
             return function(item), None
         except Exception as error:  # joblib would raise it before the results of earlier items
+            failed.set()
             return None, error
 
     parallel = joblib.Parallel(cores(workers), backend="threading", return_as="generator")
-    with closing(parallel(joblib.delayed(attempt)(item) for item in items)) as results:
+    started = takewhile(lambda _: not failed.is_set(), items)
+    with closing(parallel(joblib.delayed(attempt)(item) for item in started)) as results:
+        first = None
         for result, error in results:
-            if error is not None:
-                raise error
-            yield result
+            first = first or error
+            if first is None:
+                yield result
+    if first is not None:
+        raise first
 
 
 def identical_files(manifest: Manifest, progress: bool = True) -> list[list[int]]:

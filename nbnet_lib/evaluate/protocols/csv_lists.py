@@ -11,7 +11,7 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from nbnet_lib.data.text import existing_folder, inside
+from nbnet_lib.data.text import existing_folder, inside, read_csv, refuse
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols.pictures import Folder, pictures_of
 from nbnet_lib.evaluate.protocols.types import Pairs, Protocol, Trial
@@ -53,7 +53,7 @@ def from_csv(path: str | os.PathLike[str], root: str | os.PathLike[str] | None =
             one line is to blame.
     """
     path = Path(path)
-    table = _read(path)
+    table = read_csv(path)
     root = existing_folder(path.parent if root is None else Path(root), "listed")
     columns = set(table.columns)
     if {"first", "second", "same"} <= columns <= PAIR_COLUMNS:
@@ -65,35 +65,6 @@ def from_csv(path: str | os.PathLike[str], root: str | os.PathLike[str] | None =
         "perhaps set or fold (a list of pictures), or first,second,same and perhaps fold, "
         "identity_first,identity_second (a list of pairs), separated by commas"
     )
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """Return the cells of a CSV file as text; the index says where each row is, "file:line"."""
-    try:
-        table = pd.read_csv(
-            path, dtype=str, encoding="utf-8-sig", keep_default_na=False, skip_blank_lines=False
-        )
-    except (OSError, ValueError) as error:  # also what pandas cannot parse or decode
-        raise NbnetError(
-            f"{path} cannot be read as a list ({error}): save it as CSV, in UTF-8"
-        ) from error
-    if not isinstance(table.index, pd.RangeIndex):  # pandas takes what is too much for an index
-        raise NbnetError(f"{path}:2: more cells than the {table.shape[1]} columns of the header")
-    table.index = pd.Index([f"{path}:{line}" for line in table.index + 2])
-    table = table.fillna("").map(str.strip).rename(columns=str.strip)
-    table = table[(table != "").any(axis=1)]
-    if table.empty:
-        raise NbnetError(f"{path} has no rows below its header: at least one was expected")
-    for column in table.columns:
-        refuse(table, table[column] == "", f"{column!r} is empty: fill it in")
-    return table
-
-
-def refuse(table: pd.DataFrame, wrong: pd.Series, why: str) -> None:
-    """Raise, with its place, for the first row that is wrong; ``why`` may name {columns}."""
-    if wrong.any():
-        row = table[wrong.to_numpy()].iloc[0]
-        raise NbnetError(f"{row.name}: {why.format(**row)}")
 
 
 def _existing(root: Path, images: pd.Series) -> pd.Series:
