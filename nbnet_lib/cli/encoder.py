@@ -7,6 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbnet_lib.cli.evaluate import add_bootstrap, add_people
 from nbnet_lib.cli.shared import (
     Report,
     add_device,
@@ -15,10 +16,8 @@ from nbnet_lib.cli.shared import (
     add_json,
     columns,
     command_line,
-    identity_range,
     open_encoder,
     percent,
-    share,
     whole,
 )
 
@@ -233,15 +232,7 @@ def _add_test(commands: Any) -> None:
     )
     add_encoder(test)
     add_device(test)
-    test.add_argument(
-        "--identities",
-        type=identity_range,
-        metavar="RANGE",
-        help="of SynthFaces, for example 0-299 or 0-9,20 (default 0-299)",
-    )
-    test.add_argument(
-        "--samples", type=whole(1), metavar="N", help="of SynthFaces: pictures of each (default 6)"
-    )
+    add_people(test.add_argument)
     test.add_argument(
         "--data",
         type=Path,
@@ -254,9 +245,7 @@ def _add_test(commands: Any) -> None:
         metavar="NAME",
         help="how --data is compared (see nbnet evaluate; default: all pairs)",
     )
-    test.add_argument("--far", type=share, nargs="+", default=[0.01, 0.001], metavar="FAR")
-    test.add_argument("--seed", type=whole(0), default=0, help="of the bootstrap (default 0)")
-    test.add_argument("--resamples", type=whole(1), default=1000, metavar="N")
+    add_bootstrap(test.add_argument)
     test.add_argument(
         "--diagnose",
         type=whole(0),

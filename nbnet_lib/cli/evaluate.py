@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from nbnet_lib.cli.shared import (
     to_json,
     whole,
 )
+from nbnet_lib.errors import NbnetError
 
 if TYPE_CHECKING:
     from nbnet_lib.evaluate import Result
@@ -90,23 +92,7 @@ def add(subparsers: Any) -> None:
         help="lists of the benchmark that are not beside its pictures: pairs.txt of LFW, the "
         ".mat file of BLUFR, fa.txt and fb.txt of FERET",
     )
-    option(
-        "--identities",
-        type=identity_range,
-        metavar="RANGE",
-        help="of synthfaces, for example 0-299 or 0-9,20 (default 0-299)",
-    )
-    option(
-        "--samples", type=whole(1), metavar="N", help="of synthfaces: pictures of each (default 6)"
-    )
-    option(
-        "--far",
-        type=share,
-        nargs="+",
-        default=[0.01, 0.001],
-        metavar="FAR",
-        help="false acceptance rates that thresholds are set for (default 0.01 0.001)",
-    )
+    add_people(option)
     more = parser.add_argument_group("more")
     option = more.add_argument
     option("--quality", action="store_true", help="also compare pictures: PSNR, SSIM, perceptual")
@@ -117,14 +103,7 @@ def add(subparsers: Any) -> None:
         help="let probes read SynthFaces parameters from templates (`nbnet faces parameters` lists "
         "them; without a name a useful few)",
     )
-    option("--seed", type=whole(0), default=0, help="of the bootstrap (default 0)")
-    option(
-        "--resamples",
-        type=whole(1),
-        default=1000,
-        metavar="N",
-        help="of the bootstrap over identities (default 1000)",
-    )
+    add_bootstrap(option)
     add_device(more)
     out = parser.add_argument_group("output")
     option = out.add_argument
@@ -147,11 +126,32 @@ def add(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
+def add_people(option: Callable[..., Any]) -> None:
+    """Add the people of SynthFaces and the FARs, to a parser or group by its ``add_argument``."""
+    option(
+        "--identities",
+        type=identity_range,
+        metavar="RANGE",
+        help="of SynthFaces, for example 0-299 or 0-9,20 (default 0-299)",
+    )
+    option(
+        "--samples", type=whole(1), metavar="N", help="of SynthFaces: pictures of each (default 6)"
+    )
+    rates = "false acceptance rates that thresholds are set for (default 0.01 0.001)"
+    option("--far", type=share, nargs="+", default=[0.01, 0.001], metavar="FAR", help=rates)
+
+
+def add_bootstrap(option: Callable[..., Any]) -> None:
+    """Add the options of the bootstrap over identities, likewise."""
+    option("--seed", type=whole(0), default=0, help="of the bootstrap (default 0)")
+    draws = "of the bootstrap over identities (default 1000)"
+    option("--resamples", type=whole(1), default=1000, metavar="N", help=draws)
+
+
 def run(args: argparse.Namespace) -> Report:
     """Run the protocol; refuse what cannot be written before the long work."""
     from nbnet_lib.decoders import load_decoder
     from nbnet_lib.device import resolve_device
-    from nbnet_lib.errors import NbnetError
     from nbnet_lib.evaluate import DEFAULT_ATTRIBUTES, Options, open_protocol, run_protocol
     from nbnet_lib.evaluate.protocols.pictures import Drawn
 
@@ -189,7 +189,6 @@ def run(args: argparse.Namespace) -> Report:
 
 
 def _check(args: argparse.Namespace, decoders: list[str]) -> None:
-    from nbnet_lib.errors import NbnetError
     from nbnet_lib.files import require_writable_folder
     from nbnet_lib.weights import weight_path
 
@@ -217,8 +216,6 @@ def _check(args: argparse.Namespace, decoders: list[str]) -> None:
 
 def _judge_names(args: argparse.Namespace, decoders: list[str], drawn: bool) -> dict[str, str]:
     """Return {key: what `open_judge` takes}; ``drawn``: whether the people are SynthFaces."""
-    from nbnet_lib.errors import NbnetError
-
     if args.judge is None:
         shipped = args.encoder == "synth" and not args.encoder_weights
         return {INDEPENDENT: SHIPPED_JUDGE} if decoders and drawn and shipped else {}
@@ -258,17 +255,13 @@ def open_judge(name: str, device: str) -> Any:
 def _save(result: Result, path: Path, command: str) -> None:
     from nbnet_lib.evaluate import report, tables
 
-    match path.suffix:
-        case ".html":
-            report.write_report(result, path, command)
-        case ".json":
-            _write(path, result.to_json())
-        case ".csv":
-            _write(path, result.to_csv())
-        case ".md":
-            _write(path, tables.all_markdown(result.to_dict()))
-        case ".tex":
-            _write(path, tables.to_latex(result.to_dict()))
+    if path.suffix == ".html":
+        report.write_report(result, path, command)
+    elif path.suffix in (".md", ".tex"):
+        lay_out = tables.all_markdown if path.suffix == ".md" else tables.to_latex
+        _write(path, lay_out(result.to_dict()))
+    else:
+        _write(path, result.to_json() if path.suffix == ".json" else result.to_csv())
 
 
 def _write(path: Path, text: str) -> None:

@@ -3,24 +3,22 @@
 >>> from nbnet_lib.evaluate import Options, open_protocol, run_protocol
 
 Read in this order: `run` (all of it, stage by stage), `scores` (comparisons), `verification` (FAR,
-TAR, EER), `uncertainty` (the bootstrap over identities), `originals` and `attack` (thresholds,
-type-I, type-II), `identification` (rank-k, open set), `protocols` (what is compared with what),
-`judges` (other recognisers look, too), `provenance` (who was trained with whom), `tables` and
-`report` (what is printed). `quality` and `leakage` look at pictures and at what else templates
-give away.
+TAR, EER), `uncertainty` (the bootstrap over identities), `attack` (thresholds, type-I, type-II),
+`identification` (rank-k, open set), `protocols` (what is compared with what), `judges` (other
+recognisers look, too), `provenance` (who was trained with whom), `tables` and `report` (what is
+printed). `quality` and `leakage` look at pictures and at what else templates give away.
 """
 
 import importlib
 from typing import Any
 
-from nbnet_lib.evaluate.attack import AttackResult, evaluate_attack
+from nbnet_lib.evaluate.attack import AttackResult, Rate, evaluate_attack
 from nbnet_lib.evaluate.binomial import exact_interval, wilson_interval
 from nbnet_lib.evaluate.compare import Difference, compare_attacks
 from nbnet_lib.evaluate.embedding import embed_reconstructions
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.identification import Identification, search
 from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES, Leakage
-from nbnet_lib.evaluate.originals import Rate
 from nbnet_lib.evaluate.protocols import Protocol, open_protocol, synthfaces
 from nbnet_lib.evaluate.quality import ImageQuality, QualityMeter, image_quality, select_by_score
 from nbnet_lib.evaluate.result import Judgement, Measure, Result
@@ -50,8 +48,6 @@ PLOTS = (
     "det_plot",
     "interval_plot",
     "judges_plot",
-    "quality_plot",
-    "rates_plot",
     "reconstruction_strip",
     "roc_plot",
     "score_histogram",

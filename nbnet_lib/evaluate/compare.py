@@ -7,8 +7,7 @@ by person: its interval draws the same people for both, its p value flips who is
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -43,10 +42,6 @@ class Difference:
     far: float
     kind: str
     identities: int
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain Python values, as for JSON."""
-        return {**asdict(self), "ci95": list(self.ci95)}
 
 
 def compare_attacks(

@@ -79,12 +79,10 @@ class Input:
             pixels = _TURNS[self.turn](to_tensor(images[start : start + BATCH]))
             yield self.encoder.align(pixels, self.framing)
 
-    def same_alignment(self, other: Input) -> bool:
-        """Whether both make the same pixels of a picture, up to colours and range."""
-        mine, yours = (
-            (i.encoder.framing.points, i.encoder.alignment, i.turn) for i in (self, other)
-        )
-        return mine == yours and self.framing == other.framing
+    @property
+    def alignment(self) -> tuple[Any, ...]:
+        """What decides which pixels are made of a picture, up to colours and range."""
+        return self.encoder.framing.points, self.encoder.alignment, self.turn, self.framing
 
 
 _TURNS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -104,14 +102,14 @@ class Variant:
         name: what it is, as "BGR" or "framing arcface".
         remedy: what to do if it fits better.
         entries: what to write into the encoder's card; empty where that is not the remedy.
-        change: from the input as it is to the one that is tried.
+        input: the pictures' way with it.
     """
 
     kind: str
     name: str
     remedy: str
     entries: dict[str, Any]
-    change: Callable[[Input], Input]
+    input: Input
 
 
 def variants(now: Input) -> list[Variant]:
@@ -121,30 +119,25 @@ def variants(now: Input) -> list[Variant]:
     """
     found: list[Variant] = []
     if now.encoder.preprocess is not None:
-        found += [*_channels(now), *_ranges(now), *_framings(now)]
-    found.append(_alignment(now))
+        found += [_channels(now), *_ranges(now), *_framings(now)]
+    found.append(_alignment(now))  # after what needs the pictures aligned as they are
     for turn in _TURNS:
         if turn != now.turn:
             turned = turn or "as they are"
             remedy = f"have the pictures {turned} before templates are made of them"
-            found.append(Variant("orientation", f"pictures {turned}", remedy, {}, _turned(turn)))
+            other = replace(now, turn=turn)
+            found.append(Variant("orientation", f"pictures {turned}", remedy, {}, other))
     return found
 
 
-def _written(entries: dict[str, Any]) -> str:
-    """Return "set channels: bgr in its card"."""
-    return f"set {', '.join(f'{key}: {value}' for key, value in entries.items())} in its card"
+def _in_card(now: Input, kind: str, name: str, entries: dict[str, Any]) -> Variant:
+    """Return the variant whose remedy is "set channels: bgr in its card"."""
+    remedy = f"set {', '.join(f'{key}: {value}' for key, value in entries.items())} in its card"
+    other = replace(now, encoder=now.encoder.with_preprocess(**entries))
+    return Variant(kind, name, remedy, entries, other)
 
 
-def _changed(entries: dict[str, Any]) -> Callable[[Input], Input]:
-    return lambda now: replace(now, encoder=now.encoder.with_preprocess(**entries))
-
-
-def _turned(turn: str) -> Callable[[Input], Input]:
-    return lambda now: replace(now, turn=turn)
-
-
-def _channels(now: Input) -> Iterator[Variant]:
+def _channels(now: Input) -> Variant:
     preprocess = now.encoder.preprocess
     order = "rgb" if preprocess.channels == "bgr" else "bgr"
     entries: dict[str, Any] = {"channels": order}
@@ -153,7 +146,7 @@ def _channels(now: Input) -> Iterator[Variant]:
         values = getattr(preprocess, name)
         if len(set(values)) > 1:
             entries[name] = list(values[::-1])
-    yield Variant("channels", order.upper(), _written(entries), entries, _changed(entries))
+    return _in_card(now, "channels", order.upper(), entries)
 
 
 def _ranges(now: Input) -> Iterator[Variant]:
@@ -162,11 +155,12 @@ def _ranges(now: Input) -> Iterator[Variant]:
     tried = [_ends(preprocess.mean, preprocess.std)]
     for name, (mean, std) in RANGES.items():
         ends = _ends(mean[order], std[order])
-        if any(_alike(ends, other) for other in tried):
-            continue
-        tried.append(ends)
-        entries = {"mean": _short(mean[order]), "std": _short(std[order])}
-        yield Variant("range", name, _written(entries), entries, _changed(entries))
+        widths = [np.abs(other[1] - other[0]).min() for other in tried]
+        gaps = [np.abs(ends - other).max() for other in tried]
+        if all(gap >= ALIKE * width for gap, width in zip(gaps, widths, strict=True)):
+            tried.append(ends)
+            entries = {"mean": _short(mean[order]), "std": _short(std[order])}
+            yield _in_card(now, "range", name, entries)
 
 
 def _short(values: tuple[float, ...]) -> float | list[float]:
@@ -178,44 +172,29 @@ def _ends(mean: tuple[float, ...], std: tuple[float, ...]) -> np.ndarray:
     return (np.array([[0.0], [255.0]]) - np.array(mean)) / np.array(std)
 
 
-def _alike(a: np.ndarray, b: np.ndarray) -> bool:
-    width = np.abs(b[1] - b[0]).min()
-    return bool(np.abs(a - b).max() < ALIKE * width)
-
-
 def _framings(now: Input) -> Iterator[Variant]:
     for name, framing in FRAMINGS.items():
         if framing.points == now.encoder.framing.points:
             continue
-        entries: dict[str, Any] = {"framing": name}
-        tried = dict(entries)
+        variant = _in_card(now, "framing", f"framing {name}", {"framing": name})
         if now.framing is None:  # from where to warp? only a detector can tell
-            tried["alignment"] = "detect"
-        remedy = _written(entries)
-        if now.framing is None:
-            remedy += f" and align the pictures (nbnet data align IN OUT --framing {name})"
-        yield Variant("framing", f"framing {name}", remedy, entries, _changed(tried))
+            encoder = variant.input.encoder.with_preprocess(alignment="detect")
+            align = f" and align the pictures (nbnet data align IN OUT --framing {name})"
+            variant = replace(
+                variant, remedy=variant.remedy + align, input=replace(now, encoder=encoder)
+            )
+        yield variant
 
 
 def _alignment(now: Input) -> Variant:
     if now.encoder.alignment == "detect":
-        entries = {"alignment": "framing"}
         name = "no detection, one fixed transform"
-        remedy = _written(entries) + " (--alignment framing)"
-    else:
-        entries = {"alignment": "detect"}
-        name = "the face looked for in each picture"
-        remedy = (
-            "align the pictures (nbnet data align IN OUT --encoder NAME), or "
-            + _written(entries)
-            + " (--alignment detect)"
-        )
-    return Variant("alignment", name, remedy, entries, _changed(entries))
-
-
-def templates(now: Input, aligned: list[Aligned]) -> Tensor:
-    """Return the templates of aligned pictures, float32 [N, d] on the CPU."""
-    return torch.cat([now.encoder(batch.pixels).cpu() for batch in aligned])
+        variant = _in_card(now, "alignment", name, {"alignment": "framing"})
+        return replace(variant, remedy=f"{variant.remedy} (--alignment framing)")
+    name = "the face looked for in each picture"
+    variant = _in_card(now, "alignment", name, {"alignment": "detect"})
+    align = "align the pictures (nbnet data align IN OUT --encoder NAME)"
+    return replace(variant, remedy=f"{align}, or {variant.remedy} (--alignment detect)")
 
 
 @dataclass(frozen=True)
@@ -269,17 +248,12 @@ class Finding:
 
     def __str__(self) -> str:
         low, high = (100 * end for end in self.eer_difference)
-        wants = {
-            "channels": f"seems to expect {self.name}",
-            "range": f"seems to expect {self.name}",
-            "framing": f"seems to expect the {self.name}",
-            "alignment": f"does better with {self.name}",
-            "orientation": f"does better with {self.name}",
-        }[self.kind]
+        expects = {"channels": "seems to expect", "range": "seems to expect"}
+        expects["framing"] = "seems to expect the"
         return (
-            f"this network {wants}: EER {100 * self.eer:.1f} % instead of "
-            f"{100 * self.eer_before:.1f} % (difference {low:+.1f} to {high:+.1f} points, 95 % "
-            f"over people); {self.remedy}"
+            f"this network {expects.get(self.kind, 'does better with')} {self.name}: EER "
+            f"{100 * self.eer:.1f} % instead of {100 * self.eer_before:.1f} % (difference "
+            f"{low:+.1f} to {high:+.1f} points, 95 % over people); {self.remedy}"
         )
 
 
@@ -305,14 +279,10 @@ class Diagnosis:
     notes: list[str] = field(default_factory=list)
     hopeless: bool = False
 
-    @property
-    def entries(self) -> dict[str, Any]:
-        """What all findings together would write into the card."""
-        return {key: value for found in self.findings for key, value in found.entries.items()}
-
     def to_dict(self) -> dict[str, Any]:
-        """Return plain Python values, as for JSON."""
-        return asdict(self) | {"entries": self.entries, "told": [str(f) for f in self.findings]}
+        """Return plain Python values, as for JSON; "entries": what to write into the card."""
+        entries = {key: value for found in self.findings for key, value in found.entries.items()}
+        return asdict(self) | {"entries": entries, "told": [str(f) for f in self.findings]}
 
 
 def diagnose(
@@ -346,33 +316,24 @@ def diagnose(
     # Of the input as it is: what is tried later turns pictures upside down, where no detector
     # finds a face.
     n_attempted, n_detected = judge.counts()
+    if standing.failed:
+        result.notes.append(f"as it is, it gives no usable templates: {standing.failed}")
     for number in range(ROUNDS):
         settled = {finding.kind for finding in result.findings}
-        open_ = [v for v in variants(now) if v.kind not in settled]
-        bar = tqdm(open_, desc=f"alternatives, round {number + 1}", disable=not progress)
-        tried = [(v, judge.measure(v.change(now))) for v in bar]
+        others = [v for v in variants(now) if v.kind not in settled]
+        bar = tqdm(others, desc=f"alternatives, round {number + 1}", disable=not progress)
+        tried = [(v, judge.measure(v.input)) for v in bar]
         table = [standing.row("now", "as it is")]
-        table += [_compare(v, fit, standing, judge, len(open_)) for v, fit in tried]
+        table += [_compare(v, fit, standing, judge, len(others)) for v, fit in tried]
         result.rounds.append(table)
-        if number == 0 and standing.failed:
-            result.notes.append(f"as it is, it gives no usable templates: {standing.failed}")
-        better = [i for i, row in enumerate(table[1:]) if row.better]
+        better = [pair for pair, row in zip(tried, table[1:], strict=True) if row.better]
         if not better:
             break
-        best = max(better, key=lambda i: table[i + 1].d_prime or 0.0)
-        variant, fit = tried[best]
-        result.findings.append(
-            Finding(
-                variant.kind,
-                variant.name,
-                variant.remedy,
-                variant.entries,
-                fit.eer,
-                standing.eer,
-                judge.eer_difference(fit, standing),
-            )
-        )
-        now, standing = variant.change(now), fit
+        best, fit = max(better, key=lambda pair: pair[1].d_prime)
+        difference = judge.eer_difference(fit, standing)
+        what = best.kind, best.name, best.remedy, best.entries
+        result.findings.append(Finding(*what, fit.eer, standing.eer, difference))
+        now, standing = best.input, fit
     if standing.eer > HOPELESS:
         result.hopeless = True
         result.findings.clear()
@@ -383,7 +344,10 @@ def diagnose(
             "network hardly tells these people apart, so nothing is said of its input; are these "
             "the right weights, and the right people on the pictures?",
         )
-    elif _sees_no_face(result.rounds[-1]):
+    elif any(
+        row.name == "pictures upside down" and row.high is not None and row.high >= 0
+        for row in result.rounds[-1]
+    ):
         result.notes.append(
             "pictures upside down are recognised no worse: does the network look at something "
             "other than the face, such as the background?"
@@ -452,14 +416,15 @@ class _Judge:
 
         Looking for faces takes longest, and is done once for all that differs after it.
         """
-        if self._aligned is None or not now.same_alignment(self._aligned[0]):
+        if self._aligned is None or now.alignment != self._aligned[0].alignment:
             aligned = list(now.align(self.images))
             if self._aligned is None or now.turn == "":
                 self._aligned = (now, aligned)
         else:
             aligned = self._aligned[1]
         try:
-            pairs = all_pairs(templates(now, aligned).numpy(), self.identities)
+            found = torch.cat([now.encoder(batch.pixels).cpu() for batch in aligned])
+            pairs = all_pairs(found, self.identities)
             genuine, impostor = pairs
             apart = d_prime(genuine.scores, impostor.scores)
         except NbnetError as error:  # zeros, NaN, or one template for everybody
@@ -490,14 +455,6 @@ def _compare(variant: Variant, fit: _Fit, now: _Fit, judge: _Judge, tests: int) 
     better = low > 0 and fit.d_prime >= MATERIAL * now.d_prime and fit.eer <= now.eer
     gain = fit.d_prime - now.d_prime
     return replace(row, gain=gain, low=low, high=high, better=better)
-
-
-def _sees_no_face(table: list[Tried]) -> bool:
-    """Whether faces upside down are recognised no worse than upright ones."""
-    return any(
-        row.name == "pictures upside down" and row.high is not None and row.high >= 0
-        for row in table
-    )
 
 
 def d_prime_draws(

@@ -28,7 +28,6 @@ from nbnet_lib.evaluate.scores import (
     on_all_cores,
     score_blocks,
 )
-from nbnet_lib.evaluate.verification import threshold_at_far
 
 # Scores closer than this are equal: so much does the rounding of float32 move the cosine of the
 # very same two templates with their place in a matrix product.
@@ -91,9 +90,7 @@ class Identification:
     def __len__(self) -> int:
         return len(self.rank)
 
-    def _mated_ranks(self, rank: int) -> np.ndarray:
-        if rank < 1:
-            raise NbnetError(f"rank {rank}: the best rank is 1")
+    def _mated_ranks(self) -> np.ndarray:
         if not self.mated.any():
             raise NbnetError(
                 f"none of the {len(self)} probes shows a person of the gallery: ranks need mates"
@@ -102,36 +99,13 @@ class Identification:
 
     def rank_rate(self, k: int = 1) -> float:
         """Return the share of mated probes whose person is among the first ``k``, 0 to 1."""
-        return float((self._mated_ranks(k) <= k).mean())
+        return float((self._mated_ranks() <= k).mean())
 
     def cmc(self, max_rank: int = 20) -> np.ndarray:
         """Return the cumulative match characteristic, float64 [max_rank]: rank-1, rank-2, ..."""
-        ranks = self._mated_ranks(max_rank)
+        ranks = self._mated_ranks()
         counts = np.bincount(np.minimum(ranks, max_rank + 1), minlength=max_rank + 2)
         return np.cumsum(counts[1 : max_rank + 1]) / len(ranks)
-
-    def dir_at_far(self, far: float, rank: int = 1) -> tuple[float, float]:
-        """Return (DIR, threshold) of the open set at this FAR (FPIR).
-
-        The threshold is that of `threshold_at_far` among the top scores of the non-mated probes: at
-        most ``far`` of them find anybody above it. A mated probe is identified when its person
-        comes at ``rank`` or better with a score above the threshold.
-
-        Warns:
-            NbnetWarning: too few non-mated probes for this FAR, see `threshold_at_far`.
-
-        Raises:
-            NbnetError: no mated or no non-mated probe.
-        """
-        ranks = self._mated_ranks(rank)
-        if self.mated.all():
-            raise NbnetError(
-                f"all {len(self)} probes show persons of the gallery: an open set needs probes of "
-                "others too, to set the threshold"
-            )
-        threshold = threshold_at_far(self.top_score[~self.mated], far)
-        above = self.mate_score[self.mated] > np.float64(threshold)
-        return float((above & (ranks <= rank)).mean()), threshold
 
 
 def search(

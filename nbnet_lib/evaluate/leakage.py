@@ -113,33 +113,13 @@ class AttributeLeakage:
 
 @dataclass
 class Leakage:
-    """What `leakage` measured: a row per attribute, in the order of the columns.
-
-    Attributes:
-        rows: the attributes.
-        folds: outer folds.
-        permutations: how often labels were shuffled.
-        resamples: of the bootstrap.
-        seed: of folds, shuffling and bootstrap.
-    """
+    """What `leakage` measured: a row per attribute, in the order of the columns."""
 
     rows: list[AttributeLeakage]
-    folds: int
-    permutations: int
-    resamples: int
-    seed: int
 
     def __getitem__(self, attribute: str) -> AttributeLeakage:
-        """Return the row of one attribute.
-
-        Raises:
-            NbnetError: there is none.
-        """
-        for row in self.rows:
-            if row.attribute == attribute:
-                return row
-        names = ", ".join(row.attribute for row in self.rows)
-        raise NbnetError(f"{attribute!r} was not probed: choose one of {names}")
+        """Return the row of one attribute."""
+        return {row.attribute: row for row in self.rows}[attribute]
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """Return the rows as plain Python values."""
@@ -150,12 +130,6 @@ class Leakage:
         import pandas as pd
 
         return pd.DataFrame(self.to_dicts()).set_index("attribute")
-
-    def table(self) -> pd.DataFrame:
-        """Return the rows laid out for printing."""
-        from nbnet_lib.evaluate.tables import leakage_table
-
-        return leakage_table({"leakage": self.to_dicts()})
 
 
 def ground_truth(pictures: Pictures, names: Sequence[str]) -> pd.DataFrame:
@@ -224,12 +198,19 @@ def leakage(
     for name in tqdm(attributes.columns, desc="leakage", disable=not progress):
         row, keep, y = _prepare(str(name), attributes[name], who, folds)
         if row.kind != NOT_MEASURABLE:
-            measure = _probe_classes if row.kind == CLASSES else _probe_numbers
+            probe = _probe_classes if row.kind == CLASSES else _probe_numbers
+            draws = IdentityBootstrap(who[keep], resamples, seed)
             # Thousands of small products: on several cores BLAS waits for itself, 4 times as long.
             with threadpool_limits(1, user_api="blas"):
-                measure(row, x[keep], y, who[keep], folds, seed, resamples, permutations)
+                score, samples, chance, row.more = probe(
+                    x[keep], y, who[keep], folds, seed, permutations, draws
+                )
+            row.score, (row.low, row.high) = float(score), draws.interval(samples)
+            row.chance = float(chance.mean())
+            row.chance_low, row.chance_high = map(float, np.quantile(chance, [0.025, 0.975]))
+            row.p = (1 + int((chance >= score).sum())) / (1 + len(chance))
         rows.append(row)
-    return Leakage(rows, folds, permutations, resamples, seed)
+    return Leakage(rows)
 
 
 def _prepare(
@@ -289,10 +270,14 @@ def _constant(y: np.ndarray, who: np.ndarray) -> bool:
     return bool((y[order][1:] == y[order][:-1])[same].all())
 
 
+# Score, samples of it in draws of people, scores with shuffled labels, more measures.
+Probed = tuple[float, np.ndarray, np.ndarray, dict[str, float]]
+
+
 def _probe_classes(
-    row: AttributeLeakage, x: np.ndarray, y: np.ndarray, who: np.ndarray,
-    folds: int, seed: int, resamples: int, permutations: int,
-) -> None:  # fmt: skip
+    x: np.ndarray, y: np.ndarray, who: np.ndarray, folds: int, seed: int, permutations: int,
+    draws: IdentityBootstrap,
+) -> Probed:  # fmt: skip
     from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
     p, chosen = probes.logistic_probabilities(x, y, who, folds, seed)
@@ -303,23 +288,16 @@ def _probe_classes(
         other = probes.shuffle_between_identities(y, who, rng)
         q, _ = probes.logistic_probabilities(x, other, who, folds, seed, float(np.median(chosen)))
         chance.append(balanced_accuracy_score(other, q.argmax(axis=1)))
-    draws = IdentityBootstrap(who, resamples, seed)
     samples = probes.balanced_accuracy_draws(y, guess, who, draws)
-    _fill(row, balanced_accuracy_score(y, guess), draws.interval(samples), np.array(chance))
-    row.more = {
-        "auc": float(
-            roc_auc_score(y, p[:, 1])
-            if p.shape[1] == 2
-            else roc_auc_score(y, p, multi_class="ovr", average="macro")
-        ),
-        "dummy": 1 / len(row.classes),
-    }
+    area = roc_auc_score(y, p[:, 1] if p.shape[1] == 2 else p, multi_class="ovr")
+    more = {"auc": float(area), "dummy": 1 / p.shape[1]}
+    return balanced_accuracy_score(y, guess), samples, np.array(chance), more
 
 
 def _probe_numbers(
-    row: AttributeLeakage, x: np.ndarray, y: np.ndarray, who: np.ndarray,
-    folds: int, seed: int, resamples: int, permutations: int,
-) -> None:  # fmt: skip
+    x: np.ndarray, y: np.ndarray, who: np.ndarray, folds: int, seed: int, permutations: int,
+    draws: IdentityBootstrap,
+) -> Probed:  # fmt: skip
     from scipy.stats import spearmanr
     from sklearn.metrics import mean_absolute_error, r2_score
 
@@ -331,21 +309,10 @@ def _probe_numbers(
     scores = r2_score(targets, guesses, multioutput="raw_values")
     guess = guesses[:, 0]
     dummy = probes.mean_predictions(y, who, folds, seed)
-    draws = IdentityBootstrap(who, resamples, seed)
-    samples = probes.r2_draws(y, guess, who, draws)
-    _fill(row, scores[0], draws.interval(samples), scores[1:])
-    row.more = {
+    more = {
         "mae": float(mean_absolute_error(y, guess)),
         "spearman": float(spearmanr(y, guess).statistic),
         "dummy": float(r2_score(y, dummy)),
         "dummy_mae": float(mean_absolute_error(y, dummy)),
     }
-
-
-def _fill(
-    row: AttributeLeakage, score: float, interval: tuple[float, float], chance: np.ndarray
-) -> None:
-    row.score, (row.low, row.high) = float(score), interval
-    row.chance = float(chance.mean())
-    row.chance_low, row.chance_high = (float(v) for v in np.quantile(chance, [0.025, 0.975]))
-    row.p = (1 + int((chance >= score).sum())) / (1 + len(chance))
+    return scores[0], probes.r2_draws(y, guess, who, draws), scores[1:], more

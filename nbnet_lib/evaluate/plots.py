@@ -11,9 +11,7 @@ Each function that returns axes draws on ``axes`` if given, else on a new figure
 | `cmc_plot` | rank-k rates over k |
 | `score_histogram` | the scores of each kind, and the thresholds |
 | `interval_plot` | any values with intervals, and chance behind them (leakage) |
-| `rates_plot` | TAR of several attacks with their intervals |
 | `judges_plot` | TAR of the target beside that of the judges |
-| `quality_plot` | the distribution of PSNR, SSIM and the like over the pictures |
 | `reconstruction_strip` | originals above reconstructions: best, median, worst by score |
 
 scikit-learn's `RocCurveDisplay` and `DetCurveDisplay` are not used: they take arrays of scores and
@@ -22,53 +20,94 @@ not counts, draw every point, and their axes end at 0.1 %, where thresholds of r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.plots_style import (
-    DASHES,
-    INK,
-    LABELS,
-    label,
-    percent_axis,
-    styles,
-    thin,
-)
 from nbnet_lib.evaluate.quality import select_by_score
 from nbnet_lib.evaluate.result import percent
-from nbnet_lib.evaluate.verification import as_scores, roc
+from nbnet_lib.evaluate.verification import Steps, as_scores, roc
 from nbnet_lib.faces import to_uint8
 
-__all__ = [
-    "DASHES",
-    "LABELS",
-    "cmc_plot",
-    "det_plot",
-    "interval_plot",
-    "judges_plot",
-    "quality_plot",
-    "rates_plot",
-    "reconstruction_strip",
-    "roc_plot",
-    "score_histogram",
-    "select_by_score",
-]
-
 Interval = tuple[float, float, float]  # value, lower end, upper end
+Dash = str | tuple[int, tuple[float, ...]]
+Styles = dict[str, tuple[tuple[float, float, float], Dash, str]]  # {name: (colour, dash, marker)}
 
+DASHES: list[Dash] = [
+    "-",
+    (0, (5, 1.6)),
+    (0, (6, 1.5, 1.2, 1.5)),
+    (0, (1.2, 1.2)),
+    (0, (9, 2)),
+    (0, (5, 1.2, 1.2, 1.2, 1.2, 1.2)),
+]
+MARKERS = ["o", "s", "^", "D", "v", "P"]
+LABELS = {
+    "genuine": "genuine",
+    "original": "genuine",
+    "impostor": "impostor",
+    "type1": "type-I (same picture)",
+    "type2": "type-II (other picture)",
+}
+# The same kind of comparison looks the same in every figure: (place in the palette, dash). The
+# impostors are grey: they are the background that the others are seen against.
+KINDS = {
+    "genuine": (0, 0),
+    "original": (0, 0),
+    "type1": (1, 1),
+    "type2": (2, 2),
+    "impostor": (7, 3),
+}
+_OTHER_NAMES = [(3, 1), (9, 2), (4, 3), (1, 4), (2, 5), (5, 0)]
+INK = "0.25"
+MAX_LABEL = 36  # characters
 _DET_TICKS = np.array(
     [1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.05, 0.2, 0.4, 0.6, 0.8, 0.95, 0.99, 0.999, 0.9999]
 )
+
+
+def styles(names: Iterable[str]) -> Styles:
+    """Return {name: (colour, dash, marker)}: fixed for the known kinds, distinct for the others."""
+    names = list(names)
+    palette = sns.color_palette("colorblind", 10)
+    used = {KINDS[name] for name in names if name in KINDS}
+    # With more names than dashes some dash comes twice, but never with the same colour.
+    pairs = dict.fromkeys([*_OTHER_NAMES, *product((3, 9, 4, 1, 2, 5, 0, 8), range(6))])
+    free = iter(pair for pair in pairs if pair not in used)
+    chosen = {}
+    for name in names:
+        colour, dash = KINDS[name] if name in KINDS else next(free)
+        chosen[name] = (palette[colour], DASHES[dash], MARKERS[dash])
+    return chosen
+
+
+def label(name: str) -> str:
+    """Return the name as the legend prints it, safe from matplotlib's own markup.
+
+    A leading underscore would hide a line from the legend and a dollar would start a formula;
+    names of decoders and of protocols come from files and may hold either.
+    """
+    text = LABELS.get(name, str(name))
+    if len(text) > MAX_LABEL:  # the axes must keep some room
+        text = f"{text[: MAX_LABEL // 2 - 1]}…{text[-MAX_LABEL // 2 :]}"
+    text = text.replace("$", r"\$")
+    return "\u200b" + text if text.startswith("_") else text
+
+
+def percent_axis(axis: Axis) -> None:
+    """Label the ticks of an axis that holds shares (0 to 1) in percent."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: percent(round(value, 10))))
 
 
 def roc_plot(
@@ -92,11 +131,7 @@ def roc_plot(
     look = styles(curves)
     for name, scores in curves.items():
         far, tar, _ = roc(scores, impostor)
-        with np.errstate(divide="ignore"):
-            far, tar = thin(np.log10(far), far, tar, np.log10(far_min), 0)
-        axes.step(
-            far, tar, where="post", label=label(name), color=look[name][0], linestyle=look[name][1]
-        )
+        _draw_steps(axes, far, tar, name, look)
     axes.set(
         xscale="log",
         xlim=(far_min, 1),
@@ -138,10 +173,7 @@ def det_plot(
         shown = fnmr[(far >= left) & (far <= right) & (fnmr > 0)]
         lowest = min(lowest, float(shown.min()) if len(shown) else 1 / np.size(scores))
         highest = max(highest, float(fnmr[far <= left].min()))
-        x, y = thin(ndtri(far), far, fnmr, ndtri(left), ndtri(right))
-        axes.step(
-            x, y, where="post", label=label(name), color=look[name][0], linestyle=look[name][1]
-        )
+        _draw_steps(axes, far, fnmr, name, look)
     bottom = _DET_TICKS[max(0, int(np.searchsorted(_DET_TICKS, lowest)) - 1)]
     top = _DET_TICKS[min(int(np.searchsorted(_DET_TICKS, highest)), len(_DET_TICKS) - 1)]
     top = 0.5 if highest <= 0.5 else top
@@ -206,6 +238,20 @@ def _axes(axes: Axes | None, size: tuple[float, float]) -> Axes:
     return plt.subplots(figsize=size, layout="constrained")[1] if axes is None else axes
 
 
+def _draw_steps(axes: Axes, x: np.ndarray, y: np.ndarray, name: str, look: Styles) -> None:
+    """Draw a step curve by its corners: of a million impostor scores few move the curve."""
+    corner = np.append(np.diff(y) != 0, True)
+    corner = corner | np.roll(corner, 1)
+    axes.step(
+        x[corner],
+        y[corner],
+        where="post",
+        label=label(name),
+        color=look[name][0],
+        linestyle=look[name][1],
+    )
+
+
 def _finished_curves(axes: Axes) -> Axes:
     percent_axis(axes.yaxis)
     axes.grid(True, which="major", alpha=0.4)
@@ -215,8 +261,7 @@ def _finished_curves(axes: Axes) -> Axes:
 
 
 def _ten_false_acceptances(impostor: Any) -> float:
-    total = impostor.total if _is_counted(impostor) else np.size(impostor)
-    return min(0.1, 10 / max(1, int(total)))
+    return min(0.1, 10 / max(1, len(impostor)))
 
 
 def _deviate(share: Any) -> Any:
@@ -244,19 +289,18 @@ def score_histogram(
     Raises:
         NbnetError: NaN among the scores, or none that is finite.
     """
-    clean = {
-        name: values if _is_counted(values) else as_scores(values, name)
-        for name, values in scores.items()
-    }
-    ends = np.concatenate([_range(values) for values in clean.values()])
+    distinct = {name: Steps(values, name) for name, values in scores.items()}
+    ends = np.concatenate([steps.values[np.isfinite(steps.values)] for steps in distinct.values()])
     if not len(ends):
         raise NbnetError("no finite score: a histogram needs at least one")
     low, high = ends.min(), ends.max()
     edges = np.linspace(low, high if high > low else low + 1e-3, bins + 1)
     axes = _axes(axes, (6, 3.6))
-    look = styles(clean)
-    for name, values in clean.items():
-        counts, n_infinite = _counts(values, edges)
+    look = styles(distinct)
+    for name, steps in distinct.items():
+        finite = np.isfinite(steps.values)
+        counts, _ = np.histogram(steps.values[finite], edges, weights=steps.counts[finite])
+        n_infinite = steps.total - steps.counts[finite].sum()
         colour, dash, _ = look[name]
         background = name == "impostor"
         axes.stairs(
@@ -289,31 +333,6 @@ def score_histogram(
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     sns.despine(ax=axes, left=True)
     return axes
-
-
-def _is_counted(scores: Any) -> bool:
-    """Return whether these are the counts of a `ScoreHistogram` and not an array of scores."""
-    return hasattr(scores, "count_above")
-
-
-def _range(scores: Any) -> np.ndarray:
-    """Return the lowest and the highest finite score; nothing where there is none."""
-    if not _is_counted(scores):
-        finite = scores[np.isfinite(scores)]
-        return np.array([finite.min(), finite.max()]) if len(finite) else finite
-    coarse = np.linspace(-1, 1, 801)
-    filled = np.flatnonzero(_counts(scores, coarse)[0])
-    return coarse[[filled[0], filled[-1] + 1]] if len(filled) else coarse[:0]
-
-
-def _counts(scores: Any, edges: np.ndarray) -> tuple[np.ndarray, int]:
-    """Return the counts of each bin and how many scores are infinite."""
-    if not _is_counted(scores):
-        finite = scores[np.isfinite(scores)]
-        return np.histogram(finite, edges)[0], len(scores) - len(finite)
-    above = np.array(scores.count_above(edges))
-    above[0] = scores.total if edges[0] <= -1 else above[0]  # a score of exactly -1 counts too
-    return above[:-1] - above[1:], 0
 
 
 def interval_plot(
@@ -378,27 +397,6 @@ def interval_plot(
     return axes
 
 
-def rates_plot(
-    rates: Mapping[str, Mapping[str, Any]], far: float | None = None, axes: Axes | None = None
-) -> Axes:
-    """Draw the acceptance rates of several attacks side by side, with their intervals.
-
-    Args:
-        rates: {decoder: {"original" | "type1" | "type2": Rate}}, such as
-            ``{r.decoder: r.rates[0.001] for r in results}``.
-        far: at whose threshold; for the label of the axis.
-        axes: where to draw.
-    """
-    rows = {
-        name: {kind: (rate.tar, *rate.ci95) for kind, rate in kinds.items()}
-        for name, kinds in rates.items()
-    }
-    axes = interval_plot(rows, f"{_tar_at(far)} (share accepted)", axes)
-    axes.set_xlim(right=1.01)
-    percent_axis(axes.xaxis)
-    return axes
-
-
 def _tar_at(far: float | None) -> str:
     return "TAR" if far is None else f"TAR at FAR {percent(far)}"
 
@@ -439,48 +437,6 @@ def judges_plot(
     figure.legend(
         list(legend.values()), list(legend), loc="outside lower center", ncols=3, frameon=False
     )
-    return figure
-
-
-def quality_plot(
-    measures: Mapping[str, Mapping[str, Any]], labels: Mapping[str, str] | None = None
-) -> Figure:
-    """Draw how image quality is distributed over the pictures: one panel per measure.
-
-    A curve shows, for each value, the share of pictures that reach at most this value (the
-    empirical distribution: no bins, no smoothing).
-
-    Args:
-        measures: {decoder: {measure: array [N]}}; the frame of `ImageQuality` will do.
-        labels: {measure: text of its axis}; only these are drawn, in this order. By default all
-            floating-point measures of the first decoder.
-    """
-    if labels is None:
-        first = next(iter(measures.values()))
-        labels = {name: name for name in first if np.asarray(first[name]).dtype.kind == "f"}
-    look = styles(measures)
-    figure, panels = plt.subplots(
-        1,
-        len(labels),
-        figsize=(2.9 * len(labels) + 0.3, 3.1),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    for axes, (measure, text) in zip(panels[0], labels.items(), strict=True):
-        for name, table in measures.items():
-            values = np.asarray(table[measure], dtype=np.float64)
-            colour, dash, _ = look[name]
-            finite = values[np.isfinite(values)]  # the PSNR of equal pictures is infinite
-            axes.ecdf(finite, label=label(name), color=colour, linestyle=dash)
-        axes.set(xlabel=text, ylim=(0, 1.01))
-        axes.grid(True, alpha=0.4)
-        percent_axis(axes.yaxis)
-        sns.despine(ax=axes)
-    panels[0][0].set_ylabel("share of pictures")
-    if len(measures) > 1:
-        handles, names = panels[0][0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -38,21 +38,10 @@ from nbnet_lib.evaluate.verification import as_scores
 from nbnet_lib.faces.framing import reframe
 from nbnet_lib.faces.transforms import check_images, resize, to_tensor, to_uint8
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Images = np.ndarray | Tensor
 
 MAX_PSNR = 100.0  # dB: an error of 1e-5 of the range, far below half of a grey level in 255
 BATCH = 256  # pictures in memory
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean with its 95 % interval."""
-
-    mean: float
-    ci95: tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -80,40 +69,20 @@ class ImageQuality:
         pixels = {"psnr": self.psnr, "ssim": self.ssim}
         return pixels if self.perceptual is None else {**pixels, "perceptual": self.perceptual}
 
-    def summary(
-        self, resamples: int = 1000, seed: int = 0, confidence: float = 0.95
-    ) -> dict[str, Estimate]:
-        """Return the mean of each measure, with the bootstrap interval over identities.
+    def rows(self, attack: str, resamples: int = 1000, seed: int = 0) -> list[Measure]:
+        """Return the means as rows of a result, with intervals unless ``resamples`` is 0.
 
-        Without identities every picture counts as a person of its own, which makes the interval
-        too narrow if some are of the same person.
+        The intervals come from the bootstrap over identities. Without identities every picture
+        counts as a person of its own, which makes them too narrow if some show the same person.
         """
         who = np.arange(len(self)) if self.identities is None else self.identities
-        draws = IdentityBootstrap(who, resamples, seed)
-        return {
-            name: Estimate(
-                float(values.mean()), draws.interval(draws.rate(values, who), confidence)
-            )
-            for name, values in self.measures.items()
-        }
-
-    def rows(self, attack: str, resamples: int, seed: int) -> list[Measure]:
-        """Return the means as rows of a result, with intervals unless ``resamples`` is 0."""
-        rows = [
-            Measure(attack, measure, "type1", float(values.mean()), n=len(self))
-            for measure, values in self.measures.items()
-        ]
-        if not resamples:
-            return rows
-        summary = self.summary(resamples, seed)
-        return [row.within(summary[row.measure].ci95) for row in rows]
-
-    def to_frame(self) -> pd.DataFrame:
-        """Return a row per picture: "identity" (if known), "psnr", "ssim", "perceptual"."""
-        import pandas as pd
-
-        who = {} if self.identities is None else {"identity": self.identities}
-        return pd.DataFrame({**who, **self.measures})
+        draws = IdentityBootstrap(who, resamples, seed) if resamples else None
+        rows = []
+        for measure, values in self.measures.items():
+            row = Measure(attack, measure, "type1", float(values.mean()), n=len(self))
+            ends = draws.interval(draws.rate(values, who)) if draws else None
+            rows.append(row.within(ends))
+        return rows
 
 
 class QualityMeter:
@@ -122,19 +91,10 @@ class QualityMeter:
     Args:
         perceptual: measure the perceptual distance as well.
         features: the network behind it; EfficientNet-Lite0 if None.
-        device: where to compute, such as "cuda".
     """
 
-    def __init__(
-        self,
-        perceptual: bool = True,
-        features: Features | None = None,
-        device: str | torch.device = "cpu",
-    ):
-        self._device = torch.device(device)
-        if perceptual and features is None:
-            features = create_features()
-        self._features = features.to(self._device) if perceptual and features else None
+    def __init__(self, perceptual: bool = True, features: Features | None = None):
+        self._features = (features or create_features()) if perceptual else None
         self._parts: list[tuple[Any, ...]] = []
 
     @torch.no_grad()
@@ -153,33 +113,18 @@ class QualityMeter:
             identities: [n], who is on each picture; in all batches or in none.
 
         Raises:
-            NbnetError: another number of pictures, type or range, NaN, or pictures too small for
-                the features (32 pixels).
+            NbnetError: another type or range, NaN, or pictures too small for the features (32
+                pixels).
         """
-        a, b = (
-            self._tensor(originals, "originals"),
-            self._tensor(reconstructions, "reconstructions"),
-        )
-        if len(a) != len(b):
-            raise NbnetError(
-                f"{len(a)} originals but {len(b)} reconstructions: give one of each, in order"
-            )
-        a = resize(a, b.shape[2])
+        a, b = (x if isinstance(x, Tensor) else to_tensor(x) for x in (originals, reconstructions))
+        check_images(a)
+        check_images(b)
+        a, b = resize(a.float(), b.shape[2]), b.float()
+        distance = None
+        if self._features is not None:
+            distance = perceptual_distance(a, b, self._features).double().numpy()
         who = None if identities is None else np.asarray(identities)
-        self._parts.append((_psnr(a, b), _ssim(a, b), self._distance(a, b), who))
-
-    def _tensor(self, images: Images, what: str) -> Tensor:
-        try:
-            pixels = images if isinstance(images, Tensor) else to_tensor(images)
-            check_images(pixels)
-        except NbnetError as error:
-            raise NbnetError(f"{what}: {error}") from error
-        return pixels.to(self._device, torch.float32)
-
-    def _distance(self, a: Tensor, b: Tensor) -> np.ndarray | None:
-        if self._features is None:
-            return None
-        return perceptual_distance(a, b, self._features).double().cpu().numpy()
+        self._parts.append((_psnr(a, b), _ssim(a, b), distance, who))
 
     def compute(self) -> ImageQuality:
         """Return what was measured so far."""
@@ -200,7 +145,6 @@ def image_quality(
     identities: Sequence[int] | np.ndarray | None = None,
     perceptual: bool = True,
     batch: int = 64,
-    device: str | torch.device = "cpu",
 ) -> ImageQuality:
     """Measure PSNR, SSIM and the perceptual distance of each pair of pictures.
 
@@ -211,14 +155,13 @@ def image_quality(
         identities: [N], who is on each picture: intervals then go by identity.
         perceptual: measure the perceptual distance as well.
         batch: pictures at a time. `QualityMeter` takes batches that come one after the other.
-        device: where to compute.
     """
     if len(originals) != len(reconstructions):
         raise NbnetError(
             f"{len(originals)} originals but {len(reconstructions)} reconstructions: give one of "
             "each, in the same order"
         )
-    meter = QualityMeter(perceptual, device=device)
+    meter = QualityMeter(perceptual)
     for start in range(0, len(originals), batch):
         rows = slice(start, start + batch)
         who = None if identities is None else identities[rows]
@@ -330,7 +273,7 @@ def _psnr(a: Tensor, b: Tensor) -> np.ndarray:
     values = peak_signal_noise_ratio(
         b.double(), a.double(), data_range=2.0, reduction="none", dim=(1, 2, 3)
     )
-    return values.clamp(max=MAX_PSNR).cpu().numpy()
+    return values.clamp(max=MAX_PSNR).numpy()
 
 
 def _ssim(a: Tensor, b: Tensor) -> np.ndarray:
@@ -341,4 +284,4 @@ def _ssim(a: Tensor, b: Tensor) -> np.ndarray:
     values = structural_similarity_index_measure(
         (b + 1) / 2, (a + 1) / 2, sigma=1.5, data_range=1.0, reduction="none"
     )
-    return cast(Tensor, values).reshape(-1).double().cpu().numpy()
+    return cast(Tensor, values).reshape(-1).double().numpy()

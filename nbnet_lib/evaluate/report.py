@@ -28,10 +28,10 @@ from matplotlib.image import AxesImage
 from nbnet_lib import __version__
 from nbnet_lib.evaluate import plots, tables
 from nbnet_lib.evaluate.histogram import ScoreHistogram
-from nbnet_lib.evaluate.plots_style import percent_axis
 from nbnet_lib.evaluate.result import ORIGINAL, Judgement, Measure, Result, percent
 from nbnet_lib.files import atomic_path
 
+_ROW_LABELS = {ORIGINAL: "original pictures"}
 LARGEST_SVG = 250_000  # bytes; a figure of more strokes is smaller as pixels
 
 
@@ -41,7 +41,7 @@ def write_report(result: Result, path: str | os.PathLike[str], command: str = ""
     The same result makes the same page, byte by byte.
 
     Args:
-        result: from `run_protocol`; one read back with `Result.from_dict` gives tables only.
+        result: from `run_protocol`.
         path: the ``.html`` file to make or replace.
         command: what was typed, printed at the end.
 
@@ -90,7 +90,9 @@ def _context(result: Result) -> dict[str, Any]:
         attachments["people.csv"] = result.per_identity.to_csv(index=False, lineterminator="\n")
     far = min(result.fars)
     several = len(result.protocol["trials"]) > 1
-    context: dict[str, Any] = {
+    of_trials = " of the first trial" if isinstance(result.impostor, ScoreHistogram) else ""
+    curves = _curves(result)
+    return {
         "title": f"{'Attack on' if result.decoders else 'Verification with'} {result.encoder}",
         "result": result,
         "tables": {key: table for key, (_, table) in tables.tables(result.to_dict()).items()},
@@ -104,9 +106,12 @@ def _context(result: Result) -> dict[str, Any]:
         "judge_figures": {
             name: _scores_figure(judge, result.decoders, result.fars)
             for name, judge in result.judges.items()
-            if judge.impostor is not None and ORIGINAL in judge.scores
         },
-        "scores_figure": None,
+        "of_trials": (of_trials or " of all trials") if several else "",
+        "curves": list(curves),
+        "scores_figure": _scores_figure(result, result.decoders, result.fars),
+        "roc_figure": plots.roc_plot(curves, result.impostor).figure,
+        "det_figure": plots.det_plot(curves, result.impostor).figure,
         "cmc_figures": list(_cmc_figures(result)),
         "strip_figures": {
             name: plots.reconstruction_strip(
@@ -120,31 +125,18 @@ def _context(result: Result) -> dict[str, Any]:
         },
         "leakage_figures": list(_leakage_figures(result)),
     }
-    if result.impostor is not None and ORIGINAL in result.scores:
-        of_trials = " of the first trial" if isinstance(result.impostor, ScoreHistogram) else ""
-        curves = _curves(result)
-        context |= {
-            "of_trials": (of_trials or " of all trials") if several else "",
-            "curves": list(curves),
-            "scores_figure": _scores_figure(result, result.decoders, result.fars),
-            "roc_figure": plots.roc_plot(curves, result.impostor).figure,
-            "det_figure": plots.det_plot(curves, result.impostor).figure,
-        }
-    return context
 
 
 def _rates_figure(result: Result, far: float) -> Any:
     rows = {}
     for name in dict.fromkeys(row.attack for row in result.measures if row.measure == "tar"):
         kinds = ("original",) if name == ORIGINAL else ("type1", "type2")
-        rows[_row_label(name)] = {k: _interval(result.get("tar", name, k, far)) for k in kinds}
+        rows[_ROW_LABELS.get(name, name)] = {
+            k: _interval(result.get("tar", name, k, far)) for k in kinds
+        }
     axes = plots.interval_plot(rows, f"TAR at FAR {percent(far)}")
-    percent_axis(axes.xaxis)
+    plots.percent_axis(axes.xaxis)
     return axes.figure
-
-
-def _row_label(attack: str) -> str:
-    return "original pictures" if attack == ORIGINAL else attack
 
 
 def _interval(row: Measure) -> plots.Interval:
@@ -176,7 +168,7 @@ def _panels(result: Result, far: float) -> dict[str, dict[str, dict[str, plots.I
         }
 
     return {
-        title: {_row_label(attack): rates(attack, kind) for attack in attacks}
+        title: {_ROW_LABELS.get(attack, attack): rates(attack, kind) for attack in attacks}
         for kind, title in (
             ("type1", "type-I (same picture)"),
             ("type2", "type-II (other pictures)"),

@@ -88,18 +88,25 @@ class Measure:
         needed = ("attack", "measure", "kind", "value")
         return {name: v for name, v in values.items() if name in needed or v is not None}
 
-    @classmethod
-    def from_json(cls, row: dict[str, Any]) -> Measure:
-        """Return the row that `to_json` gave; entries of later releases are left out."""
-        values = {name: row[name] for name in cls.__dataclass_fields__ if name in row}
-        return cls(**values | {"value": math.nan if row["value"] is None else row["value"]})
 
-
+@dataclass(kw_only=True)
 class Measured:
-    """A recogniser whose rows are in ``measures``: the target or a judge."""
+    """What one recogniser measured: the target (`Result`) or a judge (`Judgement`).
+
+    Attributes:
+        encoder: its name.
+        measures: every number, at this recogniser's own thresholds.
+        scores: {attack: {"genuine" | "type1" | "type2": float32 array}}, for plots; like the next
+            two not in the JSON.
+        impostor: float32 [I] or a `ScoreHistogram`.
+        cmc: {(attack, probe set): float64 [ranks]}.
+    """
 
     encoder: str
     measures: list[Measure]
+    scores: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
+    impostor: np.ndarray | ScoreHistogram = field(default_factory=lambda: np.empty(0), repr=False)
+    cmc: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False)
 
     def get(
         self,
@@ -157,29 +164,18 @@ def _rate(row: Measure, name: str = "tar") -> dict[str, Any]:
     return rate | {key: values[key] for key in ("se", "sd") if key in values}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Judgement(Measured):
-    """What one judge measured.
+    """What one judge measured; "gap" is the target's rate minus this judge's.
 
     Attributes:
-        encoder: name of the recogniser that judged.
         card: what is known of it: what it is, what it was trained on, checksum.
         faces: {what: {"asked", "missed"}}, in how many pictures its detector looked for a face and
             found none; empty for a recogniser without a detector.
-        measures: as those of a result, at this judge's own thresholds; "gap" is the target's rate
-            minus this judge's.
-        scores: {attack: {kind: float32 array}}, for plots; not in the JSON.
-        impostor: float32 [I] or a `ScoreHistogram`, for plots; not in the JSON.
-        cmc: {(attack, probe set): float64 [ranks]}, for plots; not in the JSON.
     """
 
-    encoder: str
     card: dict[str, Any] = field(default_factory=dict)
     faces: dict[str, dict[str, int]] = field(default_factory=dict)
-    measures: list[Measure] = field(default_factory=list)
-    scores: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
-    impostor: np.ndarray | ScoreHistogram | None = field(default=None, repr=False)
-    cmc: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False)
 
     def facts(self) -> dict[str, Any]:
         """Return who judged, as in the JSON: plain values."""
@@ -209,18 +205,16 @@ class Strip:
     threshold: float
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Result(Measured):
-    """What `run_protocol` measured.
+    """What `run_protocol` measured of the attacked recogniser, and what the judges say.
 
     Attributes:
-        encoder: name of the attacked recogniser.
         decoders: names of the attacks.
         protocol: what was compared: name, source, counts.
         fars: that thresholds were set for.
         seed: of the bootstrap.
         interval: {"method", "confidence", "resamples"}.
-        measures: every number of the attacked recogniser.
         judges: {name: `Judgement`}, what recognisers that took no part in the training say of the
             same reconstructions; their numbers are theirs and not among ``measures``.
         trained: {decoder: how it was trained, in a sentence}, as far as its card says.
@@ -230,19 +224,14 @@ class Result(Measured):
         seconds: wall time of each stage.
         per_identity: a row per attack and person at the strictest FAR (see
             `AttackResult.per_identity`); None with several trials or without an attack.
-        scores: {attack: {"genuine" | "type1" | "type2": float32 array}}, for plots.
-        impostor: float32 array or `ScoreHistogram`, for plots.
-        cmc: {(attack, probe set): float64 [ranks]}, for plots.
         strips: {decoder: Strip}.
     """
 
-    encoder: str
     decoders: list[str]
     protocol: dict[str, Any]
     fars: list[float]
     seed: int
     interval: dict[str, Any]
-    measures: list[Measure]
     judges: dict[str, Judgement] = field(default_factory=dict)
     trained: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -250,9 +239,6 @@ class Result(Measured):
     leakage: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     per_identity: pd.DataFrame | None = field(default=None, repr=False)
-    scores: dict[str, dict[str, np.ndarray]] = field(default_factory=dict, repr=False)
-    impostor: np.ndarray | ScoreHistogram | None = field(default=None, repr=False)
-    cmc: dict[tuple[str, str], np.ndarray] = field(default_factory=dict, repr=False)
     strips: dict[str, Strip] = field(default_factory=dict, repr=False)
 
     def get(
@@ -300,35 +286,6 @@ class Result(Measured):
             "seconds": self.seconds,
         }
 
-    @classmethod
-    def from_dict(cls, told: dict[str, Any]) -> Result:
-        """Return the result that `to_dict` gave, from a JSON file or a card; nothing to plot.
-
-        Raises:
-            NbnetError: another object, or a schema of another number.
-        """
-        schema_of = told.get("schema") if isinstance(told, dict) else type(told).__name__
-        if schema_of != SCHEMA:
-            raise NbnetError(
-                f"this is not a result of schema {SCHEMA!r} (it says {schema_of!r}): "
-                "make it again with `nbnet evaluate --json`"
-            )
-        made_of_rows = ("measures", "judges")
-        values = {name: told[name] for name in cls.__dataclass_fields__ if name in told}
-        values = {name: value for name, value in values.items() if name not in made_of_rows}
-        try:
-            result = cls(**values, measures=[Measure.from_json(row) for row in told["measures"]])
-            for name, facts in told.get("judge_encoders", {}).items():
-                result.judges[name] = Judgement(facts["encoder"], facts["card"], facts["faces"])
-            for row in told.get("judge_measures", []):
-                result.judges[row["judge"]].measures.append(Measure.from_json(row))
-        except (AttributeError, KeyError, TypeError) as error:
-            raise NbnetError(
-                f"this result is not whole ({type(error).__name__}: {error}): "
-                "make it again with `nbnet evaluate --json`"
-            ) from error
-        return result
-
     def to_json(self) -> str:
         """Return `to_dict` as a JSON document."""
         return json.dumps(self.to_dict(), indent=2, allow_nan=False) + "\n"
@@ -339,7 +296,14 @@ class Result(Measured):
         The column "judge" is empty in the rows of the attacked recogniser; those of the judges
         follow.
         """
-        return measures_frame(self.to_dict())
+        import pandas as pd  # slow to import, and the JSON does without
+
+        rows = [{**row.to_json(), "judge": ""} for row in self.measures]
+        for name, judge in self.judges.items():
+            rows += [{**row.to_json(), "judge": name} for row in judge.measures]
+        frame = pd.DataFrame(rows, columns=[*Measure.__dataclass_fields__, "judge"])
+        numbers = dict.fromkeys(("value", "far", "low", "high", "se", "sd"), "float64")
+        return frame.astype({**numbers, "rank": "Int64", "n": "Int64"})
 
     def to_csv(self) -> str:
         """Return `to_frame` as CSV with a header."""
@@ -349,16 +313,6 @@ class Result(Measured):
 def percent(share: float) -> str:
     """Return 0.001 as ``"0.1 %"``."""
     return f"{100 * share:g} %"
-
-
-def measures_frame(result: dict[str, Any]) -> pd.DataFrame:
-    """Return the measures in a result's JSON object as a table, as `Result.to_frame`."""
-    import pandas as pd  # slow to import, and the JSON does without
-
-    rows = [{**row, "judge": ""} for row in result["measures"]] + result.get("judge_measures", [])
-    frame = pd.DataFrame(rows, columns=[*Measure.__dataclass_fields__, "judge"])
-    numbers = dict.fromkeys(("value", "far", "low", "high", "se", "sd"), "float64")
-    return frame.astype({**numbers, "rank": "Int64", "n": "Int64"})
 
 
 @cache

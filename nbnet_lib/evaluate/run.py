@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -200,20 +200,11 @@ def run_protocol(
     if features is not None:
         clock.stage("quality")
     if truth is not None:
-        probed = leakage(
-            templates[TARGET],
-            identities,
-            truth,
-            options.seed,
-            resamples=options.resamples,
-            progress=progress,
-        )
+        how = {"seed": options.seed, "resamples": options.resamples, "progress": progress}
+        probed = leakage(templates[TARGET], identities, truth, **how)
         result.leakage = probed.to_dicts()
-        result.notes += [
-            f"leakage of {row.attribute}: left out {row.left_out}"
-            for row in probed.rows
-            if row.left_out
-        ]
+        left_out = {row.attribute: row.left_out for row in probed.rows if row.left_out}
+        result.notes += [f"leakage of {name}: left out {what}" for name, what in left_out.items()]
         clock.stage("leakage")
     result.seconds = clock.seconds
     return result
@@ -312,24 +303,15 @@ def _paired(
     fars = [
         far for far in options.fars if result.get("tar", kind=ORIGINAL, far=far).low is not None
     ]
+    how: dict[str, Any] = {"resamples": options.resamples, "seed": options.seed}
     rows = []
-    for a, b in combinations(result.decoders, 2):
-        for far in fars:
-            for kind in ("type1", "type2"):
-                difference = compare_attacks(
-                    attacks[a],
-                    attacks[b],
-                    far,
-                    kind,
-                    options.resamples,
-                    seed=options.seed,
-                    notes=result.notes,
-                )
-                low, high = difference.ci95
-                # Equal in every draw: these people say nothing about others.
-                ends = {"low": None, "high": None} if low == high else {"low": low, "high": high}
-                at = {"a": a, "b": b, "kind": kind, "far": far}
-                rows.append({**at, "difference": difference.value, **ends, "p": difference.p})
+    for (a, b), far, kind in product(combinations(result.decoders, 2), fars, ("type1", "type2")):
+        found = compare_attacks(attacks[a], attacks[b], far, kind, **how, notes=result.notes)
+        low, high = found.ci95
+        # Equal in every draw: these people say nothing about others.
+        ends = {"low": None, "high": None} if low == high else {"low": low, "high": high}
+        at = {"a": a, "b": b, "kind": kind, "far": far}
+        rows.append({**at, "difference": found.value, **ends, "p": found.p})
     return rows
 
 

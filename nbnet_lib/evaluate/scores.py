@@ -104,11 +104,7 @@ def as_templates(templates: Templates, what: str = "templates") -> np.ndarray:
         raise NbnetError(f"{what}: row {row} {why}, extract it again")
     if np.abs(length - 1).max() <= 1e-6:
         return array
-    scaled = np.empty_like(array)
-    for start in range(0, len(array), 8192):
-        rows = slice(start, start + 8192)
-        scaled[rows] = array[rows] / length[rows, None]
-    return scaled
+    return np.divide(array, length[:, None], out=np.empty_like(array), casting="same_kind")
 
 
 def as_identities(identities: Identities, n: int) -> np.ndarray:
@@ -219,17 +215,13 @@ def compare_pairs(
     x = as_templates(templates)
     y = x if other is None else as_templates(other, "other templates")
     rows = np.asarray(first), np.asarray(second)
-    if rows[0].shape != rows[1].shape or rows[0].ndim != 1:
+    if rows[0].shape != rows[1].shape:
         raise NbnetError(
             f"pairs of rows {rows[0].shape} and {rows[1].shape}: give two lists of one length"
         )
-    for row, of, name in zip(rows, (x, y), ("first", "second"), strict=True):
-        # NumPy would count a negative row from the end, and take booleans for a mask.
-        if len(row) and (row.dtype.kind not in "iu" or row.min() < 0 or row.max() >= len(of)):
-            raise NbnetError(
-                f"{name} holds {row.dtype} {row.min()} to {row.max()}: give row numbers, "
-                f"0 to {len(of) - 1}"
-            )
+    # NumPy would count a negative row from the end, and take booleans for a mask.
+    if len(rows[0]) and (min(map(np.min, rows)) < 0 or {row.dtype.kind for row in rows} - {*"iu"}):
+        raise NbnetError("first and second hold negative or other numbers: give rows from 0")
     return cosines(x, y, rows[0].astype(np.int64), rows[1].astype(np.int64))
 
 

@@ -2,7 +2,8 @@
 
 All take the JSON object of a result (`Result.to_dict`, or a file of ``nbnet evaluate --json``), so
 that a table can be made again from what was kept. Cells are text: percent with a 95 % interval in
-brackets, or a mean with its standard error or deviation. The numbers themselves: `measures_frame`.
+brackets, or a mean with its standard error or deviation. The numbers themselves:
+`Result.to_frame`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.result import ORIGINAL, measures_frame, percent
+from nbnet_lib.evaluate.result import ORIGINAL, percent
 
 KINDS = {"type1": "type-I", "type2": "type-II"}
 NOTHING = "-"
@@ -29,37 +30,36 @@ GAP_NOTE = (
 )
 
 
-def cell(row: pd.Series | dict[str, Any], scale: float = 100, digits: int = 1) -> str:
+Rows = dict[tuple[str, str, str, float | None, int | None], dict[str, Any]]
+
+
+def cell(row: dict[str, Any] | None, scale: float = 100, digits: int = 1) -> str:
     """Return a measure as text: ``95.9 [94.6, 97.1]``, or ``95.9 ± 0.4`` (se or sd)."""
-    if pd.isna(row["value"]):
+    if row is None or row["value"] is None:
         return NOTHING
     text = f"{scale * row['value']:.{digits}f}"
-    spread = row["se"] if not pd.isna(row["se"]) else row["sd"]
-    if not pd.isna(spread):
+    spread = row.get("se", row.get("sd"))
+    if spread is not None:
         return f"{text} ± {scale * spread:.{digits}f}"
-    if pd.isna(row["low"]) or pd.isna(row["high"]):
+    if row.get("low") is None or row.get("high") is None:
         return text
     return f"{text} [{scale * row['low']:.{digits}f}, {scale * row['high']:.{digits}f}]"
 
 
-def _pick(frame: pd.DataFrame, scale: float = 100, digits: int = 1, **wanted: Any) -> str:
-    """Return the cell of the row whose columns have the wanted values."""
-    for column, value in wanted.items():
-        frame = frame[frame[column] == value]
-    return cell(frame.iloc[0], scale, digits) if len(frame) else NOTHING
+def _rows(result: dict[str, Any], judge: str = "") -> Rows:
+    """Return {(attack, measure, kind, far, rank): row} of the attacked recogniser or of a judge."""
+    rows = result["measures"]
+    if judge:
+        rows = [row for row in result["judge_measures"] if row["judge"] == judge]
+    names = ("attack", "measure", "kind", "far", "rank")
+    return {tuple(row.get(name) for name in names): row for row in rows}  # type: ignore[misc]
 
 
-def _pick_tar(frame: pd.DataFrame, attack: str, kind: str, far: float) -> str:
+def _tar(rows: Rows, attack: str, kind: str, far: float, measure: str = "tar") -> str:
     """Genuine comparisons are of different pictures, too: originals stand under type-II."""
     if attack == ORIGINAL:
         kind = ORIGINAL if kind == "type2" else ""
-    return _pick(frame, attack=attack, kind=kind, far=far)
-
-
-def _frame(result: dict[str, Any], judge: str = "") -> pd.DataFrame:
-    """Return the measures of the attacked recogniser or of a judge."""
-    frame = measures_frame(result)
-    return frame[frame.judge == judge]
+    return cell(rows.get((attack, measure, kind, far, None)))
 
 
 def _two_level(rows: dict[tuple[str, str], list[str]], columns: Any, names: list[str]) -> Any:
@@ -73,19 +73,17 @@ def attack_table(result: dict[str, Any]) -> pd.DataFrame:
     "original" stands under type-II. So do "strangers", whose pictures are presented in as many
     tries as an attack of several decoders has.
     """
-    frame = _frame(result)
-    tar = frame[frame.measure == "tar"]
-    fars = sorted(tar.far.unique())
+    rows, fars = _rows(result), sorted(result["fars"])
     columns = pd.MultiIndex.from_product([KINDS.values(), [f"FAR {percent(f)}" for f in fars]])
-    rows = {
-        attack: [_pick_tar(tar, attack, kind, far) for kind in KINDS for far in fars]
-        for attack in tar.attack.unique()
+    cells = {
+        attack: [_tar(rows, attack, kind, far) for kind in KINDS for far in fars]
+        for attack, measure, *_ in rows
+        if measure == "tar"
     }
-    baselines = frame[frame.measure == "baseline"]
-    if len(baselines):
-        picked = [_pick(baselines, far=far) for far in fars]
-        rows[f"strangers, {len(result['decoders'])} tries"] = [NOTHING] * len(fars) + picked
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("TAR (%)")
+    for attack in dict.fromkeys(attack for attack, measure, *_ in rows if measure == "baseline"):
+        baseline = [cell(rows.get((attack, "baseline", "", far, None))) for far in fars]
+        cells[f"strangers, {len(result['decoders'])} tries"] = [NOTHING] * len(fars) + baseline
+    return pd.DataFrame.from_dict(cells, orient="index", columns=columns).rename_axis("TAR (%)")
 
 
 def judge_table(result: dict[str, Any], judge: str) -> pd.DataFrame:
@@ -93,44 +91,39 @@ def judge_table(result: dict[str, Any], judge: str) -> pd.DataFrame:
 
     Rows FAR x original and each attack; columns type-I and type-II x target, judge, gap.
     """
-    target, judged = _frame(result), _frame(result, judge)
-    sides = {
-        "target": target[target.measure == "tar"],
-        judge: judged[judged.measure == "tar"],
-        "gap": judged[judged.measure == "gap"],
-    }
-    rows = {
+    target, judged = _rows(result), _rows(result, judge)
+    sides = {"target": (target, "tar"), judge: (judged, "tar"), "gap": (judged, "gap")}
+    cells = {
         (percent(far), attack): [
-            _pick_tar(side, attack, kind, far) for kind in KINDS for side in sides.values()
+            _tar(rows, attack, kind, far, measure)
+            for kind in KINDS
+            for rows, measure in sides.values()
         ]
         for far in sorted(result["fars"], reverse=True)
-        for attack in sides["gap"].attack.unique()
+        for attack in dict.fromkeys(attack for attack, measure, *_ in judged if measure == "gap")
     }
     columns = pd.MultiIndex.from_product([KINDS.values(), list(sides)])
-    return _two_level(rows, columns, ["FAR", "TAR (%)"])
+    return _two_level(cells, columns, ["FAR", "TAR (%)"])
 
 
 def verification_table(result: dict[str, Any]) -> pd.DataFrame:
     """Return how well the recogniser verifies originals: a row per FAR, and EER, AUC and d'."""
-    frame = _frame(result)
-    original = frame[frame.attack == ORIGINAL]
-    rows = {}
+    rows, cells = _rows(result), {}
     for far in sorted(result["fars"], reverse=True):
-        at = original[original.far == far]
-        tar, threshold = _pick(at, measure="tar"), _pick(at, 1, 3, measure="threshold")
-        rows[f"TAR (%) at FAR {percent(far)}"] = [tar, threshold]
-        if "far" in set(at.measure):
-            reached = _pick(at, digits=3, measure="far")
-            rows[f"FAR (%) that this threshold gave, aimed at {percent(far)}"] = [reached, ""]
+        threshold = cell(rows.get((ORIGINAL, "threshold", "", far, None)), 1, 3)
+        cells[f"TAR (%) at FAR {percent(far)}"] = [_tar(rows, ORIGINAL, "type2", far), threshold]
+        if reached := rows.get((ORIGINAL, "far", "", far, None)):
+            text = f"FAR (%) that this threshold gave, aimed at {percent(far)}"
+            cells[text] = [cell(reached, digits=3), ""]
     for measure, name, scale, digits in (
         ("eer", "equal error rate (%)", 100, 2),
         ("accuracy", "accuracy (%)", 100, 2),
         ("auc", "area under the ROC", 1, 4),
         ("d_prime", "d'", 1, 2),
     ):
-        if measure in set(original.measure):
-            rows[name] = [_pick(original, scale, digits, measure=measure), ""]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "threshold"])
+        if row := rows.get((ORIGINAL, measure, "", None, None)):
+            cells[name] = [cell(row, scale, digits), ""]
+    return pd.DataFrame.from_dict(cells, orient="index", columns=["value", "threshold"])
 
 
 def identification_table(result: dict[str, Any], judge: str = "") -> pd.DataFrame:
@@ -138,32 +131,30 @@ def identification_table(result: dict[str, Any], judge: str = "") -> pd.DataFram
 
     By the attacked recogniser, or by a judge in its own gallery of the same originals.
     """
-    frame = _frame(result, judge)
-    rank, dir_ = frame[frame.measure == "rank"], frame[frame.measure == "dir"]
-    ranks, fars = sorted(rank["rank"].unique()), sorted(dir_.far.unique())
-    rows = {
-        (attack, probes): [_pick(rank, attack=attack, kind=probes, rank=k) for k in ranks]
-        + [_pick(dir_, attack=attack, kind=probes, far=far) for far in fars]
-        for attack, probes in dict.fromkeys(zip(rank.attack, rank.kind, strict=True))
+    rows = _rows(result, judge)
+    at = {(m, far, rank) for _, m, _, far, rank in rows if m in ("rank", "dir")}
+    order = sorted(at, key=lambda key: (key[0] == "dir", key[2], key[1] or 0))
+    cells = {
+        (attack, probes): [cell(rows.get((attack, m, probes, far, rank))) for m, far, rank in order]
+        for attack, measure, probes, *_ in rows
+        if measure == "rank"
     }
-    columns = [f"rank-{k}" for k in ranks] + [f"DIR at FAR {percent(f)}" for f in fars]
-    return _two_level(rows, columns, ["rate (%)", "probes"])
+    columns = [
+        f"rank-{rank}" if measure == "rank" else f"DIR at FAR {percent(far or 0)}"
+        for measure, far, rank in order
+    ]
+    return _two_level(cells, columns, ["rate (%)", "probes"])
 
 
 def quality_table(result: dict[str, Any]) -> pd.DataFrame:
     """Return PSNR, SSIM and perceptual distance of each attack's pictures."""
     columns = {"psnr": ("PSNR (dB)", 2), "ssim": ("SSIM", 3), "perceptual": ("perceptual", 3)}
-    frame = _frame(result)
-    frame = frame[frame.measure.isin(list(columns))]
-    rows = {
-        attack: {
-            name: _pick(frame, 1, digits, attack=attack, measure=measure)
-            for measure, (name, digits) in columns.items()
-            if (frame.measure == measure).any()
-        }
-        for attack in frame.attack.unique()
-    }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("against the original")
+    cells: dict[str, dict[str, str]] = {}
+    for (attack, measure, *_), row in _rows(result).items():
+        if measure in columns:
+            name, digits = columns[measure]
+            cells.setdefault(attack, {})[name] = cell(row, 1, digits)
+    return pd.DataFrame.from_dict(cells, orient="index").rename_axis("against the original")
 
 
 def paired_table(result: dict[str, Any]) -> pd.DataFrame:
@@ -174,7 +165,7 @@ def paired_table(result: dict[str, Any]) -> pd.DataFrame:
             "against": pair["b"],
             "kind": KINDS[pair["kind"]],
             "FAR": percent(pair["far"]),
-            "difference": cell({**pair, "value": pair["difference"], "se": None, "sd": None}),
+            "difference": cell({**pair, "value": pair["difference"]}),
             "p": NOTHING if pair["p"] is None else f"{pair['p']:.3g}",
         }
         for pair in result["paired"]

@@ -12,11 +12,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.attack import AttackResult, attack_originals
+from nbnet_lib.evaluate.attack import (
+    AttackResult,
+    Originals,
+    attack_originals,
+    compare_originals,
+)
 from nbnet_lib.evaluate.binomial import exact_interval, share_interval
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.identification import Identification, search
-from nbnet_lib.evaluate.originals import Originals, compare_originals
 from nbnet_lib.evaluate.protocols import Pairs, Trial
 from nbnet_lib.evaluate.result import ORIGINAL, Measure
 from nbnet_lib.evaluate.scores import Comparisons, compare_pairs, scores_of
@@ -35,7 +39,6 @@ RANKS = (1, 5)
 MAX_CMC = 100  # ranks
 # Below so many false acceptances a threshold hangs on a handful of comparisons.
 MIN_FALSE_ACCEPTS = 10
-_DRAWS_AT_ONCE = 100
 
 
 @dataclass
@@ -265,35 +268,9 @@ def _open_set_thresholds(
             )
             continue
         notes += few_impostors(far, len(score), "probes of people outside the gallery")
-        drawn = None if draws is None else drawn_thresholds(draws, score, owners, far)
+        drawn = None if draws is None else draws.probe_threshold(score, owners, far)
         thresholds[far] = threshold_at_far(score, far), drawn
     return thresholds
-
-
-def drawn_thresholds(
-    draws: IdentityBootstrap, scores: np.ndarray, owners: np.ndarray, far: float
-) -> np.ndarray:
-    """Return `threshold_at_far` of the non-mated probes in each draw of people, float64 [R].
-
-    A draw without any gives NaN, one with too few of them its highest score.
-
-    Args:
-        draws: of the owners, and perhaps of others.
-        scores: float [n], highest score of each non-mated probe with anybody in the gallery.
-        owners: int [n], who is on these probes.
-        far: 0 to 1.
-    """
-    order = np.argsort(-scores, kind="stable")
-    falling, index = scores[order].astype(np.float64), draws.index(owners[order])
-    result = np.full(len(draws.weights), np.nan)
-    for start in range(0, len(result), _DRAWS_AT_ONCE):
-        part = slice(start, start + _DRAWS_AT_ONCE)
-        count = np.cumsum(draws.weights[part][:, index], axis=1, dtype=np.int64)
-        allowed = np.floor(far * count[:, -1] + 1e-9)
-        at = (count <= allowed[:, None]).sum(axis=1)  # the (allowed + 1)-th largest
-        known = count[:, -1] > 0
-        result[part] = np.where(known, falling[np.minimum(at, len(falling) - 1)], np.nan)
-    return result
 
 
 def _identification_rates(

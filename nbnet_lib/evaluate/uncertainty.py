@@ -14,14 +14,13 @@ For independent trials, such as one comparison per person, there are `wilson_int
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from nbnet_lib.errors import NbnetError, note_or_warn
-from nbnet_lib.evaluate.binomial import check_confidence
 from nbnet_lib.evaluate.scores import Comparisons
-from nbnet_lib.evaluate.verification import check_far
+from nbnet_lib.evaluate.verification import allowed_false_accepts, check_far
 
 _DEGENERATE = 0.05  # above this share of draws without any comparison, `interval` says so
 
@@ -67,8 +66,10 @@ class IdentityBootstrap:
         # Drawing n identities with replacement = how often each was drawn: one multinomial per row.
         drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
         self.weights: np.ndarray = drawn.astype(np.int32)
+        # With a column of ones, number n: the other side of what counts once, whoever is drawn.
+        self._padded = np.append(self.weights, np.ones((resamples, 1), np.int32), axis=1)
         self._notes = notes
-        self._impostor: _Impostors | None = None
+        self._prepared: tuple[Comparisons, _Impostors] | None = None
 
     def index(self, owners: np.ndarray) -> np.ndarray:
         """Return int64 [N]: where each owner stands in ``identities``."""
@@ -89,16 +90,11 @@ class IdentityBootstrap:
             accepted: bool or finite numbers [N]; decisions, or any value of single pictures.
             owners: [N], the identity that each belongs to.
         """
-        values, owners = np.asarray(accepted, dtype=np.float64), np.asarray(owners)
-        if values.ndim != 1 or not len(values) or values.shape != owners.shape:
-            raise NbnetError(
-                f"{values.shape} decisions with {owners.shape} owners: give one owner each, "
-                "and at least one"
-            )
+        values = np.asarray(accepted, dtype=np.float64)
         if not np.isfinite(values).all():
             bad = int(np.isfinite(values).argmin())
             raise NbnetError(f"value {bad} is {values[bad]}: a mean needs finite numbers")
-        who, n = self.index(owners), len(self.identities)
+        who, n = self.index(np.asarray(owners)), len(self.identities)
         passed = np.bincount(who, weights=values, minlength=n)  # per identity
         total = np.bincount(who, minlength=n).astype(np.float64)
         return _ratio(self.weights @ passed, self.weights @ total)
@@ -111,10 +107,21 @@ class IdentityBootstrap:
         than 1 / far comparisons gives its largest impostor score.
         """
         check_far(far)
-        prepared = self._prepare(impostor)
-        if far not in prepared.thresholds:
-            prepared.thresholds[far] = self._find_thresholds(prepared, far)
-        return prepared.thresholds[far].copy()
+        return self._find_thresholds(self._prepare(impostor), far)
+
+    def probe_threshold(self, scores: np.ndarray, owners: np.ndarray, far: float) -> np.ndarray:
+        """Return the open set's threshold at ``far`` in each draw, float64 [R]; NaN without probes.
+
+        Args:
+            scores: float [N], the highest score of each non-mated probe with the gallery, which
+                stays: the probe of person a is there w_a times.
+            owners: int [N], who is on these probes.
+            far: share of these probes that may be accepted (FPIR).
+        """
+        n, first = len(self.identities), self.index(owners)
+        totals = self.weights @ np.bincount(first, minlength=n).astype(np.float64)
+        probes = _Impostors(scores, first, np.full(len(first), n), totals)
+        return self._find_thresholds(probes, far)
 
     def tar(self, positives: Comparisons, impostor: Comparisons, far: float) -> np.ndarray:
         """Return the share of ``positives`` accepted at ``far`` in each draw, float64 [R].
@@ -161,7 +168,7 @@ class IdentityBootstrap:
         is_impostor = order >= len(mated)
         # The points of the ROC lie between groups of equal scores.
         last = np.append(np.diff(scores[order]) != 0, True)
-        weights = np.append(self.weights, np.ones((len(self.weights), 1), np.int32), axis=1)
+        weights = self._padded
         totals = self.weights @ np.bincount(mated, minlength=n).astype(np.float64)
         result = np.full(len(weights), np.nan)
         pending = np.flatnonzero((totals > 0) & (prepared.totals > 0))
@@ -184,7 +191,6 @@ class IdentityBootstrap:
         When every person passes (or none), so does every draw, and the interval shrinks to a point:
         that says nothing of people not seen; give `exact_interval` of the number of persons then.
         """
-        check_confidence(confidence)
         samples = np.asarray(samples, dtype=np.float64)
         known = samples[~np.isnan(samples)]
         if not len(known):
@@ -208,24 +214,21 @@ class IdentityBootstrap:
 
     def _prepare(self, impostor: Comparisons) -> _Impostors:
         """Return what all draws need of the impostors; kept, as one set serves many calls."""
-        if self._impostor is None or self._impostor.source is not impostor:
+        if self._prepared is None or self._prepared[0] is not impostor:
+            from scipy.sparse import coo_array
+
             _check(impostor, "impostor", same=False)
             first, second = self.index(impostor.first), self.index(impostor.second)
-            self._impostor = _Impostors(impostor, first, second, self._pair_totals(first, second))
-        return self._impostor
-
-    def _pair_totals(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Return how many impostor comparisons each draw holds: sum of w_a x w_b, float64 [R]."""
-        from scipy.sparse import coo_array
-
-        n = len(self.identities)
-        between = coo_array((np.ones(len(first)), (first, second)), shape=(n, n)).tocsr()
-        return np.einsum("ir,ri->r", between @ self.weights.T, self.weights)
+            # How many comparisons each draw holds: the sum of w_a x w_b.
+            n = len(self.identities)
+            between = coo_array((np.ones(len(first)), (first, second)), shape=(n, n)).tocsr()
+            totals = np.einsum("ir,ri->r", between @ self.weights.T, self.weights)
+            self._prepared = impostor, _Impostors(impostor.scores, first, second, totals)
+        return self._prepared[1]
 
     def _find_thresholds(self, impostor: _Impostors, far: float) -> np.ndarray:
-        scores = impostor.source.scores
-        # As in `threshold_at_far`; never all of them, however close to 1 the FAR.
-        allowed = np.minimum(np.floor(far * impostor.totals + 1e-9), impostor.totals - 1)
+        scores = impostor.scores
+        allowed = allowed_false_accepts(far, impostor.totals)
         result = np.full(len(self.weights), np.nan)
         pending = np.flatnonzero(impostor.totals > 0)
         # Only the highest scores matter. How many depends on the draw: begin with twice the mean.
@@ -235,7 +238,7 @@ class IdentityBootstrap:
             top = top[np.argsort(-scores[top], kind="stable")]
             a, b = impostor.first[top], impostor.second[top]
             for r in pending:
-                count = np.cumsum(self.weights[r][a] * self.weights[r][b], dtype=np.int64)
+                count = np.cumsum(self._padded[r][a] * self._padded[r][b], dtype=np.int64)
                 at = np.searchsorted(count, allowed[r], side="right")  # the (allowed + 1)-th
                 if at < length:
                     result[r] = scores[top[at]]
@@ -246,13 +249,12 @@ class IdentityBootstrap:
 
 @dataclass
 class _Impostors:
-    """Impostor comparisons as one `IdentityBootstrap` sees them."""
+    """Impostor comparisons as one `IdentityBootstrap` sees them: people by their place in it."""
 
-    source: Comparisons
+    scores: np.ndarray
     first: np.ndarray
     second: np.ndarray
-    totals: np.ndarray
-    thresholds: dict[float, np.ndarray] = field(default_factory=dict)
+    totals: np.ndarray  # float64 [R], how many each draw holds
 
 
 def bootstrap_rate(

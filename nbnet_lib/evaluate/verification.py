@@ -32,9 +32,7 @@ Scores = np.ndarray | ScoreHistogram
 def as_scores(scores: np.ndarray, what: str) -> np.ndarray:
     """Return a one-dimensional float array; NaN, which every comparison refuses, is an error."""
     array = np.asarray(scores)
-    if not np.issubdtype(array.dtype, np.floating):
-        if array.dtype.kind not in "iub":
-            raise NbnetError(f"{what} scores are {array.dtype}: give real numbers")
+    if array.dtype.kind != "f":
         array = array.astype(np.float64)
     if array.ndim != 1 or not len(array):
         raise NbnetError(f"{what} scores have shape {array.shape}: give a list of at least one")
@@ -43,7 +41,7 @@ def as_scores(scores: np.ndarray, what: str) -> np.ndarray:
     return array
 
 
-class _Steps:
+class Steps:
     """Distinct values of scores, rising, and how many scores lie above each."""
 
     def __init__(self, scores: Scores, what: str) -> None:
@@ -74,13 +72,20 @@ def threshold_at_far(impostor: Scores, far: float, notes: list[str] | None = Non
     is accepted, and a sentence says so: in ``notes``, or as an `NbnetWarning` without them.
     """
     check_far(far)
+    n = len(impostor)
+    if n and not allowed_false_accepts(far, n):
+        note_or_warn(
+            f"{n} impostor comparisons cannot show a FAR of {far:g}: at least "
+            f"{math.ceil(1 / far - 1e-9)} are needed; the threshold is the largest impostor score",
+            notes,
+        )
     if isinstance(impostor, ScoreHistogram):
-        steps = _Steps(impostor, "impostor")
-        k = _false_accepts(far, steps.total, notes)
-        return float(steps.values[np.searchsorted(np.cumsum(steps.counts), steps.total - k)])
+        steps = Steps(impostor, "impostor")
+        place = n - int(allowed_false_accepts(far, n))
+        return float(steps.values[np.searchsorted(np.cumsum(steps.counts), place)])
     scores = as_scores(impostor, "impostor")
-    at = len(scores) - 1 - _false_accepts(far, len(scores), notes)
-    return float(np.partition(scores, at)[at])
+    place = n - 1 - int(allowed_false_accepts(far, n))
+    return float(np.partition(scores, place)[place])
 
 
 def check_far(far: float) -> None:
@@ -89,20 +94,14 @@ def check_far(far: float) -> None:
         raise NbnetError(f"far={far} must be between 0 and 1 (0.001 means 0.1 %)")
 
 
-def allowed_false_accepts(far: float, n: int) -> int:
-    """Return floor(far * n), by the rounding that all thresholds use."""
-    return math.floor(far * n + 1e-9)  # 0.29 * 100 is 28.999999999999996 in floating point
+def allowed_false_accepts(far: float, n: int | np.ndarray) -> np.ndarray:
+    """Return k, int64 of the shape of ``n``: how many of n impostors may be accepted at a FAR.
 
-
-def _false_accepts(far: float, n: int, notes: list[str] | None) -> int:
-    k = allowed_false_accepts(far, n)
-    if k < 1:
-        note_or_warn(
-            f"{n} impostor comparisons cannot show a FAR of {far:g}: at least "
-            f"{math.ceil(1 / far - 1e-9)} are needed; the threshold is the largest impostor score",
-            notes,
-        )
-    return min(k, n - 1)
+    The one rule of all thresholds, those of the bootstrap's draws too: floor(far * n), but never
+    all n of them.
+    """
+    k = np.floor(far * np.asarray(n) + 1e-9)  # 0.29 * 100 is 28.999999999999996 in floating point
+    return np.minimum(k, np.asarray(n) - 1).astype(np.int64)
 
 
 def tar_at(genuine: Scores, threshold: float) -> float:
@@ -119,7 +118,7 @@ def _accepted(scores: Scores, threshold: float, what: str) -> float:
     if math.isnan(threshold):
         raise NbnetError("the threshold is NaN: give a number, such as threshold_at_far returns")
     if isinstance(scores, ScoreHistogram):
-        return float(_Steps(scores, what).share_above(np.array([threshold]))[0])
+        return float(Steps(scores, what).share_above(np.array([threshold]))[0])
     # As a float64 array element: a Python float would be rounded to the type of float32 scores.
     return float((as_scores(scores, what) > np.float64(threshold)).mean())
 
@@ -131,7 +130,7 @@ def accuracy_threshold(genuine: Scores, impostor: Scores) -> float:
     several that do equally well the highest, which accepts the fewest impostors.
     """
     far, tar, thresholds = roc(genuine, impostor)
-    n, m = _Steps(genuine, "genuine").total, _Steps(impostor, "impostor").total
+    n, m = Steps(genuine, "genuine").total, Steps(impostor, "impostor").total
     right = np.rint(tar * n) + np.rint((1 - far) * m)  # whole numbers: equal ones must be equal
     return float(thresholds[np.argmax(right)])
 
@@ -142,7 +141,7 @@ def roc(genuine: Scores, impostor: Scores) -> tuple[np.ndarray, np.ndarray, np.n
     The thresholds fall; the last is -inf, where everything is accepted. Scores of -inf are not, and
     with them the curve ends before (1, 1).
     """
-    points = _Steps(genuine, "genuine"), _Steps(impostor, "impostor")
+    points = Steps(genuine, "genuine"), Steps(impostor, "impostor")
     values = np.unique(np.concatenate([p.values.astype(np.float64) for p in points]))[::-1]
     thresholds = values if values[-1] == -np.inf else np.append(values, -np.inf)
     tar, far = (p.share_above(thresholds) for p in points)
@@ -181,7 +180,7 @@ def auc(genuine: Scores, impostor: Scores) -> float:
     The Mann-Whitney statistic over all pairs of a genuine and an impostor score; ties count one
     half, also those of -inf with -inf.
     """
-    mated, other = _Steps(genuine, "genuine"), _Steps(impostor, "impostor")
+    mated, other = Steps(genuine, "genuine"), Steps(impostor, "impostor")
     below = np.concatenate([[0], np.cumsum(other.counts, dtype=np.float64)])
     left = below[np.searchsorted(other.values, mated.values, side="left")]
     right = below[np.searchsorted(other.values, mated.values, side="right")]
@@ -201,7 +200,7 @@ def d_prime(genuine: Scores, impostor: Scores) -> float:
 def _moments(scores: Scores, what: str) -> tuple[float, float]:
     """Return mean and variance."""
     if isinstance(scores, ScoreHistogram):
-        steps = _Steps(scores, what)
+        steps = Steps(scores, what)
         mean = float(np.average(steps.values, weights=steps.counts))
         return mean, float(np.average((steps.values - mean) ** 2, weights=steps.counts))
     values = as_scores(scores, what).astype(np.float64)

@@ -82,11 +82,11 @@ def test_every_source_gives_the_same_pictures(faces, tmp_path, array, monkeypatc
 
 
 def test_pictures_are_resized_as_the_evaluation_does(people, array):
-    from nbnet_lib.evaluate.protocols.pictures import read_picture
+    from nbnet_lib.evaluate.protocols.pictures import read_square
 
     found = array(people, 17)
     for image, name in zip(found.images, found.names, strict=True):
-        np.testing.assert_array_equal(image, read_picture(people / name, 17))
+        np.testing.assert_array_equal(image, read_square(people / name, 17))
 
 
 def test_one_side_of_a_set(faces, array, tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import (
     bootstrap_rate,
     evaluate_attack,
-    same_person_pairs,
     tar_at,
     threshold_at_far,
 )
@@ -47,14 +46,6 @@ def test_type_two_rule_by_hand():
     rates = result.rates[0.25]
     assert (rates["original"].tar, rates["type1"].tar, rates["type2"].tar) == (1, 1, 0.75)
     assert counts(result) == {"genuine": 2, "impostor": 4, "type1": 4, "type2": 4}
-
-
-def test_same_person_pairs_are_ordered_and_never_reflexive():
-    who = np.array([3, 1, 3, 3, 1])
-    j, k = same_person_pairs(who)
-    assert sorted(zip(j.tolist(), k.tolist(), strict=True)) == [
-        (0, 2), (0, 3), (1, 4), (2, 0), (2, 3), (3, 0), (3, 2), (4, 1),
-    ]  # fmt: skip
 
 
 def noisy(seed=0, n=60, per=4, noise=0.5, attack=1.0):
@@ -97,17 +88,6 @@ def test_rates_and_table():
     table = result.table()
     assert list(table.index) == ["original", "type-I", "type-II"]
     assert list(table.columns) == ["TAR @ FAR 1 %", "TAR @ FAR 0.1 %"]
-
-
-def test_without_intervals():
-    originals, who, reconstructed = noisy()
-    result = evaluate_attack(originals, who, np.stack([reconstructed] * 2), resamples=0)
-    drawn = evaluate_attack(originals, who, np.stack([reconstructed] * 2), resamples=10)
-    for far, rates in result.rates.items():
-        assert {name: (rate.tar, rate.ci95) for name, rate in rates.items()} == {
-            name: (rate.tar, None) for name, rate in drawn.rates[far].items()
-        }
-    assert "[" not in result.table().to_string() and "[" in drawn.table().to_string()
 
 
 def test_a_person_with_one_picture_is_left_out_of_type_two():
@@ -225,17 +205,6 @@ def test_a_list_of_pairs():
     assert table.loc[4, ["original", "type1", "type2"]].isna().all()
 
 
-def test_all_pairs_as_a_list_change_nothing():
-    originals, who, reconstructed = noisy(n=20)
-    first, second = np.triu_indices(len(who), 1)
-    pairs = (first, second, who[first] == who[second])
-    listed = evaluate_attack(originals, who, reconstructed, fars=(0.01,), pairs=pairs)
-    whole = evaluate_attack(originals, who, reconstructed, fars=(0.01,))
-    assert counts(listed) == counts(whole)
-    assert listed.rates[0.01]["type1"] == whole.rates[0.01]["type1"]
-    assert listed.rates[0.01]["type2"] == whole.rates[0.01]["type2"]
-
-
 def test_thresholds_from_elsewhere():
     originals, who, reconstructed = noisy()
     own = evaluate_attack(originals, who, reconstructed)
@@ -259,16 +228,6 @@ def test_bootstrap_repeats_itself_and_seeds_matter():
     assert bootstrap_rate(accepted, owners, seed=1) != bootstrap_rate(accepted, owners, seed=2)
 
 
-def test_bootstrap_against_the_closed_form():
-    """One comparison per identity: the usual interval p +- 1.96 sqrt(p q / n)."""
-    n, p = 2000, 0.3
-    accepted = np.arange(n) < p * n
-    low, high = bootstrap_rate(accepted, np.arange(n), resamples=4000)
-    half = 1.96 * np.sqrt(p * (1 - p) / n)
-    assert low == pytest.approx(p - half, abs=0.1 * half)
-    assert high == pytest.approx(p + half, abs=0.1 * half)
-
-
 def test_dependent_comparisons_widen_the_interval():
     """Ten copies of the same decision per identity say no more than one."""
     decisions = np.arange(50) % 2 == 0
@@ -279,43 +238,21 @@ def test_dependent_comparisons_widen_the_interval():
     assert by_pairs[1] - by_pairs[0] < 0.5 * (copied[1] - copied[0])
 
 
-def test_bootstrap_against_drawing_one_by_one():
-    rng = np.random.default_rng(4)
-    owners = np.repeat(np.arange(30), rng.integers(1, 12, 30))
-    accepted = rng.random(len(owners)) < rng.random(30)[owners]
-    groups = [accepted[owners == i] for i in range(30)]
-    rates = [
-        np.concatenate([groups[i] for i in rng.integers(0, 30, 30)]).mean() for _ in range(3000)
-    ]
-    slow = np.quantile(rates, [0.025, 0.975])
-    np.testing.assert_allclose(bootstrap_rate(accepted, owners, 3000), slow, atol=0.02)
-
-
 @pytest.mark.parametrize(
     "change, told",
     [
         ({"reconstructed": np.eye(3, dtype=np.float32)}, "in the same order"),
-        ({"identities": [1, 1, 2]}, "one whole number each"),
         ({"identities": [1, 2, 3, 4]}, "nobody has two pictures"),
         ({"identities": [1, 1, 1, 1]}, "no impostor pair"),
         ({"reconstructed": np.full((4, 2), np.nan)}, "reconstructed templates: row 0 holds NaN"),
-        ({"originals": np.full((4, 2), np.inf)}, "original templates: row 0 holds NaN or inf"),
         ({"fars": ()}, "no FAR"),
         ({"fars": (1.5,)}, "between 0 and 1"),
-        ({"resamples": -1}, "resamples=-1"),
-        ({"reconstructed": np.ones((0, 4, 2))}, "in the same order"),
         ({"reconstructed": np.array([[[1, 0]] * 4, [[0, 0]] * 4])}, "row 0 is all zeros"),
-        ({"thresholds": {0.1: 0.5}}, "no number for FAR 0.3"),
-        ({"thresholds": {0.3: np.nan}}, "no number for FAR 0.3"),
+        ({"thresholds": {0.3: np.nan}}, "threshold is NaN"),
         ({"fars": None, "thresholds": {}}, "no FAR"),
-        ({"pairs": ([0], [1, 2], [True])}, "give .first, second, same"),
-        ({"pairs": ([0], [1], [1])}, "give .first, second, same"),
-        ({"pairs": ([0], [4], [True])}, "rows 0 to 3"),
-        ({"pairs": ([-1], [1], [True])}, "rows 0 to 3"),
+        ({"pairs": ([-4], [1], [True])}, "rows from 0"),
         ({"pairs": ([0, 0], [1, 2], [True, True])}, "pair 1 is rows 0 and 2 of identities 1 and 2"),
-        ({"pairs": ([0, 2], [1, 2], [True, True])}, "pair 1 is rows 2 and 2"),
         ({"pairs": ([0], [2], [False])}, "0 genuine"),
-        ({"pairs": ([0], [1], [True])}, "0 impostor"),
     ],
 )
 def test_bad_input(change, told):
@@ -327,10 +264,3 @@ def test_bad_input(change, told):
     }
     with pytest.raises(NbnetError, match=told):
         evaluate_attack(**{**good, **change})
-
-
-def test_bootstrap_input():
-    with pytest.raises(NbnetError, match="one owner each"):
-        bootstrap_rate(np.ones(3), np.arange(2))
-    with pytest.raises(NbnetError, match="at least one"):
-        bootstrap_rate(np.ones(0), np.arange(0))

@@ -1,6 +1,5 @@
 """Two attacks on the same targets: paired intervals and sign flips against cases worked by hand."""
 
-import json
 from itertools import product
 
 import numpy as np
@@ -34,8 +33,6 @@ def test_the_difference_is_that_of_the_rates():
     assert found.value == pytest.approx(found.a - found.b)
     assert found.ci95[0] <= found.value <= found.ci95[1]
     assert (found.far, found.kind, found.identities) == (0.01, "type2", 80)
-    told = json.loads(json.dumps(found.to_dict()))
-    assert list(told) == ["value", "ci95", "p", "a", "b", "far", "kind", "identities"]
     back = compare_attacks(b, a, 0.01)
     assert back.value == -found.value
     assert back.ci95 == pytest.approx((-found.ci95[1], -found.ci95[0]))
@@ -96,34 +93,12 @@ def test_random_sign_flips_against_all_of_them():
     assert _sign_flip(persons, 2**12 - 1, 0) == pytest.approx(every, abs=0.02)
 
 
-def test_p_is_uniform_when_neither_attack_is_stronger():
-    ps = []
-    for seed in range(120):
-        originals, who, noise, ease = attacked(seed, n=25)
-        other = np.random.default_rng([seed, 1]).normal(size=noise.shape)
-        a = attack(1, (originals, who, noise, ease), fars=(0.05,))
-        b = attack(1, (originals, who, other, ease), fars=(0.05,))
-        ps.append(compare_attacks(a, b, 0.05, resamples=2, permutations=199, seed=seed).p)
-    assert 0.005 <= np.mean(np.array(ps) <= 0.05) <= 0.11
-    assert 0.4 <= np.mean(ps) <= 0.62
-
-
 def test_given_thresholds_stay():
     a, b = attack(1.2, thresholds={0.01: 0.5}), attack(1, thresholds={0.01: 0.5})
     found = compare_attacks(a, b, 0.01, resamples=500, seed=7)
     bootstrap = IdentityBootstrap(a.owners["type2"], 500, 7)
     samples = [bootstrap.tar_at(result.comparisons["type2"], 0.5) for result in (a, b)]
     assert found.ci95 == pytest.approx(bootstrap.interval(samples[0] - samples[1]))
-
-
-def test_more_tries_may_be_compared_with_one():
-    originals, who, noise, ease = attacked()
-    made = originals + ease * noise
-    one = evaluate_attack(originals, who, made, fars=(0.01,), resamples=20)
-    two = evaluate_attack(
-        originals, who, np.stack([made, originals - ease * noise]), fars=(0.01,), resamples=20
-    )
-    assert compare_attacks(two, one, 0.01).value > 0
 
 
 def test_refusals():

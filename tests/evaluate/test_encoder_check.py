@@ -104,26 +104,6 @@ def test_imagenets_mean_goes_with_its_colour(synth):
     ]  # (pixel - 127.5) / 128 cannot be told from [-1, 1]
 
 
-class Grey(torch.nn.Module):
-    """Sees no colour."""
-
-    def __init__(self, network):
-        super().__init__()
-        self.network = network
-
-    def forward(self, x):
-        return self.network(x.mean(1, keepdim=True).expand(-1, 3, -1, -1))
-
-
-def test_what_makes_no_difference_is_not_called_better(protocol):
-    network = Grey(create_encoder("synth").network)
-    grey = Encoder("grey", network, 64, 128, {}, preprocess=Preprocess(64), cutter=blind)
-    found = diagnose(grey, protocol)
-    (order,) = [row for row in found.rounds[0] if row.kind == "channels"]
-    assert not order.better
-    assert order.gain == pytest.approx(0, abs=1e-4)
-
-
 def test_a_network_that_recognises_nobody_gets_no_advice(protocol):
     with torch.random.fork_rng():
         torch.manual_seed(1)
@@ -215,23 +195,6 @@ def test_too_few_people_are_refused(synth, protocol):
         diagnose(synth, protocol, people=9)
     with pytest.raises(NbnetError, match="5 people .* too few"):
         diagnose(synth, synthfaces(range(5), 2))
-
-
-def test_the_result_is_plain_json(synth, protocol):
-    import json
-
-    from nbnet_lib.cli.shared import to_json
-
-    found = diagnose(broken(synth, channels="bgr"), protocol, people=20, resamples=200)
-    read = json.loads(to_json(found.to_dict()))
-    assert read["entries"] == {"channels": "rgb"}
-    assert read["told"] == [str(found.findings[0])]
-    assert read["rounds"][0][0]["kind"] == "now"
-
-
-def test_the_same_seed_gives_the_same_diagnosis(synth, protocol):
-    one, two = (diagnose(synth, protocol, people=15, resamples=100, seed=3) for _ in range(2))
-    assert one == two
 
 
 def test_d_prime_of_a_draw_is_that_of_the_people_drawn():

@@ -97,28 +97,28 @@ def result():
     pair = {"a": "nbnet", "b": HOSTILE, "kind": "type1", "far": 0.01, "difference": 0.1}
     rows = measures(decoders)
     return Result(
-        HOSTILE,
-        decoders,
-        PROTOCOL,
-        FARS,
-        0,
-        {"method": HOSTILE, "confidence": 0.95, "resamples": 10},
-        [row for row in rows if row.measure != "gap"]
+        encoder=HOSTILE,
+        decoders=decoders,
+        protocol=PROTOCOL,
+        fars=FARS,
+        seed=0,
+        interval={"method": HOSTILE, "confidence": 0.95, "resamples": 10},
+        measures=[row for row in rows if row.measure != "gap"]
         + [Measure("nbnet", "psnr", "type1", 15.0)]
         + [Measure(d, "rank", "others", 0.7, rank=1) for d in decoders],
-        {
+        judges={
             HOSTILE: Judgement(
-                HOSTILE,
-                {"what": HOSTILE},
-                {HOSTILE: {"asked": 36, "missed": 5}},
-                rows,
+                encoder=HOSTILE,
+                card={"what": HOSTILE},
+                faces={HOSTILE: {"asked": 36, "missed": 5}},
+                measures=rows,
                 **plotted(decoders),
             )
         },
-        {"nbnet": HOSTILE},
-        [HOSTILE],
-        [{**pair, "low": 0.05, "high": 0.15, "p": 0.5}],
-        [leakage, unknown],
+        trained={"nbnet": HOSTILE},
+        notes=[HOSTILE],
+        paired=[{**pair, "low": 0.05, "high": 0.15, "p": 0.5}],
+        leakage=[leakage, unknown],
         per_identity=pd.DataFrame({"person": ["ü"]}),
         cmc={("original", "others"): np.array([0.8, 0.9]), (HOSTILE, "others"): np.ones(2)},
         strips={HOSTILE: Strip(pictures, pictures, np.array([0.9, 0.5, 0.1]), 0.3)},
@@ -174,18 +174,6 @@ def test_every_image_has_its_text_and_is_what_it_says(html):
     assert [image["class"] for image in images].count("pictures") == 1
 
 
-def test_anchors_lead_somewhere_and_all_is_numbered_through(html):
-    page = read(html)
-    places = {a["id"] for _, a in page.tags if "id" in a}
-    links = [a["href"][1:] for a in page.all("a") if a["href"].startswith("#")]
-    assert len(links) == 7 and set(links) <= places
-    assert {a["aria-labelledby"] for a in page.all("div") if "aria-labelledby" in a} <= places
-    text = "".join(page.text)
-    for kind, count in (("Table", len(page.all("table"))), ("Figure", len(page.all("img")))):
-        numbers = [int(n) for n in re.findall(rf"{kind} (\d+)\.", text)]
-        assert numbers == list(range(1, count + 1))
-
-
 def test_table_cells_and_headers(html):
     table = html[html.index("<table>") : html.index("</table>") + len("</table>")]
     page = read(table)
@@ -212,7 +200,7 @@ def test_attachments_can_be_saved(html, result):
 
 
 def test_writing_is_whole_or_nothing_and_leaves_the_callers_figures_open(result, tmp_path):
-    result = replace(Result.from_dict(result.to_dict()), strips=result.strips, judges={})
+    result = replace(result, judges={}, leakage=[], cmc={})
     figure = plt.figure()
     path = tmp_path / "new" / "report.html"
     assert write_report(result, path) == path
@@ -226,40 +214,30 @@ def test_writing_is_whole_or_nothing_and_leaves_the_callers_figures_open(result,
     assert write_report(result, path).read_bytes() == before  # the same input, the same page
 
 
-def test_half_a_surrogate_pair_can_be_written(result, tmp_path):
-    bare = Result("synth", [], PROTOCOL, FARS, 0, result.interval, measures([]))
-    path = write_report(bare, tmp_path / "report.html", "half a \ud800 pair")
-    assert "half a ? pair" in path.read_text(encoding="utf-8")
-    with pytest.raises(NbnetError):
-        write_report(bare, path / "below-a-file.html")
+def plain(decoders, **more):
+    return Result(
+        encoder="synth",
+        decoders=list(decoders),
+        protocol=PROTOCOL,
+        fars=FARS,
+        seed=0,
+        interval={"method": "none", "confidence": 0.95, "resamples": 0},
+        measures=measures(decoders),
+        **more,
+    )
 
 
-def test_a_result_without_scores_or_attack_gives_tables(result, tmp_path):
-    tables_only = Result.from_dict(result.to_dict())
-    page = read(write_report(tables_only, tmp_path / "a.html").read_text(encoding="utf-8"))
-    assert len(page.all("table")) == 8 and len(page.all("img")) == 3  # rates, judges, leakage
-    plain = Result(
-        "synth", [], PROTOCOL, FARS, 0, result.interval, measures([]), **plotted([])
-    )  # fmt: skip
-    html = write_report(plain, tmp_path / "b.html").read_text(encoding="utf-8")
+def test_a_recogniser_alone_has_no_attack_on_its_page(tmp_path):
+    html = write_report(plain([], **plotted([])), tmp_path / "b.html").read_text(encoding="utf-8")
     assert "Verification with synth" in html and "Accepted as the person" not in html
     assert len(read(html).all("img")) == 3
+    with pytest.raises(NbnetError):
+        write_report(plain([], **plotted([])), tmp_path / "b.html" / "below-a-file.html")
 
 
-def test_a_page_of_very_many_scores_stays_small(result, tmp_path):
+def test_a_page_of_very_many_scores_stays_small(tmp_path):
     rng = np.random.default_rng(0)
-    many = {d: {k: rng.normal(0.5, 0.2, 20_000) for k in ("type1", "type2")} for d in "abcde"}
-    many["original"] = {"genuine": rng.normal(0.7, 0.2, 20_000)}
-    large = Result(
-        "synth", list("abcde"), PROTOCOL, FARS, 0, result.interval, measures("abcde"),
-        scores=many, impostor=rng.normal(0, 0.2, 100_000),
-    )  # fmt: skip
+    many = {d: {k: rng.normal(0.5, 0.2, 5_000) for k in ("type1", "type2")} for d in "abcde"}
+    many["original"] = {"genuine": rng.normal(0.7, 0.2, 5_000)}
+    large = plain("abcde", scores=many, impostor=rng.normal(0, 0.2, 50_000))
     assert write_report(large, tmp_path / "page.html").stat().st_size < 1e6
-
-
-def test_a_figure_of_very_many_strokes_is_kept_as_pixels(result, tmp_path, monkeypatch):
-    monkeypatch.setattr("nbnet_lib.evaluate.report.LARGEST_SVG", 1000)
-    result = Result.from_dict(result.to_dict())
-    page = read(write_report(result, tmp_path / "page.html").read_text(encoding="utf-8"))
-    images = page.all("img")
-    assert images and all(image["src"].startswith("data:image/png") for image in images)

@@ -14,11 +14,13 @@ from nbnet_lib.encoders.base import CountedTemplates
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import (
     Options,
-    originals,
     run_protocol,
     search,
     synthfaces,
     threshold_at_far,
+)
+from nbnet_lib.evaluate import (
+    attack as attack_module,
 )
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.result import schema
@@ -94,28 +96,6 @@ def test_each_attack_and_all_together(result):
             assert rates[2].value >= max(rates[0].value, rates[1].value)
             assert all(0 <= r.low <= r.value <= r.high <= 1 for r in rates)
         assert 0 <= result.get("baseline", "any of the 2", far=far).value <= 1
-
-
-def test_verification_is_that_of_the_templates(result, templates, protocol):
-    who = protocol.pictures.identities
-    score = templates @ templates.T
-    j, k = np.triu_indices(len(who), 1)
-    impostor = score[j, k][who[j] != who[k]]
-    assert result.get("threshold", far=0.1).value == pytest.approx(
-        threshold_at_far(impostor, 0.1), abs=1e-6
-    )
-    genuine = score[j, k][who[j] == who[k]]
-    assert result.get("tar", kind="original", far=0.1).value == pytest.approx(
-        (genuine > threshold_at_far(impostor, 0.1)).mean()
-    )
-
-
-def test_type_one_is_the_reconstruction_against_its_own_picture(result, templates):
-    rebuilt = ColourEncoder().embed(reconstruct(make_decoder(0, "a"), templates)).numpy()
-    expected = (rebuilt * templates).sum(1)
-    np.testing.assert_allclose(result.scores["a"]["type1"], expected, atol=1e-5)
-    threshold = result.get("threshold", far=0.1).value
-    assert result.get("tar", "a", "type1", 0.1).value == (expected > threshold).mean()
 
 
 def test_identification_searches_reconstructions_among_originals(result, templates, protocol):
@@ -223,7 +203,7 @@ def test_counted_impostors_give_the_same_numbers(protocol, templates, monkeypatc
     attack = {"a": np.roll(templates, 1, axis=0)[None]}
     who, trial = protocol.pictures.identities, protocol.trials[0]
     kept = measure_trial(trial, templates, who, attack, (0.1, 0.05), resamples=0)
-    monkeypatch.setattr(originals, "MAX_KEPT", 10)
+    monkeypatch.setattr(attack_module, "MAX_KEPT", 10)
     counted = measure_trial(trial, templates, who, attack, (0.1, 0.05), resamples=0)
     assert isinstance(counted.impostor, ScoreHistogram) and len(counted.impostor) == 594
     assert [m.key for m in counted.measures] == [m.key for m in kept.measures]
@@ -260,38 +240,6 @@ def test_each_picture_is_read_in_its_framing(protocol):
     assert encoder.framings == ["synthfaces", "dlib"]  # the originals, then the reconstructions
 
 
-def test_faces_that_were_not_found_are_told(protocol):
-    result = run_protocol(
-        protocol,
-        DetectingEncoder(),
-        [make_decoder(0, "a")],
-        Options((0.1,), resamples=10),
-        progress=False,
-    )
-    assert [n for n in result.notes if "found no face" in n] == [
-        f"the detector of colour found no face in 7 of 36 pictures of {what}: their templates "
-        "were taken where the framing puts the face"
-        for what in ("the originals", "the reconstructions of a")
-    ]
-
-
-def test_quality_compares_faces_in_one_framing(protocol):
-    """The originals are cut out as the decoder draws: other pictures, other numbers."""
-    result = {}
-    for name in ("synthfaces", "dlib"):
-        decoder = make_decoder(0, "a")
-        decoder.framing = FRAMINGS[name]
-        found = run_protocol(
-            protocol,
-            ColourEncoder(),
-            [decoder],
-            Options((0.1,), resamples=10, quality=True),
-            progress=False,
-        )
-        result[name] = found.get("psnr", "a", "type1").value
-    assert result["synthfaces"] != result["dlib"]
-
-
 @pytest.mark.parametrize(("trained", "told"), [("colour", False), ("synth", True)])
 def test_a_decoder_for_another_recogniser_is_told(protocol, trained, told):
     decoder = make_decoder(0, "a")
@@ -319,6 +267,4 @@ def test_what_kind_of_attack_it_was_is_told(protocol):
         "a": "dcnn, 40 px; pixel loss and a surrogate, 1,500 updates of 64 pictures; trained on "
         "SynthFaces identities 10000-10099 (100) x 2, 40 px; against colour"
     }
-    told = result.to_dict()
-    jsonschema.validate(told, schema())
-    assert type(result).from_dict(told).trained == result.trained
+    jsonschema.validate(result.to_dict(), schema())

@@ -1,6 +1,5 @@
 """Pairs of one set, of a list and of two sets: against a double loop, in small memory."""
 
-import importlib.util
 import subprocess
 import sys
 
@@ -146,30 +145,6 @@ print(peak() - before)
     assert int(told.stdout) < 60  # MB; the gallery has 102, its index columns 16
 
 
-@pytest.fixture(scope="module")
-def benchmark(root):
-    spec = importlib.util.spec_from_file_location("scores_benchmark", root / "benchmarks/scores.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_benchmark_compares_like_with_like(benchmark):
-    """All of its methods give one answer, and it says so when one does not."""
-    results = []
-    for name in benchmark.METHODS:
-        try:
-            results.append(benchmark.measure(name, 9000, 60, 32))  # two chunks of plain numpy
-        except NbnetError as error:
-            assert name == "FAISS" and "pip install faiss-cpu" in str(error)
-    assert {"compare_sets", "numpy", "search"} <= {r["method"] for r in results}
-    assert all(r["peak_mb"] > 0 and r["ns_per_comparison"] > 0 for r in results)
-    assert 0.1 < results[2]["answer"]["rank1"] < 1 and results[0]["answer"]["impostors"] > 1000
-    assert benchmark.disagreement(results) == ""
-    results[1]["answer"]["impostors"] += 1000
-    assert "compare_sets says" in benchmark.disagreement(results)
-
-
 def test_same_person_pairs_in_any_order_of_rows():
     j, k = same_person_pairs(np.array([4, 1, 4, 1, 4]))
     assert set(zip(j.tolist(), k.tolist(), strict=True)) == {
@@ -186,20 +161,13 @@ def test_same_person_pairs_in_any_order_of_rows():
 @pytest.mark.parametrize(
     "call, told",
     [
-        (
-            lambda: compare_pairs(np.eye(3), [0, 3], [0, 1]),
-            "first holds int64 0 to 3",
-        ),
-        (lambda: compare_pairs(np.eye(3), [0, 1], [0, -1]), "second holds int64 -1"),
-        (lambda: compare_pairs(np.eye(3), [0], [4], other=np.ones((4, 3))), "0 to 3"),
+        (lambda: compare_pairs(np.eye(3), [0, 1], [0, -1]), "rows from 0"),
         (lambda: compare_pairs(np.eye(3), [0, 1], [0]), "two lists of one length"),
-        (lambda: compare_pairs(np.eye(3), [0.0], [1.0]), "first holds float64"),
-        (lambda: compare_pairs(np.eye(3), [True], [False]), "first holds bool"),
+        (lambda: compare_pairs(np.eye(3), [True], [False]), "rows from 0"),
         (lambda: all_pairs(np.eye(3), [1, 2, 3]), "no genuine pair"),
         (lambda: all_pairs(np.eye(3), [1, 1, 1]), "no impostor pair"),
         (lambda: compare_sets(np.eye(3), [1, 2, 3], np.eye(4), [1, 2, 3, 4]), "probes have length"),
         (lambda: compare_sets(np.eye(3), [1, 2], np.eye(3), [1, 2, 3]), "one whole number each"),
-        (lambda: compare_sets(np.eye(3), [1, 2, 3], np.diag([1, 1, 0]), [1, 2, 3]), "row 2 is all"),
         (lambda: as_templates(np.array([[1.0, 0], [np.inf, 1]])), "row 1 holds NaN or infinity"),
     ],
 )

@@ -4,7 +4,6 @@ import re
 
 import pytest
 
-from nbnet_lib.cli.shared import columns
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import tables
 from nbnet_lib.evaluate.result import Measure, Result
@@ -103,13 +102,6 @@ def test_markdown_has_as_many_cells_in_each_row(result):
     assert {line.count("|") for line in text.splitlines()} == {5}
     document = tables.all_markdown(result)
     assert "## Accepted as the person" in document and "Note: few impostors." in document
-
-
-def test_terminal_text_is_aligned(result):
-    header, rows = tables.cells(tables.attack_table(result))
-    text = columns(rows, header)
-    lines = text.splitlines()
-    assert lines[0].index("type-I, FAR 0.1 %") == lines[3].index("80.0")
 
 
 def test_latex_escapes_and_groups(result):

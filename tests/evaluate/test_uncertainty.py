@@ -115,18 +115,6 @@ def test_draws_are_of_identities():
     assert (bootstrap.weights != other.weights).any()
 
 
-def test_order_and_side_of_comparisons_do_not_matter():
-    genuine, impostor = draw(9)
-    bootstrap = IdentityBootstrap(CODES, resamples=100)
-    before = bootstrap.tar(genuine, impostor, 0.1), bootstrap.eer(genuine, impostor)
-    rng = np.random.default_rng(0)
-    genuine = genuine.select(rng.permutation(len(genuine)))
-    impostor = impostor.select(rng.permutation(len(impostor)))
-    impostor = compare(impostor.scores, impostor.second, impostor.first)
-    after = bootstrap.tar(genuine, impostor, 0.1), bootstrap.eer(genuine, impostor)
-    np.testing.assert_allclose(after, before)
-
-
 def test_another_impostor_set_is_not_answered_from_memory():
     genuine, impostor = draw(10)
     lower = compare(impostor.scores - 1, impostor.first, impostor.second)
@@ -143,23 +131,6 @@ def test_rate_and_fixed_threshold_agree_with_bootstrap_rate():
     np.testing.assert_allclose(samples, bootstrap.rate(genuine.scores > 0.5, genuine.first))
     expected = bootstrap_rate(genuine.scores > 0.5, genuine.first, resamples=300, seed=4)
     assert bootstrap.interval(samples) == pytest.approx(expected)
-
-
-def test_rate_takes_any_numbers():
-    bootstrap = IdentityBootstrap(CODES, resamples=2000)
-    values = np.arange(16.0)
-    samples = bootstrap.rate(values, np.repeat(CODES, 2))
-    assert samples.mean() == pytest.approx(7.5, abs=0.2)
-    by_hand = np.average(values.reshape(8, 2).mean(axis=1), weights=bootstrap.weights[0])
-    assert samples[0] == pytest.approx(by_hand)
-
-
-def test_somebody_without_comparisons_may_be_drawn():
-    genuine, impostor = draw(12)
-    few = genuine.select(genuine.first == 40)
-    samples = IdentityBootstrap(CODES, resamples=400).tar(few, impostor, 0.1)
-    absent = np.isnan(samples).mean()  # (7 / 8) ** 8
-    assert absent == pytest.approx(0.344, abs=0.07)
 
 
 def test_draws_without_comparisons_are_left_out_and_told():
@@ -236,29 +207,13 @@ def test_few_failures_are_covered():
     assert held[0] < 170 and held[1] >= 190
 
 
-def test_binomial_intervals_by_hand():
-    # Wilson: centre (p + z^2 / 2n) / (1 + z^2 / n), here for 7 of 10.
-    n, p, z = 10, 0.7, 1.959963984540054
-    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    assert wilson_interval(7, 10) == pytest.approx((centre - half, centre + half))
-    # Clopper-Pearson with no success: (1 - high) ** n = 2.5 %.
+def test_intervals_of_independent_trials():
+    """Clopper-Pearson without a success: (1 - high) ** n = 2.5 %; Wilson's is shorter."""
     low, high = exact_interval(0, 100)
     assert low == 0 and (1 - high) ** 100 == pytest.approx(0.025)
-    assert exact_interval(100, 100) == pytest.approx((1 - high, 1))
-    assert exact_interval(3, 10, confidence=0.5) < exact_interval(4, 10, confidence=0.5)
-
-
-@pytest.mark.parametrize("n, p", [(40, 0.5), (40, 0.02), (200, 0.97)])
-def test_exact_interval_covers_by_summation(n, p):
-    """No simulation: sum the binomial over the outcomes whose interval holds p."""
-    from scipy.stats import binom
-
-    share = binom.pmf(np.arange(n + 1), n, p)
-    held = [low <= p <= high for low, high in (exact_interval(k, n) for k in range(n + 1))]
-    assert 0.95 <= share[held].sum() <= 0.9999
-    wilson = [low <= p <= high for low, high in (wilson_interval(k, n) for k in range(n + 1))]
-    assert share[wilson].sum() >= 0.9
+    assert wilson_interval(50, 100)[1] < exact_interval(50, 100)[1]
+    with pytest.raises(ValueError, match="greater"):
+        exact_interval(3, 2)
 
 
 GENUINE, IMPOSTOR = draw(0)
@@ -268,7 +223,6 @@ BOOTSTRAP = IdentityBootstrap(CODES, resamples=5)
 @pytest.mark.parametrize(
     "call, told",
     [
-        (lambda: IdentityBootstrap([]), "give a list of whole numbers"),
         (lambda: IdentityBootstrap([0.5]), "give a list of whole numbers"),
         (lambda: IdentityBootstrap([1], resamples=0), "resamples=0 must be >= 1"),
         (lambda: BOOTSTRAP.threshold(IMPOSTOR, 1.0), "far=1.0"),
@@ -276,14 +230,7 @@ BOOTSTRAP = IdentityBootstrap(CODES, resamples=5)
         (lambda: BOOTSTRAP.tar(IMPOSTOR, IMPOSTOR, 0.1), "is between two persons"),
         (lambda: BOOTSTRAP.eer(GENUINE.select([]), IMPOSTOR), "no genuine comparison"),
         (lambda: BOOTSTRAP.rate([1.0], [5]), "identity 5 has comparisons but is not one of the 8"),
-        (lambda: BOOTSTRAP.rate([1.0], [98]), "identity 98 has comparisons"),
-        (lambda: BOOTSTRAP.rate([1.0], [2, 3]), "one owner each"),
         (lambda: BOOTSTRAP.rate([np.nan], [2]), "value 0 is nan"),
-        (lambda: BOOTSTRAP.interval(np.ones(5), confidence=95), "confidence=95"),
-        (lambda: wilson_interval(3, 2), "3 successes of 2 trials"),
-        (lambda: exact_interval(0, 0), "0 successes of 0 trials"),
-        (lambda: exact_interval(0.5, 2), "0.5 successes of 2"),
-        (lambda: exact_interval(1, 2, 0), "confidence=0"),
     ],
 )
 def test_bad_input(call, told):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +22,6 @@ SAME = {
     **dict.fromkeys(("1", "true", "yes", "same", "genuine"), True),
     **dict.fromkeys(("0", "false", "no", "different", "impostor"), False),
 }
-MAX_PAIRS = 2_000_000  # that are listed for folds of pictures
 
 
 def from_csv(path: str | os.PathLike[str], root: str | os.PathLike[str] | None = None) -> Protocol:
@@ -56,7 +54,8 @@ def from_csv(path: str | os.PathLike[str], root: str | os.PathLike[str] | None =
     table = read_csv(path)
     root = existing_folder(path.parent if root is None else Path(root), "listed")
     columns = set(table.columns)
-    if {"first", "second", "same"} <= columns <= PAIR_COLUMNS:
+    one_side = len(columns & {"identity_first", "identity_second"}) == 1
+    if {"first", "second", "same"} <= columns <= PAIR_COLUMNS and not one_side:
         return _pairs(path, root, table)
     if {"image", "identity"} <= columns <= PICTURE_COLUMNS:
         return _pictures(path, root, table)
@@ -85,22 +84,22 @@ def _pictures(path: Path, root: Path, table: pd.DataFrame) -> Protocol:
     pictures = pictures_of(list(table["identity"]), Folder(root, files))
     source = f"{path.name}: {len(files)} pictures"
     if "fold" in table.columns:
-        first, second, folds = _within_folds(path, table["fold"].to_numpy())
+        folds = table["fold"].to_numpy()
+        members = [np.flatnonzero(folds == name) for name in dict.fromkeys(folds)]
+        first, second = np.concatenate(
+            [rows[np.stack(np.triu_indices(len(rows), 1))] for rows in members], axis=1
+        )
         pairs = Pairs(first, second, pictures.identities[first] == pictures.identities[second])
-        return Protocol(path.stem, pictures, *split_pairs(pairs, folds, path), source)
+        return Protocol(path.stem, pictures, *split_pairs(pairs, folds[first]), source)
     trial = Trial(np.arange(len(files)))
     if "set" in table.columns:
-        trial = _sets(path, table)
+        trial = _sets(table)
     return Protocol(path.stem, pictures, (trial,), "bootstrap", source)
 
 
-def _sets(path: Path, table: pd.DataFrame) -> Trial:
+def _sets(table: pd.DataFrame) -> Trial:
     refuse(table, ~table["set"].isin(SETS), f"set is {{set!r}}: expected one of {', '.join(SETS)}")
     rows = {name: np.flatnonzero(table["set"] == name) for name in SETS}
-    if bool(len(rows["gallery"])) != bool(len(rows["probe"])):
-        raise NbnetError(f"{path}: an identification needs both gallery and probe pictures")
-    if len(rows["train"]) == len(table):
-        raise NbnetError(f"{path} lists training pictures only: add test pictures")
     return Trial(
         np.flatnonzero(table["set"] != "train"),
         gallery=rows["gallery"] if len(rows["gallery"]) else None,
@@ -109,23 +108,7 @@ def _sets(path: Path, table: pd.DataFrame) -> Trial:
     )
 
 
-def _within_folds(path: Path, folds: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return (first, second, fold) of all pairs of pictures within the folds."""
-    members = [np.flatnonzero(folds == name) for name in dict.fromkeys(folds)]
-    total = sum(len(rows) * (len(rows) - 1) // 2 for rows in members)
-    if total > MAX_PAIRS:
-        raise NbnetError(
-            f"{path}: the folds make {total:,} pairs, more than {MAX_PAIRS:,}: "
-            "choose pairs and list those"
-        )
-    pairs = np.concatenate([rows[np.stack(np.triu_indices(len(rows), 1))] for rows in members], 1)
-    return pairs[0], pairs[1], folds[pairs[0]]
-
-
 def _pairs(path: Path, root: Path, table: pd.DataFrame) -> Protocol:
-    sides = ["identity_first", "identity_second"]
-    if len(set(sides) & set(table.columns)) == 1:
-        raise NbnetError(f"{path}:1: one column of identities: give both {' and '.join(sides)}")
     same = table["same"].str.lower().map(SAME)
     refuse(table, same.isna(), "same is {same!r}: expected 1 or 0")
     same = same.astype(bool)
@@ -145,9 +128,7 @@ def _pairs(path: Path, root: Path, table: pd.DataFrame) -> Protocol:
         f"same is {{same}}, but {reason}: correct one of them",
     )
     files = tuple(pd.unique(table[["first", "second"]].to_numpy().ravel()))
-    return pair_protocol(
-        path.stem, table, Folder(root, files), path, f"{path.name}: {len(table)} pairs"
-    )
+    return pair_protocol(path.stem, table, Folder(root, files), f"{path.name}: {len(table)} pairs")
 
 
 def _connected(table: pd.DataFrame, same: pd.Series) -> dict[str, str]:
@@ -160,9 +141,7 @@ def _connected(table: pd.DataFrame, same: pd.Series) -> dict[str, str]:
     return dict(zip(files, names[component], strict=True))
 
 
-def pair_protocol(
-    name: str, table: pd.DataFrame, where: Folder, path: Path, source: str
-) -> Protocol:
+def pair_protocol(name: str, table: pd.DataFrame, where: Folder, source: str) -> Protocol:
     """Return one trial, or with folds one trial each, with thresholds from the other folds.
 
     Args:
@@ -170,7 +149,6 @@ def pair_protocol(
         table: a row per pair, all text: ``first`` and ``second`` (files), ``identity_first`` and
             ``identity_second``, perhaps ``fold``; the index says where in the list it is.
         where: the folder of the pictures; its ``files`` are the pictures in order.
-        path: the list, for errors.
         source: for reports.
 
     Raises:
@@ -197,24 +175,15 @@ def pair_protocol(
     )
     folds = table["fold"].to_numpy() if "fold" in table.columns else None
     pictures = pictures_of([person_of[file] for file in where.files], where)
-    return Protocol(name, pictures, *split_pairs(pairs, folds, path), source)
+    return Protocol(name, pictures, *split_pairs(pairs, folds), source)
 
 
-def split_pairs(
-    pairs: Pairs, folds: Sequence[str] | np.ndarray | None, path: Path
-) -> tuple[tuple[Trial, ...], str]:
+def split_pairs(pairs: Pairs, folds: np.ndarray | None) -> tuple[tuple[Trial, ...], str]:
     """Return (trials, spread): one trial, or one per fold with thresholds from all other folds."""
     if folds is None:
         return (Trial(pairs.rows, pairs),), "bootstrap"
-    names = list(dict.fromkeys(folds))
-    if len(names) < 2:
-        raise NbnetError(
-            f"{path}: all is in fold {names[0]!r}, but thresholds come from other folds: give at "
-            "least two folds, or none"
-        )
     trials = []
-    for name in names:
-        tested = pairs.select(np.asarray(folds) == name)
-        others = pairs.select(np.asarray(folds) != name)
+    for name in dict.fromkeys(folds):
+        tested, others = pairs.select(folds == name), pairs.select(folds != name)
         trials.append(Trial(tested.rows, tested, threshold_pairs=others))
     return tuple(trials), "folds"

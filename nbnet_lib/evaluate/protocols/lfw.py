@@ -35,7 +35,7 @@ from nbnet_lib.evaluate.protocols.pictures import Folder, Pictures, pictures_of
 from nbnet_lib.evaluate.protocols.types import Protocol, Trial
 
 BLUFR_LISTS = "blufr_lfw_config.mat"
-BLUFR_VARIABLES = ("imageList", "labels", "trainIndex", "testIndex", "galIndex", "probIndex")
+BLUFR_VARIABLES = ("imageList", "trainIndex", "testIndex", "galIndex", "probIndex")
 PEOPLE, TRAIN, GALLERY = 5749, 1500, 1000  # of LFW: the proportions that trials are drawn in
 
 
@@ -91,7 +91,7 @@ def lfw_view2(
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     where = Folder(root, tuple(sorted({*table["first"], *table["second"]})))
     source = f"{path.name}: {folds} folds x {per_fold} genuine and {per_fold} impostor pairs"
-    return pair_protocol("lfw", table, where, path, source)
+    return pair_protocol("lfw", table, where, source)
 
 
 def _pair(place: str, fields: list[str], genuine: bool) -> list[tuple[str, str]]:
@@ -214,28 +214,20 @@ def _draw(pictures: Pictures, rng: np.random.Generator, root: Path) -> Trial:
 
 
 def _authors_trials(root: Path, files: dict[str, str], path: Path) -> tuple[Pictures, list[Trial]]:
-    """Read ``imageList``, ``labels`` and, one cell per trial, four lists of 1-based indices."""
+    """Read ``imageList`` and, one cell per trial, four lists of 1-based indices."""
     from scipy.io import loadmat
     from scipy.io.matlab import MatReadError
 
     try:
         content = loadmat(path)
-        names, labels, *lists = (
+        names, *lists = (
             [np.asarray(cell).ravel() for cell in content[key].ravel()] for key in BLUFR_VARIABLES
         )
         index_lists = list(zip(*lists, strict=True))
-    except (
-        OSError,
-        ValueError,
-        TypeError,
-        KeyError,  # lacks a variable
-        NotImplementedError,  # version 7.3
-        MatReadError,
-        zlib.error,
-    ) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, MatReadError, zlib.error) as e:
         raise NbnetError(
-            f"{path} cannot be read as the lists of BLUFR ({error}): take the authors' file"
-        ) from error
+            f"{path} cannot be read as the lists of BLUFR ({e}): take the authors' file"
+        ) from e
     stems = [os.path.splitext("".join(name.astype(str)))[0] for name in names]
     missing = [stem for stem in stems if stem not in files]
     if missing:
@@ -244,14 +236,6 @@ def _authors_trials(root: Path, files: dict[str, str], path: Path) -> tuple[Pict
             f"({missing[0]} first): complete the folder"
         )
     pictures = _pictures(root, stems, files)
-    people = np.concatenate(labels)
-    # One label per name and the reverse: there are as many of each as of pairs of them.
-    if len(people) != len(stems) or not (
-        len(np.unique(people))
-        == len(pictures.people)
-        == len(np.unique(np.column_stack([people, pictures.identities]), axis=0))
-    ):
-        raise NbnetError(f"{path}: labels do not fit the names in imageList")
     trials = []
     for number, lists_of_trial in enumerate(index_lists, 1):
         train, test, gallery, probes = (

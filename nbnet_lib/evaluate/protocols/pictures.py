@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from joblib import Parallel, delayed
-from PIL import Image
 from tqdm import tqdm
 
 from nbnet_lib.data.alignment_file import read_alignment
-from nbnet_lib.data.pictures import read_picture as read_any_picture
+from nbnet_lib.data.manifest import Manifest
+from nbnet_lib.data.pictures import read_picture
+from nbnet_lib.data.reading import Reader, as_square, in_threads
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import SynthFaces, require_evaluation
 from nbnet_lib.faces.framing import FRAMINGS, Framing
@@ -50,10 +49,7 @@ class Drawn:
         samples = np.unique(self.samples)
         person = np.searchsorted(np.unique(self.numbers), self.numbers[rows])
         index = person * len(samples) + np.searchsorted(samples, self.samples[rows])
-        images = np.empty((len(rows), size, size, 3), np.uint8)
-        for i, at in enumerate(index):
-            images[i] = faces.pixels(int(at))
-        return images
+        return np.stack([faces.pixels(int(at)) for at in index])
 
     def prepare(self, size: int, progress: bool) -> None:
         """Draw everything that is not in the cache yet, on all cores."""
@@ -91,19 +87,38 @@ class Folder:
 
     def read(self, rows: np.ndarray, size: int) -> np.ndarray:
         """Return uint8 [n, size, size, 3]."""
-        threads = Parallel(min(8, os.cpu_count() or 1), prefer="threads")  # decoding frees the GIL
-        images = threads(delayed(self.read_one)(int(row), size) for row in rows)
+        images = list(in_threads(lambda row: self.read_one(int(row), size), rows))
         return np.stack(images) if images else np.empty((0, size, size, 3), np.uint8)
 
     def read_one(self, row: int, size: int) -> np.ndarray:
         """Return uint8 [size, size, 3]."""
-        return read_picture(self.path / self.files[row], size)
+        return read_square(self.path / self.files[row], size)
 
     def prepare(self, size: int, progress: bool) -> None:
         """Nothing to do: files are read when they are needed."""
 
     def __str__(self) -> str:
         return str(self.path)
+
+
+@dataclass(frozen=True, eq=False)
+class Packed(Folder):
+    """The source of pictures that are stored in tar shards; `path` is the folder of the shards."""
+
+    manifest: Manifest = field(kw_only=True, repr=False)
+
+    @cached_property
+    def _reader(self) -> Reader:
+        return Reader(self.manifest)
+
+    @property
+    def framing(self) -> Framing | None:  # type: ignore[override]  # no file beside the shards
+        """How the faces are cut out; None where the shards do not say."""
+        return self.known_framing
+
+    def read_one(self, row: int, size: int) -> np.ndarray:
+        """Return uint8 [size, size, 3]."""
+        return self._reader.read(row, size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,19 +143,15 @@ class Pictures:
 
     def __post_init__(self) -> None:
         n = len(self.names)
-        if not n or self.identities.shape != (n,) or self.identities.dtype != np.int64:
+        inside = (self.identities >= 0) & (self.identities < len(self.people))
+        if not n or self.identities.shape != (n,) or not inside.all():
             raise NbnetError(
-                f"{n} pictures with identities {self.identities.dtype} "
-                f"{list(self.identities.shape)}: give int64, one for each picture, and at least one"
+                f"{n} pictures with identities of shape {list(self.identities.shape)}: give at "
+                f"least one picture, and for each an index into the {len(self.people)} people"
             )
         if len(set(self.names)) < n:
             again = next(name for name in self.names if self.names.count(name) > 1)
             raise NbnetError(f"the picture {again} is listed twice: remove one")
-        if self.identities.min() < 0 or self.identities.max() >= len(self.people):
-            raise NbnetError(
-                f"identities run from {self.identities.min()} to {self.identities.max()}, but "
-                f"{len(self.people)} people are named: give indices into people"
-            )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -185,28 +196,17 @@ def pictures_of(people: list[str], where: Folder) -> Pictures:
     return Pictures(where.files, codes.astype(np.int64), tuple(names.tolist()), where)
 
 
-def read_picture(path: Path, size: int) -> np.ndarray:
+def read_square(path: Path, size: int) -> np.ndarray:
     """Read one picture file as uint8 [size, size, 3], RGB, turned upright as its EXIF says.
 
-    Stricter than `nbnet_lib.data.pictures.read_picture`, which does the reading: a comparison of
-    people is no place for guesses about cropping or brightness.
-
     Raises:
-        NbnetError: the file is missing, not a picture, of more than 8 bits, or not square.
+        NbnetError: the file is missing, not a picture, of more than 8 bits (how bright it should
+            be is a guess, which training may make and a measurement may not), or not square.
     """
-    picture = read_any_picture(path)
+    picture = read_picture(path)
     if "16-bit" in picture.notes:
         raise NbnetError(
             f"{path} holds more than 8 bits a channel: save it as an 8-bit picture, "
             "or align it with nbnet data align"
         )
-    height, width = picture.image.shape[:2]
-    if width != height:
-        raise NbnetError(
-            f"{path} is {width}x{height} pixels: crop and align the faces to squares "
-            "before the evaluation, as the recogniser expects them (nbnet data align does it)"
-        )
-    if width == size:
-        return picture.image
-    image = Image.fromarray(picture.image)  # antialiased, as nbnet_lib.faces.resize does it
-    return np.asarray(image.resize((size, size), Image.Resampling.BILINEAR))
+    return as_square(picture.image, size, path)

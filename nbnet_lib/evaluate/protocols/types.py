@@ -116,7 +116,7 @@ class Protocol:
         if self.spread not in SPREADS or not self.trials or (self.spread == "bootstrap") != single:
             raise NbnetError(
                 f"spread {self.spread!r} with {len(self.trials)} trials: one trial goes with "
-                f"'bootstrap', several with 'folds' or 'trials'"
+                "'bootstrap', several with 'folds' or 'trials' (two folds at least, or none)"
             )
         seen = np.array([], np.int64)
         for number, trial in enumerate(self.trials, start=1):
@@ -156,10 +156,6 @@ class Protocol:
                 f"{where}: {counts['genuine']} genuine and {counts['impostor']} impostor "
                 "comparisons: add pictures or pairs, at least one of each kind is needed"
             )
-        if trial.threshold_pairs is not None and trial.threshold_pairs.same.all():
-            raise NbnetError(
-                f"{where}: no impostor pair to set the threshold on, add some to the other folds"
-            )
         if (trial.gallery is None) != (not trial.probes):
             raise NbnetError(f"{where}: a gallery and probes go together, give both or neither")
         if trial.train is not None:
@@ -173,15 +169,14 @@ class Protocol:
         n = len(self.pictures)
         for rows in (trial.rows, trial.gallery, trial.train, *trial.probes.values()):
             if rows is not None and (
-                rows.dtype != np.int64
-                or not len(rows)
+                not len(rows)
                 or rows.min() < 0  # would count from the end
                 or rows.max() >= n
                 or len(np.unique(rows)) < len(rows)
             ):
                 raise NbnetError(
-                    f"{where}: rows {rows.dtype} {rows[:3]}...: give int64 [n >= 1], each row of "
-                    f"the {n} pictures at most once"
+                    f"{where}: rows {rows[:3]}...: give at least one, and each row of the {n} "
+                    "pictures at most once"
                 )
         if (np.diff(trial.rows) < 0).any():
             raise NbnetError(f"{where}: rows are out of order: sort them")
@@ -232,7 +227,7 @@ def comparisons(trial: Trial, identities: np.ndarray) -> dict[str, int]:
     return {"genuine": genuine, "impostor": n * (n - 1) // 2 - genuine}
 
 
-def enrolled_and_strangers(known: np.ndarray, first: np.ndarray) -> Trial:
+def gallery_trial(known: np.ndarray, first: np.ndarray) -> Trial:
     """Return the trial of a whole set: all pairs, and an identification in a part of its people.
 
     Probe sets: "enrolled" (the gallery's very pictures: a question for reconstructions only, as

@@ -1,15 +1,13 @@
 """All pictures of a set against each other: SynthFaces, and any set of one's own.
 
 Both are one trial: every picture is compared with every other, and the people outside of a gallery
-of two thirds set the thresholds of the open set (see `types.enrolled_and_strangers`).
+of two thirds set the thresholds of the open set (see `types.gallery_trial`).
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,33 +16,12 @@ from nbnet_lib.data.listing import open_source
 from nbnet_lib.data.manifest import Manifest, load_manifest
 from nbnet_lib.data.reading import Reader
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.protocols.pictures import Drawn, Folder, Pictures
-from nbnet_lib.evaluate.protocols.types import Protocol, enrolled_and_strangers
+from nbnet_lib.evaluate.protocols.pictures import Drawn, Folder, Packed, Pictures
+from nbnet_lib.evaluate.protocols.types import Protocol, gallery_trial
 from nbnet_lib.faces import RENDERER_VERSION, require_evaluation
-from nbnet_lib.faces.framing import Framing
 from synthfaces.checks import whole_numbers
 
 MAX_PICTURES = 10_000  # that are compared all with all: 50 million pairs
-
-
-@dataclass(frozen=True, eq=False)
-class Packed(Folder):
-    """The source of pictures that are stored in tar shards; `path` is the folder of the shards."""
-
-    manifest: Manifest = field(kw_only=True, repr=False)
-
-    @cached_property
-    def _reader(self) -> Reader:
-        return Reader(self.manifest)
-
-    @property
-    def framing(self) -> Framing | None:  # type: ignore[override]  # no file beside the shards
-        """How the faces are cut out; None where the shards do not say."""
-        return self.known_framing
-
-    def read_one(self, row: int, size: int) -> np.ndarray:
-        """Return uint8 [size, size, 3]."""
-        return self._reader.read(row, size)
 
 
 def synthfaces(identities: Iterable[int] = range(300), samples: int = 6) -> Protocol:
@@ -77,7 +54,7 @@ def synthfaces(identities: Iterable[int] = range(300), samples: int = 6) -> Prot
         people=tuple(str(p) for p in people),
         where=Drawn(people[codes], sample),
     )
-    trial = enrolled_and_strangers(codes < len(people) - len(people) // 3, sample == 0)
+    trial = gallery_trial(codes < len(people) - len(people) // 3, sample == 0)
     source = (
         f"SynthFaces, renderer {RENDERER_VERSION}: {len(people)} identities "
         f"({people.min()} to {people.max()}), {samples} pictures each"
@@ -135,7 +112,7 @@ def own_pictures(
     known[rng.permutation(len(chosen))[: len(chosen) - len(chosen) // 3]] = True
     first = np.zeros(len(codes), bool)
     first[np.unique(codes, return_index=True)[1]] = True
-    trial = enrolled_and_strangers(known[codes], first)
+    trial = gallery_trial(known[codes], first)
     about = ", ".join([manifest.source, *left_out])
     return Protocol(manifest.source, _pictures(manifest), (trial,), "bootstrap", about)
 

