@@ -200,8 +200,10 @@ def run_protocol(
     if features is not None:
         clock.stage("quality")
     if truth is not None:
-        how = {"seed": options.seed, "resamples": options.resamples, "progress": progress}
-        probed = leakage(templates[TARGET], identities, truth, **how)
+        seed, draws = options.seed, options.resamples
+        probed = leakage(
+            templates[TARGET], identities, truth, seed, resamples=draws, progress=progress
+        )
         result.leakage = probed.to_dicts()
         left_out = {row.attribute: row.left_out for row in probed.rows if row.left_out}
         result.notes += [f"leakage of {name}: left out {what}" for name, what in left_out.items()]

@@ -203,7 +203,7 @@ def test_files_that_are_no_pictures_are_named(faces, tmp_path):
     with pytest.raises(NbnetError, match=r"a.png is missing: put the picture there"):
         read_square(tmp_path / "a.png", 64)
     Image.fromarray(faces[0, 0][:40]).save(tmp_path / "wide.png")
-    with pytest.raises(NbnetError, match=r"wide.png is 64x40 pixels: crop and align"):
+    with pytest.raises(NbnetError, match="wide.png is 64x40 pixels"):
         read_square(tmp_path / "wide.png", 64)
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(tmp_path / "deep.png")
     with pytest.raises(NbnetError, match=r"deep.png holds more than 8 bits a channel"):
