@@ -50,13 +50,11 @@ def add(subparsers: Any) -> None:
     )
     add_encoder(parser)
     option = parser.add_argument
-    option(
-        "--decoder",
-        action="append",
-        metavar="NAME",
-        help=f"an attack: a shipped name or a .safetensors file; give it again for more, which are "
-        f"measured one by one, together and against each other (default {DECODER})",
+    text = (
+        "an attack: a shipped name or a .safetensors file; give it again for more, which are "
+        f"measured one by one, together and against each other (default {DECODER})"
     )
+    option("--decoder", action="append", metavar="NAME", help=text)
     option("--no-attack", action="store_true", help="measure the recogniser alone")
     option = parser.add_argument_group(
         "judges",
@@ -65,63 +63,46 @@ def add(subparsers: Any) -> None:
         "reconstructions (templates of one recogniser, pictures judged by another: transfer), at "
         "thresholds of their own, and the gap to the target is reported.",
     ).add_argument
-    option(
-        "--judge",
-        action="append",
-        metavar="NAME",
-        help=f"{INDEPENDENT} (the shipped {SHIPPED_JUDGE}), another name of `nbnet encoder list` "
-        "such as dlib, a file as for --encoder, or KEY=NAME to choose what it is called; give it "
-        f"again for more, or {NO_JUDGE} for no judge (default: {INDEPENDENT} where the target is "
-        "synth and the people are SynthFaces, else none)",
+    text = (
+        f"{INDEPENDENT} (the shipped {SHIPPED_JUDGE}), another name of `nbnet encoder list` such "
+        "as dlib, a file as for --encoder, or KEY=NAME to choose what it is called; give it again "
+        f"for more, or {NO_JUDGE} for no judge (default: {INDEPENDENT} where the target is synth "
+        "and the people are SynthFaces, else none)"
     )
+    option("--judge", action="append", metavar="NAME", help=text)
     option = parser.add_argument_group("what is compared").add_argument
-    option(
-        "--protocol",
-        default="synthfaces",
-        metavar="NAME",
-        help="synthfaces, lfw (view 2), lfw-blufr, feret, folder (identity folders of your own), "
-        "a .parquet manifest or a .csv list (default synthfaces)",
+    text = (
+        "synthfaces, lfw (view 2), lfw-blufr, feret, folder (identity folders of your own), a "
+        ".parquet manifest or a .csv list (default synthfaces)"
     )
+    option("--protocol", default="synthfaces", metavar="NAME", help=text)
     option("--data", type=Path, metavar="FOLDER", help="the folder of its aligned pictures")
-    option(
-        "--list",
-        type=Path,
-        nargs="+",
-        default=[],
-        metavar="FILE",
-        help="lists of the benchmark that are not beside its pictures: pairs.txt of LFW, the "
-        ".mat file of BLUFR, fa.txt and fb.txt of FERET",
+    text = (
+        "lists of the benchmark that are not beside its pictures: pairs.txt of LFW, the .mat file "
+        "of BLUFR, fa.txt and fb.txt of FERET"
     )
+    option("--list", type=Path, nargs="+", default=[], metavar="FILE", help=text)
     add_people(option)
     more = parser.add_argument_group("more")
     option = more.add_argument
     option("--quality", action="store_true", help="also compare pictures: PSNR, SSIM, perceptual")
-    option(
-        "--leakage",
-        nargs="*",
-        metavar="PARAMETER",
-        help="let probes read SynthFaces parameters from templates (`nbnet faces parameters` lists "
-        "them; without a name a useful few)",
+    text = (
+        "let probes read SynthFaces parameters from templates (`nbnet faces parameters` lists "
+        "them; without a name a useful few)"
     )
+    option("--leakage", nargs="*", metavar="PARAMETER", help=text)
     add_bootstrap(option)
     add_device(more)
     out = parser.add_argument_group("output")
     option = out.add_argument
-    option(
-        "--save",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="also write the result; the ending says as what: .html (a page with figures), .json, "
-        ".csv (a row per number), .md or .tex (the table of attacks). Can be given again",
+    text = (
+        "also write the result; the ending says as what: .html (a page with figures), .json, .csv "
+        "(a row per number), .md or .tex (the table of attacks). Can be given again"
     )
+    option("--save", type=Path, action="append", default=[], metavar="FILE", help=text)
     option("--per-identity", type=Path, metavar="FILE.csv", help="write the rates of each person")
-    option(
-        "--into-card",
-        action="store_true",
-        help="also write the result into the decoder's card, under 'benchmark'",
-    )
+    text = "also write the result into the decoder's card, under 'benchmark'"
+    option("--into-card", action="store_true", help=text)
     add_json(out)
     parser.set_defaults(run=run)
 
