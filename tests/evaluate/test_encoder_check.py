@@ -77,7 +77,7 @@ def test_each_mistake_in_a_card_is_found_and_named(synth, protocol, card, kind, 
     assert finding.eer_difference[1] <= 0
     assert told in str(finding) and "in its card" in str(finding)
     # The advice is right: with it the network is fed as it was trained.
-    repaired = broken(synth, **card).with_preprocess(**found.entries).preprocess
+    repaired = broken(synth, **card).with_preprocess(**found.to_dict()["entries"]).preprocess
     assert repaired == synth.preprocess
 
 
@@ -86,7 +86,7 @@ def test_two_mistakes_are_found_one_after_the_other(synth, protocol):
     found = diagnose(broken(synth, **card), protocol, resamples=500)
     assert {f.kind for f in found.findings} == {"channels", "range"}
     assert len(found.rounds) == 3
-    repaired = broken(synth, **card).with_preprocess(**found.entries).preprocess
+    repaired = broken(synth, **card).with_preprocess(**found.to_dict()["entries"]).preprocess
     assert repaired == synth.preprocess
     first, second = found.findings
     assert first.eer == second.eer_before > second.eer
