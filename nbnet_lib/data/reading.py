@@ -187,23 +187,6 @@ def _readable(path: Path) -> Iterator[None]:
         ) from error
 
 
-def as_square(picture: np.ndarray, size: int, path: Path) -> np.ndarray:
-    """Return a picture (uint8 [S, S, 3]) at ``size`` pixels: antialiased, bilinear.
-
-    Raises:
-        NbnetError: it is not square.
-    """
-    height, width = picture.shape[:2]
-    if height != width:
-        raise NbnetError(
-            f"{path} is {width}x{height} pixels: cut the faces to squares first, with "
-            "`nbnet data align`"
-        )
-    if width == size:
-        return picture
-    return np.asarray(Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR))
-
-
 def _read_npy(path: Path, content: bytes) -> np.ndarray:
     """Return a picture that a shard holds as numbers."""
     try:
