@@ -23,7 +23,7 @@ class Wrong(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a learner handed in under a name, with which every message about it begins."""
+    """What a learner handed in, or what it returned, under the name with which messages begin."""
 
     name: str
     value: Any
@@ -32,21 +32,110 @@ class Answer:
         """Return the exception that says what was found, and the hint for it."""
         return Wrong(self.name, found, hint)
 
-    def call(self, *args: Any, returns: str = "a value") -> Any:
-        """Call the learner's function, see `call`."""
-        return call(self.name, self.value, *args, returns=returns)
+    def expect(self, condition: Any, found: str, hint: str = "") -> None:
+        """Raise `wrong` unless the condition holds."""
+        if not condition:
+            raise self.wrong(found, hint)
 
-    def number(self, value: Any) -> float:
-        """Return what came back as a float, see `number`."""
-        return number(self.name, value)
+    def compare(
+        self,
+        got: float,
+        want: float,
+        slips: Mapping[str, Any],
+        otherwise: str = "",
+        *,
+        tolerance: float = 1e-4,
+        case: str = "",
+    ) -> None:
+        """Raise `wrong` unless two numbers agree, with the hint of the slip that gives ``got``.
 
-    def array(self, value: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """Return what came back as an array, see `array`."""
-        return array(self.name, value, shape)
+        Args:
+            got: the learner's number.
+            want: the right one.
+            slips: hint -> the number, or numbers, that this slip leads to.
+            otherwise: the hint where no slip does.
+            tolerance: see `close`.
+            case: what was asked, the beginning of the message.
+        """
+        if not close(got, want, tolerance):
+            fitting = (
+                hint
+                for hint, numbers in slips.items()
+                if any(close(got, float(slip), tolerance) for slip in np.ravel(numbers))
+            )
+            found = f"expected {short(want)}, got {short(got)}"
+            raise self.wrong(f"{case}: {found}" if case else found, next(fitting, otherwise))
 
-    def pair(self, value: Any, of: str) -> tuple[Any, Any]:
-        """Return what came back as two things, see `pair`."""
-        return pair(self.name, value, of)
+    def call(self, *args: Any, returns: str = "a value") -> Answer:
+        """Call the learner's function on copies of ``args``; return the result under its name.
+
+        Raises:
+            NotAttempted: there is no function yet, or it only returns None.
+            Wrong: it is not callable, raises, or returns None although it computes something.
+        """
+        fn = self.value
+        if fn is None or fn is ...:
+            raise NotAttempted(f" ({self.name} is {fn})")
+        if not callable(fn):
+            raise self.wrong(f"expected a function, got {describe(fn)}", "use `def` to define it")
+        try:
+            result = fn(*map(_copy, args))
+        except Exception as error:
+            raise self.wrong(f"it stopped with {type(error).__name__}", one_line(error)) from error
+        if result is None or result is ... or result is NotImplemented:
+            if is_unfinished(fn):
+                raise NotAttempted(f" ({self.name} returns {result})")
+            raise self.wrong(
+                f"expected {returns}, got {result}", "is there a `return` in every branch?"
+            )
+        return Answer(self.name, result)
+
+    def number(self) -> float:
+        """Return the value as a float; one-element arrays and tensors count as numbers.
+
+        Raises:
+            Wrong: it is not a single finite number.
+        """
+        array = np.asarray(_to_numpy(self.value))
+        self.expect(
+            array.size == 1 and array.dtype.kind in "fiub",
+            f"expected one number, got {describe(self.value)}",
+        )
+        self.expect(np.isfinite(array.item()), f"expected a finite number, got {array.item()}")
+        return float(array.item())
+
+    def array(self, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """Return the value as a numpy array of numbers, of ``shape`` where that is given.
+
+        Raises:
+            Wrong: it is not an array of numbers, or its shape is another.
+        """
+        try:
+            result = np.asarray(_to_numpy(self.value))
+        except ValueError as error:
+            found = f"expected an array, got {describe(self.value)}"
+            raise self.wrong(found, one_line(error)) from error
+        self.expect(
+            result.dtype.kind in "fiub", f"expected an array of numbers, got {describe(self.value)}"
+        )
+        self.expect(
+            shape is None or result.shape == shape,
+            f"expected shape {list(shape or ())}, got {list(result.shape)}",
+        )
+        return result
+
+    def pair(self, of: str) -> tuple[Answer, Answer]:
+        """Return the value as two, under the same name; ``of`` says which.
+
+        Raises:
+            Wrong: they are not two.
+        """
+        self.expect(
+            isinstance(self.value, tuple | list) and len(self.value) == 2,
+            f"expected two values ({of}), got {describe(self.value)}",
+            "return both: `return first, second`",
+        )
+        return Answer(self.name, self.value[0]), Answer(self.name, self.value[1])
 
     def entries(self) -> dict[str, Any]:
         """Return what is answered of a dict; entries that are None, ... or "" are open.
@@ -57,8 +146,10 @@ class Answer:
         """
         if self.value is None or self.value is ...:
             raise NotAttempted(f" ({self.name} is {self.value})")
-        if not isinstance(self.value, Mapping):
-            raise self.wrong(f"expected a dict with the answers, got {describe(self.value)}")
+        self.expect(
+            isinstance(self.value, Mapping),
+            f"expected a dict with the answers, got {describe(self.value)}",
+        )
         answered = {
             str(key).strip(): value
             for key, value in self.value.items()
@@ -184,85 +275,15 @@ def is_unfinished(fn: Any) -> bool:
     return code is not None and code.co_code in _STUBS
 
 
-def call(name: str, fn: Any, *args: Any, returns: str = "a value") -> Any:
-    """Call the learner's ``fn`` on copies of ``args`` and return what it returns.
-
-    Raises:
-        NotAttempted: there is no function yet, or it only returns None.
-        Wrong: it is not callable, raises, or returns None although it computes something.
-    """
-    if fn is None or fn is ...:
-        raise NotAttempted(f" ({name} is {fn})")
-    if not callable(fn):
-        raise Wrong(name, f"expected a function, got {describe(fn)}", "use `def` to define it")
-    try:
-        result = fn(*map(_copy, args))
-    except Exception as error:
-        raise Wrong(name, f"it stopped with {type(error).__name__}", one_line(error)) from error
-    if result is None or result is ... or result is NotImplemented:
-        if is_unfinished(fn):
-            raise NotAttempted(f" ({name} returns {result})")
-        raise Wrong(
-            name, f"expected {returns}, got {result}", "is there a `return` in every branch?"
-        )
-    return result
-
-
-def number(name: str, value: Any) -> float:
-    """Return a learner's value as a float; one-element arrays and tensors count as numbers.
-
-    Raises:
-        Wrong: it is no single finite number.
-    """
-    value = _to_numpy(value)
-    array = np.asarray(value)
-    if array.size != 1 or array.dtype.kind not in "fiub":
-        raise Wrong(name, f"expected one number, got {describe(value)}")
-    if not np.isfinite(array.item()):
-        raise Wrong(name, f"expected a finite number, got {array.item()}")
-    return float(array.item())
-
-
-def array(name: str, value: Any, shape: tuple[int, ...] | None = None) -> np.ndarray:
-    """Return a learner's value as a numpy array of numbers, of ``shape`` where that is given.
-
-    Raises:
-        Wrong: it is no array of numbers, or its shape is another.
-    """
-    try:
-        result = np.asarray(_to_numpy(value))
-    except ValueError as error:
-        raise Wrong(name, f"expected an array, got {describe(value)}", one_line(error)) from error
-    if result.dtype.kind not in "fiub":
-        raise Wrong(name, f"expected an array of numbers, got {describe(value)}")
-    if shape is not None and result.shape != shape:
-        raise Wrong(name, f"expected shape {list(shape)}, got {list(result.shape)}")
-    return result
-
-
-def pair(name: str, value: Any, of: str) -> tuple[Any, Any]:
-    """Return a learner's value as two things.
-
-    Raises:
-        Wrong: they are not two.
-    """
-    if not isinstance(value, tuple | list) or len(value) != 2:
-        raise Wrong(
-            name,
-            f"expected two values ({of}), got {describe(value)}",
-            "return both: `return first, second`",
-        )
-    return value[0], value[1]
-
-
 def close(a: float, b: float, tolerance: float = 1e-4) -> bool:
     """Say whether two numbers agree within ``tolerance``, relative for numbers above 1."""
     return abs(a - b) <= tolerance * max(1.0, abs(b))
 
 
 def short(value: float) -> str:
-    """Write a number for a message."""
-    return f"{value:.4g}" if abs(value) < 1e6 else f"{value:,.0f}"
+    """Write a number for a message: whole and large ones in full."""
+    full = float(value).is_integer() or abs(value) >= 1e4
+    return f"{value:,.10g}" if full else f"{value:.4g}"
 
 
 def describe(value: Any) -> str:

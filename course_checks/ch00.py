@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from course_checks.base import (
-    Answer,
-    check_choices,
-    close,
-    exercise,
-    short,
-)
+from course_checks.base import Answer, check_choices, exercise
 
 
 @exercise(
@@ -19,25 +13,22 @@ from course_checks.base import (
 def _shrinkage(shrinkage: Answer) -> str:
     for side, numbers in ((64, 128), (160, 128), (112, 512)):
         want = side * side * 3 / (4 * numbers)
-        got = shrinkage.number(shrinkage.call(side, numbers, returns="a number"))
-        if close(got, want, 1e-3):
-            continue
-        slips = (
-            (want / 3, "a picture has three colours, so three bytes a pixel"),
-            (1 / want, "that is template by picture; turn the division round"),
-            (want * 4, "a float32 takes four bytes, so the template has 4 * numbers bytes"),
-            (want * 4 / 3, "three bytes a pixel, and four bytes for each number of the template"),
-            (want * 4 / side, "the picture has side * side pixels; and a number takes four bytes"),
-            (want / side, "the picture has side * side pixels, not side"),
-            (want / 8, "bytes on both sides, not bits on one"),
-            (want * 8, "bytes on both sides, not bits on one"),
-            (want / 2, "float32 takes four bytes; eight would be float64"),
-            (float(round(want)), "do not round"),
-        )
-        why = next((why for slip, why in slips if close(got, slip, 1e-3)), "")
-        raise shrinkage.wrong(
-            f"expected {short(want)}, got {short(got)}",
-            why or "bytes of the picture divided by bytes of the template",
+        shrinkage.compare(
+            shrinkage.call(side, numbers, returns="a number").number(),
+            want,
+            {
+                "a picture has three colours, so three bytes a pixel": want / 3,
+                "that is template by picture; turn the division round": 1 / want,
+                "a float32 takes four bytes, so the template has 4 * numbers bytes": want * 4,
+                "three bytes a pixel, and four bytes for each number of the template": want * 4 / 3,
+                "the picture has side * side pixels; a number takes four bytes": want * 4 / side,
+                "the picture has side * side pixels, not side": want / side,
+                "bytes on both sides, not bits on one": (want / 8, want * 8),
+                "float32 takes four bytes; eight would be float64": want / 2,
+                "do not round": round(want),
+            },
+            "bytes of the picture divided by bytes of the template",
+            tolerance=1e-3,
         )
     return "a template is far too small to hold the picture; it holds the person"
 

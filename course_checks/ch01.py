@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from course_checks.base import Answer, Wrong, array, close, exercise, short
+from course_checks.base import Answer, exercise, short
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
@@ -24,26 +22,24 @@ def _cosine(cosine: Answer) -> str:
     for trial in range(4):
         a, b = rng.normal(size=(2, 128)) * (1.0 if trial == 0 else rng.uniform(0.2, 4, (2, 1)))
         want = float(_unit(a) @ _unit(b))
-        got = cosine.number(cosine.call(a, b, returns="a number"))
-        if close(got, want, 1e-3):
-            continue
-        if close(got, 1 - want, 1e-3):
-            why = "that is the cosine distance; similarity is 1 minus it"
-        elif close(got, float(a @ b), 1e-3):
-            why = "that is the dot product; divide by the lengths of both vectors"
-        elif close(got, float(np.linalg.norm(a - b)), 1e-3):
-            why = "that is the Euclidean distance; start from the dot product a @ b"
-        elif close(got, -want, 1e-3):
-            why = "the sign is turned; larger must mean more alike"
-        elif close(got, float(a @ b / (a @ a)), 1e-3) or close(got, float(a @ b / (b @ b)), 1e-3):
-            why = "divide by the lengths of both vectors, not twice by one"
-        elif close(got, float(np.degrees(np.arccos(want))), 1e-2) or close(
-            got, float(np.arccos(want)), 1e-3
-        ):
-            why = "that is the angle; the similarity is its cosine"
-        else:
-            why = "dot product divided by both lengths"
-        raise cosine.wrong(f"expected {want:.4f}, got {short(got)}", why)
+        angle = np.arccos(want)
+        cosine.compare(
+            cosine.call(a, b, returns="a number").number(),
+            want,
+            {
+                "that is the cosine distance; similarity is 1 minus it": 1 - want,
+                "that is the dot product; divide by the lengths of both vectors": a @ b,
+                "that is the Euclidean distance; start from a @ b": np.linalg.norm(a - b),
+                "the sign is turned; larger must mean more alike": -want,
+                "divide by the lengths of both vectors, not twice by one": (
+                    a @ b / (a @ a),
+                    a @ b / (b @ b),
+                ),
+                "that is the angle; the similarity is its cosine": (angle, np.degrees(angle)),
+            },
+            "dot product divided by both lengths",
+            tolerance=1e-3,
+        )
     return "right for vectors of any length"
 
 
@@ -66,39 +62,37 @@ def _similarity(similarity: Answer) -> str:
         target = source @ true.T + rng.uniform(-30, 30, 2) + rng.normal(scale=1.5, size=(n, 2))
         if mirrored:
             target = target * [-1, 1]
-        raw = similarity.call(source, target, returns="a matrix [2, 3]")
-        got, best = _matrix(similarity.name, raw), _best(source, target)
+        got = _matrix(similarity.call(source, target, returns="a matrix [2, 3]"))
+        best = _best(source, target)
         least, error = _squares(best, source, target), _squares(got, source, target)
-        if np.abs(got - best).max() < 1e-3 * max(1.0, float(np.abs(best).max())):
-            continue
-        why = _similarity_slip(got, best, source, target)
-        raise similarity.wrong(
+        similarity.expect(
+            np.abs(got - best).max() < 1e-3 * max(1.0, float(np.abs(best).max())),
             f"expected a sum of squared distances of {short(least)}, got {short(error)}",
-            why or "turn, scale and shift all follow from least squares over all points",
+            _similarity_slip(got, best, source, target),
         )
     return "turn, scale and shift, and no stretching"
 
 
-def _matrix(name: str, value: Any) -> np.ndarray:
+def _matrix(answer: Answer) -> np.ndarray:
     """Return a learner's transform as [2, 3]; [3, 3] and (linear part, shift) are understood."""
-    if isinstance(value, tuple) and len(value) == 2:
-        linear, shift = array(name, value[0], (2, 2)), array(name, value[1]).reshape(-1)
-        value = np.column_stack([linear, shift]) if shift.shape == (2,) else value
-    matrix = array(name, value).astype(float)
+    if isinstance(answer.value, tuple) and len(answer.value) == 2:
+        first, second = answer.pair("linear part, shift")
+        linear, shift = first.array((2, 2)), second.array().reshape(-1)
+        if shift.shape == (2,):
+            answer = Answer(answer.name, np.column_stack([linear, shift]))
+    matrix = answer.array().astype(float)
     if matrix.shape == (3, 3) and np.allclose(matrix[2], [0, 0, 1]):
         matrix = matrix[:2]
-    if matrix.shape == (4,):
-        raise Wrong(
-            name,
-            "expected shape [2, 3], got [4]",
-            "those are the unknowns; put them in place: [[a, -b, shift_x], [b, a, shift_y]]",
-        )
-    if matrix.shape == (3, 2):
-        raise Wrong(name, "expected shape [2, 3], got [3, 2]", "transpose it: points are columns")
-    if matrix.shape != (2, 3):
-        raise Wrong(name, f"expected shape [2, 3], got {list(matrix.shape)}")
-    if not np.isfinite(matrix).all():
-        raise Wrong(name, "the matrix holds NaN or infinity", "is something divided by zero?")
+    why = {
+        (4,): "those are the unknowns; put them in place: [[a, -b, shift_x], [b, a, shift_y]]",
+        (3, 2): "transpose it: points are columns",
+    }.get(matrix.shape, "")
+    answer.expect(matrix.shape == (2, 3), f"expected shape [2, 3], got {list(matrix.shape)}", why)
+    answer.expect(
+        np.isfinite(matrix).all(),
+        "the matrix holds NaN or infinity",
+        "is something divided by zero?",
+    )
     return matrix
 
 
@@ -116,7 +110,7 @@ def _squares(matrix: np.ndarray, source: np.ndarray, target: np.ndarray) -> floa
 
 
 def _similarity_slip(got: np.ndarray, best: np.ndarray, *points: np.ndarray) -> str:
-    """Name a typical slip, or return nothing."""
+    """Name a typical slip."""
     source, target = points
     linear, shift = got[:, :2], got[:, 2]
     size = float(np.abs(best[:, :2]).max())
@@ -127,7 +121,7 @@ def _similarity_slip(got: np.ndarray, best: np.ndarray, *points: np.ndarray) -> 
     if like(got, _best(target, source)):
         return "that brings target to source; it has to go the other way"
     if like(linear, best[:, :2]):
-        return "turn and scale are right, the shift is not: mean target less turned mean source"
+        return "turn and scale are right, the shift is not: mean target minus turned mean source"
     if like(linear, best[:, :2].T):
         return "the turn goes the wrong way: b stands with a minus in the first row"
     if like(linear, np.eye(2)):
@@ -147,7 +141,7 @@ def _similarity_slip(got: np.ndarray, best: np.ndarray, *points: np.ndarray) -> 
         return "the turn is right, the scale is not that of least squares"
     if like(shift, np.zeros(2)):
         return "the shift is missing"
-    return ""
+    return "turn, scale and shift all follow from least squares over all points"
 
 
 @exercise(
@@ -163,27 +157,18 @@ def _nearest(nearest: Answer) -> str:
         gallery[decoy] = 4 * (gallery[target] + gallery[decoy])
         query = _unit(gallery[target]) + rng.normal(scale=0.04, size=16)
         scores = _unit(gallery) @ _unit(query)
-        got = nearest.number(nearest.call(query, gallery, returns="an index"))
-        if got == target:
-            continue
-        if close(got, float(scores.max()), 1e-3):
-            raise nearest.wrong(
-                f"expected the row number {target}, got {short(got)}",
-                "that is the score; which row has it? (np.argmax)",
-            )
-        if got == int(scores.argmin()):
-            raise nearest.wrong(
-                f"expected row {target}, got {short(got)}",
-                "that is the least similar row; higher cosine is more alike",
-            )
-        if got == int((gallery @ query).argmax()):
-            raise nearest.wrong(
-                f"expected row {target}, got {short(got)}",
-                "long rows win by their length; divide each row by its length first",
-            )
-        raise nearest.wrong(
-            f"expected row {target}, got {short(got)}",
+        nearest.compare(
+            nearest.call(query, gallery, returns="an index").number(),
+            target,
+            {
+                "that is the score; which row has it? (np.argmax)": scores.max(),
+                "that is the least similar row; higher cosine is more alike": scores.argmin(),
+                "long rows win by their length; divide each row by its length first": (
+                    gallery @ query
+                ).argmax(),
+            },
             "the row with the highest cosine to the query",
+            case="row",
         )
     return "finds the most similar row, whatever the rows' lengths"
 
@@ -198,19 +183,16 @@ def _average(average: Answer) -> str:
     for k in (3, 5, 1, 128):
         several = _unit(rng.normal(size=128) + 0.7 * rng.normal(size=(k, 128)))
         want = _unit(several.mean(0))
-        raw = average.call(several, returns="a template [d]")
-        got = average.array(raw).astype(float)
-        if got.shape == (1, 128):
-            got = got[0]
+        got = average.call(several, returns="a template [d]").array().astype(float)
+        got = got[0] if got.shape == (1, 128) else got
         if got.shape == want.shape and np.abs(got - want).max() < 1e-4:
             continue
-        if got.shape == (k,) and k != 128:
-            raise average.wrong(
-                f"expected shape [128], got [{k}]",
-                "that is the mean over the numbers of each template; average over the rows, axis=0",
+        why = "one template"
+        if got.shape == (k,):
+            why = (
+                "that is the mean over the numbers of each template; average over the rows, axis=0"
             )
-        if got.shape != want.shape:
-            raise average.wrong(f"expected shape [128], got {list(got.shape)}", "one template")
+        average.expect(got.shape == want.shape, f"expected shape [128], got {list(got.shape)}", why)
         length = float(np.linalg.norm(got))
         if not np.isfinite(length):
             why = "it holds NaN: is something divided by zero?"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from course_checks.base import Answer, Wrong, exercise, short
+from course_checks.base import Answer, Wrong, exercise
 
 
 @exercise(
@@ -24,29 +24,27 @@ def _size(deconv_size: Answer) -> str:
         (6, 2, 3, 0),
         (10, 6, 2, 2),
     ):
-        want = (size - 1) * stride + kernel - 2 * padding
-        got = deconv_size.number(
-            deconv_size.call(size, kernel, stride, padding, returns="a number of pixels"),
+        uncut = (size - 1) * stride + kernel
+        deconv_size.compare(
+            deconv_size.call(size, kernel, stride, padding, returns="a number of pixels").number(),
+            uncut - 2 * padding,
+            {
+                "that is the size after a convolution; a de-convolution goes the other way": (
+                    (size + 2 * padding - kernel) // stride + 1
+                ),
+                "true for kernel 4, stride 2, padding 1 only; count stamps in general": (
+                    size * stride
+                ),
+                "padding cuts both ends": uncut - padding,
+                "padding makes the output smaller here: it cuts `padding` pixels from each end": (
+                    uncut,
+                    uncut + 2 * padding,
+                ),
+                "the stamp moves size - 1 times, not size times": uncut + stride - 2 * padding,
+            },
+            "(number of moves) x stride + one stamp - what padding cuts",
+            case=f"size {size}, kernel {kernel}, stride {stride}, padding {padding}",
         )
-        if got == want:
-            continue
-        message = (
-            f"size {size}, kernel {kernel}, stride {stride}, padding {padding}: "
-            f"expected {want}, got {short(got)}"
-        )
-        if got == (size + 2 * padding - kernel) // stride + 1:
-            why = "that is the size after a convolution; a de-convolution goes the other way"
-        elif got == size * stride:
-            why = "true for kernel 4, stride 2, padding 1 only; count stamps in general"
-        elif got == (size - 1) * stride + kernel - padding:
-            why = "padding cuts both ends"
-        elif got in ((size - 1) * stride + kernel, (size - 1) * stride + kernel + 2 * padding):
-            why = "padding makes the output smaller here: it cuts `padding` pixels from each end"
-        elif got == size * stride + kernel - 2 * padding:
-            why = "the stamp moves size - 1 times, not size times"
-        else:
-            why = "(number of moves) x stride + one stamp - what padding cuts"
-        raise deconv_size.wrong(message, why)
     return "1 -> 5 -> 10 -> 20 -> 40 -> 80 -> 160"
 
 
@@ -66,21 +64,19 @@ def _transposed(transposed_conv: Answer) -> str:
         ((4, 3), 3, 1, 1),
     ):
         x, kernel = rng.normal(size=shape), rng.normal(size=(k, k))
-        want = _reference(x, kernel, stride, padding)
-        got = transposed_conv.array(
-            transposed_conv.call(x, kernel, stride, padding, returns="an array")
-        )
+        want = _reference(x[None], kernel[None, None], stride, padding)[0]
+        got = transposed_conv.call(x, kernel, stride, padding, returns="an array").array()
         case = f"{list(shape)} input, {k}x{k} kernel, stride {stride}, padding {padding}"
-        if got.shape != want.shape:
-            why = _transposed_shape_hint(got.shape, want.shape, padding)
-            raise transposed_conv.wrong(
-                f"{case}: expected shape {list(want.shape)}, got {list(got.shape)}", why
-            )
+        transposed_conv.expect(
+            got.shape == want.shape,
+            f"{case}: expected shape {list(want.shape)}, got {list(got.shape)}",
+            _transposed_shape_hint(got.shape, want.shape, padding),
+        )
         if np.allclose(got, want, atol=1e-5):
             continue
-        if np.allclose(got, _reference(x, kernel[::-1, ::-1], stride, padding), atol=1e-5):
+        if np.allclose(got, _stamped(x, kernel[::-1, ::-1], stride, padding), atol=1e-5):
             why = "the kernel is turned by 180 degrees; stamp it as it is"
-        elif np.allclose(got, _reference(x, kernel.T, stride, padding), atol=1e-5):
+        elif np.allclose(got, _stamped(x, kernel.T, stride, padding), atol=1e-5):
             why = "the kernel is transposed; rows and columns are exchanged"
         elif np.allclose(got, _stamped(x, kernel, stride, padding, add=False), atol=1e-5):
             why = "where stamps overlap they add up: use += and not ="
@@ -95,14 +91,11 @@ def _transposed(transposed_conv: Answer) -> str:
     return "equals torch.nn.functional.conv_transpose2d"
 
 
-def _reference(x: np.ndarray, kernel: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    out = functional.conv_transpose2d(
-        torch.from_numpy(x)[None, None],
-        torch.from_numpy(kernel.copy())[None, None],
-        stride=stride,
-        padding=padding,
-    )
-    return out[0, 0].numpy()
+def _reference(x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
+    """Return torch's transposed convolution of x [in, H, W] with weight [in, out, k, k]."""
+    weights = torch.from_numpy(np.ascontiguousarray(weight))
+    out = functional.conv_transpose2d(torch.from_numpy(x)[None], weights, None, stride, padding)
+    return out[0].numpy()
 
 
 def _transposed_shape_hint(got: tuple[int, ...], want: tuple[int, ...], padding: int) -> str:
@@ -152,46 +145,54 @@ def _layer(deconv_layer: Answer) -> str:
         ((3, 3, 3), 3, 4, 2, 1),
     ):
         x, weight = rng.normal(size=shape), rng.normal(size=(shape[0], out, k, k))
-        want = _layer_reference(x, weight, stride, padding)
+        want = _reference(x, weight, stride, padding)
         try:
-            value = deconv_layer.call(x, weight, stride, padding, returns="an array")
+            got = deconv_layer.call(x, weight, stride, padding, returns="an array").array()
         except Wrong as wrong:
             if isinstance(wrong.__cause__, IndexError):
                 raise Wrong(str(wrong), "the order is [in, out, k, k], so weight[i, o]") from wrong
             raise
-        got = deconv_layer.array(value)
         case = f"input {list(shape)}, weight {list(weight.shape)}"
-        if got.shape != want.shape:
-            raise deconv_layer.wrong(
-                f"{case}: expected {list(want.shape)}, got {list(got.shape)}",
-                _layer_shape_hint(got.shape, shape[0], want.shape),
-            )
+        deconv_layer.expect(
+            got.shape == want.shape,
+            f"{case}: expected {list(want.shape)}, got {list(got.shape)}",
+            _layer_shape_hint(got.shape, shape[0], want.shape),
+        )
         if np.allclose(got, want, atol=1e-4):
             continue
         swapped = np.swapaxes(weight, 0, 1) if shape[0] == out else weight
         pairs = [
-            [_reference(x[i], weight[i, o], stride, padding) for i in range(len(x))]
+            [_stamped(x[i], weight[i, o], stride, padding) for i in range(len(x))]
             for o in range(out)
         ]
-        if np.allclose(got, _layer_reference(x, swapped, stride, padding), atol=1e-4):
-            why = "weight is [in, out, k, k]: weight[i, o] goes from input i to output o"
-        elif np.allclose(got, np.mean(pairs, axis=1), atol=1e-4):
-            why = "input channels add up; do not average them"
-        elif np.allclose(got, np.stack([p[-1] for p in pairs]), atol=1e-4):
-            why = "only the last input channel arrived: add (+=) instead of assigning"
-        elif np.allclose(got, np.stack([p[0] for p in pairs]), atol=1e-4):
-            why = "only the first input channel arrived: is the `return` inside the loop?"
-        elif np.allclose(
-            got, _layer_reference(x, weight[..., ::-1, ::-1], stride, padding), atol=1e-4
-        ):
-            why = "the kernels are turned by 180 degrees; stamp them as they are"
-        else:
-            why = "output[o] is the sum over i of transposed_conv(x[i], weight[i, o])"
-        worst = float(np.abs(got - want).max())
+        slips = {
+            "weight is [in, out, k, k]: weight[i, o] goes from input i to output o": (
+                _reference(x, swapped, stride, padding)
+            ),
+            "input channels add up; do not average them": np.mean(pairs, axis=1),
+            "only the last input channel arrived: add (+=) instead of assigning": (
+                np.stack([p[-1] for p in pairs])
+            ),
+            "only the first input channel arrived: is the `return` inside the loop?": (
+                np.stack([p[0] for p in pairs])
+            ),
+            "the kernels are turned by 180 degrees; stamp them as they are": (
+                _reference(x, weight[..., ::-1, ::-1], stride, padding)
+            ),
+        }
         raise deconv_layer.wrong(
-            f"{case}: right shape, but values differ by up to {worst:.3f}", why
+            f"{case}: right shape, but values differ by up to {np.abs(got - want).max():.3f}",
+            _hint_of(
+                got, slips, "output[o] is the sum over i of transposed_conv(x[i], weight[i, o])"
+            ),
         )
     return "equals torch.nn.functional.conv_transpose2d with several channels"
+
+
+def _hint_of(got: np.ndarray, slips: dict[str, np.ndarray], otherwise: str) -> str:
+    """Return the hint of the slip that gives ``got``."""
+    fitting = (why for why, slip in slips.items() if np.allclose(got, slip, atol=1e-4))
+    return next(fitting, otherwise)
 
 
 def _layer_shape_hint(got: tuple[int, ...], inputs: int, want: tuple[int, ...]) -> str:
@@ -208,16 +209,6 @@ def _layer_shape_hint(got: tuple[int, ...], inputs: int, want: tuple[int, ...]) 
     return "height and width each follow the rule of 5.1"
 
 
-def _layer_reference(x: np.ndarray, weight: np.ndarray, stride: int, padding: int) -> np.ndarray:
-    out = functional.conv_transpose2d(
-        torch.from_numpy(x)[None],
-        torch.from_numpy(np.ascontiguousarray(weight)),
-        stride=stride,
-        padding=padding,
-    )
-    return out[0].numpy()
-
-
 @exercise(
     "5.4 ★ values of a layer",
     "one kernel of kernel x kernel values for each pair of an input and an output channel",
@@ -225,23 +216,23 @@ def _layer_reference(x: np.ndarray, weight: np.ndarray, stride: int, padding: in
 )
 def _values(deconv_values: Answer) -> str:
     for inputs, outputs, kernel in ((128, 512, 5), (512, 256, 4), (3, 7, 2)):
-        want = inputs * outputs * kernel**2
-        got = deconv_values.number(deconv_values.call(inputs, outputs, kernel, returns="a number"))
-        if got == want:
-            continue
-        if got == inputs * outputs * kernel:
-            why = "a kernel is a square: kernel * kernel values"
-        elif got == want + outputs:
-            why = "these layers have no bias"
-        elif got in (inputs * kernel**2, outputs * kernel**2, (inputs + outputs) * kernel**2):
-            why = "there is a kernel for each pair of channels, in times out"
-        elif got == inputs * outputs:
-            why = "each pair of channels has a whole kernel, not one value"
-        else:
-            why = "pairs of channels times the values of a kernel"
-        raise deconv_values.wrong(
-            f"{inputs} -> {outputs} channels, kernel {kernel}: expected {want:,}, got {got:,.10g}",
-            why,
+        square = kernel**2
+        deconv_values.compare(
+            deconv_values.call(inputs, outputs, kernel, returns="a number").number(),
+            inputs * outputs * square,
+            {
+                "a kernel is a square: kernel * kernel values": inputs * outputs * kernel,
+                "these layers have no bias": inputs * outputs * square + outputs,
+                "there is a kernel for each pair of channels, in times out": (
+                    inputs * square,
+                    outputs * square,
+                    (inputs + outputs) * square,
+                ),
+                "each pair of channels has a whole kernel, not one value": inputs * outputs,
+            },
+            "pairs of channels times the values of a kernel",
+            tolerance=1e-9,
+            case=f"{inputs} -> {outputs} channels, kernel {kernel}",
         )
     return "every pair of channels has its own kernel"
 
@@ -257,44 +248,46 @@ def _correlation(channel_correlation: Answer) -> str:
     maps = rng.normal(size=(6, 4, 5, 3))
     maps[:, 1] = 0.5 * maps[:, 0] + 3  # a copy, at another brightness
     maps[:, 2] -= 2 * maps[:, 3]
-    want = _correlate(maps)
+    rows = np.moveaxis(maps, 1, 0).reshape(4, -1)
+    want, unit = np.corrcoef(rows), rows / np.linalg.norm(rows, axis=1, keepdims=True)
     try:
-        value = channel_correlation.call(torch.from_numpy(maps), returns="a matrix")
+        got = channel_correlation.call(torch.from_numpy(maps), returns="a matrix").array()
     except Wrong as wrong:
         if isinstance(wrong.__cause__, TypeError):  # numpy's functions at work on a tensor
-            raise Wrong(
-                str(wrong), "`maps` is a tensor; np.asarray(maps) makes it numpy"
-            ) from wrong
+            why = "`maps` is a tensor; np.asarray(maps) makes it numpy"
+            raise Wrong(str(wrong), why) from wrong
         raise
-    got = channel_correlation.array(value)
-    if got.shape != want.shape:
-        raise channel_correlation.wrong(
-            f"maps [6, 4, 5, 3]: expected shape [4, 4], got {list(got.shape)}",
-            _correlation_shape_hint(got.shape),
-        )
+    channel_correlation.expect(
+        got.shape == want.shape,
+        f"maps [6, 4, 5, 3]: expected shape [4, 4], got {list(got.shape)}",
+        _correlation_shape_hint(got.shape),
+    )
     if np.allclose(got, want, atol=1e-4):
         return "1 for a copy, whatever its brightness and contrast"
-    rows = np.moveaxis(maps, 1, 0).reshape(4, -1)
-    if np.allclose(got, np.corrcoef(maps.reshape(4, -1)), atol=1e-4):
-        why = "reshape alone mixes faces and channels: bring the channel axis to the front first"
-    elif np.allclose(got, np.abs(want), atol=1e-4):
-        why = "keep the sign; the summaries below take the absolute value"
-    elif np.allclose(got, want**2, atol=1e-4):
-        why = "that is squared: keep r itself"
-    elif np.allclose(got, np.corrcoef(maps.mean(axis=0).reshape(4, -1)), atol=1e-4):
-        why = "do not average over the faces: all pixels of all faces count"
-    elif np.allclose(got, np.corrcoef(maps.mean(axis=(2, 3)).T), atol=1e-4):
-        why = "do not average over the pixels: all pixels of all faces count"
-    elif np.allclose(got, np.corrcoef(maps[0].reshape(4, -1)), atol=1e-4):
-        why = "that is the first face alone: all faces count"
-    elif np.allclose(got, _cosines(rows), atol=1e-4):
-        why = "take each channel's mean away first: a correlation ignores brightness"
-    elif not np.allclose(np.diag(got), 1, atol=1e-3):
-        why = "that is no correlation: each channel has 1 with itself (divide by both deviations)"
-    else:
-        why = "one row of all pixels of all faces for each channel, then np.corrcoef"
+    slips = {
+        "reshape alone mixes faces and channels: bring the channel axis to the front first": (
+            np.corrcoef(maps.reshape(4, -1))
+        ),
+        "keep the sign; the summaries below take the absolute value": np.abs(want),
+        "that is squared: keep r itself": want**2,
+        "do not average over the faces: all pixels of all faces count": (
+            np.corrcoef(maps.mean(axis=0).reshape(4, -1))
+        ),
+        "do not average over the pixels: all pixels of all faces count": (
+            np.corrcoef(maps.mean(axis=(2, 3)).T)
+        ),
+        "that is the first face alone: all faces count": np.corrcoef(maps[0].reshape(4, -1)),
+        "take each channel's mean away first: a correlation ignores brightness": unit @ unit.T,
+    }
+    otherwise = "one row of all pixels of all faces for each channel, then np.corrcoef"
+    if not np.allclose(np.diag(got), 1, atol=1e-3):
+        otherwise = (
+            "that is not a correlation: each channel has 1 with itself (divide by both deviations)"
+        )
     worst = float(np.abs(got - want).max())
-    raise channel_correlation.wrong(f"right shape, but values differ by up to {worst:.3f}", why)
+    raise channel_correlation.wrong(
+        f"right shape, but values differ by up to {worst:.3f}", _hint_of(got, slips, otherwise)
+    )
 
 
 def _correlation_shape_hint(shape: tuple[int, ...]) -> str:
@@ -305,12 +298,3 @@ def _correlation_shape_hint(shape: tuple[int, ...]) -> str:
     if len(shape) == 3:
         return "one matrix for all faces together, not one for each"
     return "each channel with each: [C, C]"
-
-
-def _correlate(maps: np.ndarray) -> np.ndarray:
-    return np.corrcoef(np.moveaxis(maps, 1, 0).reshape(maps.shape[1], -1))
-
-
-def _cosines(rows: np.ndarray) -> np.ndarray:
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    return unit @ unit.T

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 import torch
 
-from course_checks.base import Answer, Wrong, close, exercise, short
+from course_checks.base import Answer, close, exercise, short
 
 
 @exercise(
@@ -22,32 +22,36 @@ def _pixel(pixel_loss: Answer) -> str:
         target = (torch.rand(4, 3, 8, 8, generator=generator) * 2 - 1) * scale
         output.requires_grad_(True)
         difference = (output - target).detach()
-        want = float(difference.abs().mean())
-        raw = pixel_loss.call(output, target, returns="a number in a tensor")
-        got = pixel_loss.number(raw)
-        if not close(got, want, 1e-5):
-            if close(got, float(difference.square().mean()), 1e-5):
-                why = "that is the squared error; take the absolute value"
-            elif close(got, float(difference.abs().sum()), 1e-4):
-                why = "that is the sum; the mean does not depend on the size of the picture"
-            elif close(abs(got), abs(float(difference.mean())), 1e-5):
-                why = "plus and minus cancel; take the absolute value of each difference first"
-            elif close(got, float(difference.abs().sum() / len(difference)), 1e-4):
-                why = "divide by the number of colour values, not by the number of images"
-            else:
-                why = "the mean of |output - target|"
-            raise pixel_loss.wrong(f"expected {want:.4f}, got {short(got)}", why)
-        _needs_gradient(pixel_loss.name, raw)
+        loss = pixel_loss.call(output, target, returns="a number in a tensor")
+        pixel_loss.compare(
+            loss.number(),
+            float(difference.abs().mean()),
+            {
+                "that is the squared error; take the absolute value": difference.square().mean(),
+                "that is the sum; the mean does not depend on the size of the picture": (
+                    difference.abs().sum()
+                ),
+                "plus and minus cancel; take the absolute value of each difference first": (
+                    difference.mean(),
+                    -difference.mean(),
+                ),
+                "divide by the number of colour values, not by the number of images": (
+                    difference.abs().sum() / len(difference)
+                ),
+            },
+            "the mean of |output - target|",
+            tolerance=1e-5,
+        )
+        _needs_gradient(loss)
     return "mean absolute error, and gradients flow"
 
 
-def _needs_gradient(name: str, raw: Any) -> None:
-    if not isinstance(raw, torch.Tensor) or not raw.requires_grad:
-        raise Wrong(
-            name,
-            "the value is right, but no gradient can flow back from it",
-            "stay with tensors: no .item(), float(), .detach() or numpy",
-        )
+def _needs_gradient(loss: Answer) -> None:
+    loss.expect(
+        isinstance(loss.value, torch.Tensor) and loss.value.requires_grad,
+        "the value is right, but no gradient can flow back from it",
+        "stay with tensors: no .item(), float(), .detach() or numpy",
+    )
 
 
 @exercise(
@@ -67,51 +71,45 @@ def _features(feature_distance: Answer) -> str:
         b + e * s * torch.randn(b.shape, generator=generator)
         for b, s, e in zip(wanted, scales, errors, strict=True)
     ]
+    pairs = list(zip([a.clone() for a in made], wanted, strict=True))
     for one in made:
         one.requires_grad_(True)
-    raw = feature_distance.call(made, wanted, returns="a number in a tensor")
-    got = feature_distance.number(raw)
-    pairs = [(a.detach(), b) for a, b in zip(made, wanted, strict=True)]
-    squared = [float((a - b).square().mean()) for a, b in pairs]
-    relative = [q / float(b.square().mean()) for q, (_, b) in zip(squared, pairs, strict=True)]
-    want = sum(relative) / len(relative)
-    if not close(got, want, 1e-3):
-        values = torch.cat([(a - b).flatten().square() for a, b in pairs])
-        slips = {
+
+    def mean_of(part: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]) -> float:
+        return float(sum(part(a, b) for a, b in pairs)) / len(pairs)
+
+    relative = [float((a - b).square().mean() / b.square().mean()) for a, b in pairs]
+    loss = feature_distance.call(made, wanted, returns="a number in a tensor")
+    feature_distance.compare(
+        loss.number(),
+        sum(relative) / len(relative),
+        {
             "the layer with large values drowns the others: divide each by b.square().mean()": (
-                sum(squared) / len(squared)
+                mean_of(lambda a, b: (a - b).square().mean())
             ),
             "that is the sum over the layers; return their mean": sum(relative),
-            "divide by the mean square of wanted, not of made": sum(
-                q / float(a.square().mean()) for q, (a, _) in zip(squared, pairs, strict=True)
-            )
-            / len(pairs),
-            "divide by the mean square of wanted, not by its variance": sum(
-                q / float(b.var()) for q, (_, b) in zip(squared, pairs, strict=True)
-            )
-            / len(pairs),
-            "every layer counts once, however many values it has; do not pool the values": float(
-                values.mean()
+            "divide by the mean square of wanted, not of made": (
+                mean_of(lambda a, b: (a - b).square().mean() / a.square().mean())
+            ),
+            "divide by the mean square of wanted, not by its variance": (
+                mean_of(lambda a, b: (a - b).square().mean() / b.var())
+            ),
+            "every layer counts once, however many values it has; do not pool the values": (
+                torch.cat([(a - b).flatten() for a, b in pairs]).square().mean()
             ),
             "that is the first layer alone; average over all": relative[0],
             "that is the last layer alone; is the return inside the loop?": relative[-1],
-            "take squares, not absolute values": sum(
-                float((a - b).abs().mean() / b.abs().mean()) for a, b in pairs
-            )
-            / len(pairs),
-            "squared difference over mean square: square the denominator, too": sum(
-                q / float(b.abs().mean()) for q, (_, b) in zip(squared, pairs, strict=True)
-            )
-            / len(pairs),
-        }
-        for why, value in slips.items():
-            if close(got, value, 1e-3):
-                raise feature_distance.wrong(f"expected {want:.4f}, got {short(got)}", why)
-        raise feature_distance.wrong(
-            f"expected {want:.4f}, got {short(got)}",
-            "the mean over layers of (a - b)² over b², each averaged within its layer",
-        )
-    _needs_gradient(feature_distance.name, raw)
+            "take squares, not absolute values": (
+                mean_of(lambda a, b: (a - b).abs().mean() / b.abs().mean())
+            ),
+            "squared difference over mean square: square the denominator, too": (
+                mean_of(lambda a, b: (a - b).square().mean() / b.abs().mean())
+            ),
+        },
+        "the mean over layers of (a - b)² over b², each averaged within its layer",
+        tolerance=1e-3,
+    )
+    _needs_gradient(loss)
     return f"{len(shapes)} layers count alike, though their values differ by a factor of 150"
 
 
@@ -139,8 +137,7 @@ def _strength(strength_for: Answer) -> str:
         (absolute, lambda x, a: x + a**0.5, 0.9, 0.81),
     ]
     for loss, disturb, wanted, want in cases:
-        raw = strength_for.call(loss, disturb, picture, wanted, returns="a strength")
-        got = strength_for.number(raw)
+        got = strength_for.call(loss, disturb, picture, wanted, returns="a strength").number()
         if close(got, want, 2e-3):
             continue
         reached = float(loss(disturb(picture, got), picture)) if 0 <= got <= 1 else float("nan")
@@ -180,8 +177,8 @@ def _wanted(wanted_change: Answer) -> str:
 
     by_made = 2 * weights * (made - target) + 0.3 * target
     by_target = -2 * weights * (made - target) + 0.3 * made
-    raw = wanted_change.call(weighed, made, target, returns="a tensor like made")
-    got = torch.as_tensor(wanted_change.array(raw, tuple(made.shape)), dtype=torch.float32)
+    change = wanted_change.call(weighed, made, target, returns="a tensor like made")
+    got = torch.as_tensor(change.array(tuple(made.shape)), dtype=torch.float32)
 
     def same(other: torch.Tensor) -> bool:
         return bool(torch.allclose(got, other, atol=1e-4))
@@ -189,17 +186,16 @@ def _wanted(wanted_change: Answer) -> str:
     if same(-by_made):
         used = made.clone()  # `call` gives copies; here the very same tensor comes twice
         answers = [
-            wanted_change.array(wanted_change.value(weighed, used, target)) for _ in range(2)
+            Answer(wanted_change.name, wanted_change.value(weighed, used, target)).array()
+            for _ in range(2)
         ]
-        if not torch.equal(used.detach(), made):
-            raise wanted_change.wrong(
-                "made itself was changed", "return the change, do not make it"
-            )
-        if not np.allclose(answers[1], -by_made.numpy(), atol=1e-4):
-            raise wanted_change.wrong(
-                "the second call gives another answer",
-                "gradients add up in made.grad: work on made.detach().clone()",
-            )
+        kept = torch.equal(used.detach(), made)
+        wanted_change.expect(kept, "made itself was changed", "return the change, do not make it")
+        wanted_change.expect(
+            np.allclose(answers[1], -by_made.numpy(), atol=1e-4),
+            "the second call gives another answer",
+            "gradients add up in made.grad: work on made.detach().clone()",
+        )
         return "minus the gradient: one step this way and the loss falls"
     if same(by_made):
         why = "that is the gradient; the loss falls in the opposite direction"

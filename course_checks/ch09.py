@@ -11,13 +11,11 @@ from torch import nn
 
 from course_checks.base import (
     Answer,
-    Wrong,
     check_choices,
     close,
     describe,
     exercise,
     is_unfinished,
-    number,
     short,
 )
 
@@ -29,48 +27,43 @@ from course_checks.base import (
     "loss.backward(); optimizer.step(); return loss.item()",
 )
 def _step(training_step: Answer) -> str:
-    templates, images, learner, optimizer = _tiny()
+    expect, (templates, images, learner, optimizer) = training_step.expect, _tiny()
     twin_losses, twin = _twin_steps(zero=True)
     _, hoarder = _twin_steps(zero=False)
     losses = []
     for i in range(3):
         before = [p.detach().clone() for p in learner.parameters()]
-        raw = training_step.call(learner, templates, images, optimizer, returns="the loss")
-        losses.append(training_step.number(raw))
-        moved = any(
-            not torch.equal(a, b) for a, b in zip(before, learner.parameters(), strict=True)
+        loss = training_step.call(learner, templates, images, optimizer, returns="the loss")
+        losses.append(loss.number())
+        grads = any(p.grad is not None and p.grad.abs().sum() > 0 for p in learner.parameters())
+        why = "loss.backward() comes after zero_grad() and before optimizer.step()"
+        expect(
+            any(not torch.equal(a, b) for a, b in zip(before, learner.parameters(), strict=True)),
+            "the decoder's weights did not change",
+            "call optimizer.step()" if grads else why,
         )
-        if not moved:
-            grads = any(p.grad is not None and p.grad.abs().sum() > 0 for p in learner.parameters())
-            why = (
-                "call optimizer.step()"
-                if grads
-                else ("loss.backward() comes after zero_grad() and before optimizer.step()")
-            )
-            raise training_step.wrong("the decoder's weights did not change", why)
-        if i == 0 and not close(losses[0], twin_losses[0], 1e-4):
-            if close(losses[0], twin_losses[1], 1e-4):
-                continue  # measured after the step: another honest choice
-            raise training_step.wrong(
-                f"expected a loss of {twin_losses[0]:.4f}, got {short(losses[0])}",
-                "return the pixel loss, the mean of |decoder(templates) - images|",
-            )
+        # Measured before the step, or after it: both are honest.
+        expect(
+            i > 0 or close(losses[0], twin_losses[0]) or close(losses[0], twin_losses[1]),
+            f"expected a loss of {twin_losses[0]:.4f}, got {short(losses[0])}",
+            "return the pixel loss, the mean of |decoder(templates) - images|",
+        )
     got = [p.detach() for p in learner.parameters()]
 
     def same(other: list[torch.Tensor]) -> bool:
         return all(torch.allclose(a, b, atol=1e-5) for a, b in zip(got, other, strict=True))
 
-    if same(twin):
-        return "the loss falls " + " -> ".join(f"{x:.3f}" for x in losses)
-    if same(hoarder):
-        raise training_step.wrong(
-            "gradients of earlier steps were added up",
-            "call optimizer.zero_grad() before loss.backward()",
-        )
-    raise training_step.wrong(
+    expect(
+        not same(hoarder),
+        "gradients of earlier steps were added up",
+        "call optimizer.zero_grad() before loss.backward()",
+    )
+    expect(
+        same(twin),
         "the weights moved elsewhere than one step of the pixel loss moves them",
         "one backward() and one step() for each call, with the mean absolute difference",
     )
+    return "the loss falls " + " -> ".join(f"{x:.3f}" for x in losses)
 
 
 def _tiny() -> tuple[torch.Tensor, torch.Tensor, nn.Module, torch.optim.Optimizer]:
@@ -104,87 +97,73 @@ def _twin_steps(zero: bool) -> tuple[list[float], list[torch.Tensor]]:
 )
 def _schedule(learning_rate: Answer) -> str:
     for update in (0, 4999, 5000, 7500, 9999, 10_000, 100_000, 399_999):
-        want = 2e-4 * 0.94 ** (update // 5000)
-        got = learning_rate.number(learning_rate.call(update))
-        if math.isclose(got, want, rel_tol=1e-6):
-            continue
-        times = update // 5000
-        lowered_once_more = 2e-4 * 0.94 ** (times + 1)
+        want, times = 2e-4 * 0.94 ** (update // 5000), update // 5000
+        got = learning_rate.call(update).number()
+        early = "the first 5,000 updates run at 2e-4: nothing is lowered yet"
+        late = "update 4,999 is the last of the first 5,000: // instead of rounding"
         slips = {
-            2e-4 * 0.94 ** (update / 5000): "it falls in stairs, not with every update: use //",
-            lowered_once_more: (
-                "update 4,999 is the last of the first 5,000: // instead of rounding"
-                if update
-                else "the first 5,000 updates run at 2e-4: nothing is lowered yet"
-            ),
-            2e-4 * (1 - 0.06 * times): "each time by the factor 0.94, not by the same amount",
-            2e-4 * 0.06**times: "it keeps 94 %, it does not lose them",
-            0.94**times: "times 2e-4, the rate at the beginning",
-            2e-4 * 0.94 * times: "a power, not a product: 0.94 ** k",
-            2e-4 * 0.94**update: "lowered every 5,000 updates, not with every one",
+            "it falls in stairs, not with every update: use //": 2e-4 * 0.94 ** (update / 5000),
+            late if update else early: 2e-4 * 0.94 ** (times + 1),
+            "each time by the factor 0.94, not by the same amount": 2e-4 * (1 - 0.06 * times),
+            "it keeps 94 %, it does not lose them": 2e-4 * 0.06**times,
+            "times 2e-4, the rate at the beginning": 0.94**times,
+            "a power, not a product: 0.94 ** k": 2e-4 * 0.94 * times,
+            "lowered every 5,000 updates, not with every one": 2e-4 * 0.94**update,
         }
-        why = next((w for v, w in slips.items() if math.isclose(got, v, rel_tol=1e-6)), "")
-        raise learning_rate.wrong(f"update {update:,}: expected {want:.3e}, got {got:.3e}", why)
+        fitting = (why for why, slip in slips.items() if math.isclose(got, slip, rel_tol=1e-6))
+        learning_rate.expect(
+            math.isclose(got, want, rel_tol=1e-6),
+            f"update {update:,}: expected {want:.3e}, got {got:.3e}",
+            next(fitting, ""),
+        )
     return "2.0e-4 at first, 1.88e-4 from update 5,000 on, and so down in stairs"
 
 
-KEYS = ("decoder", "optimizer", "generator", "step")
+_PARTS = {
+    "decoder": "the weights, with decoder.state_dict()",
+    "optimizer": "Adam remembers two numbers for each weight: optimizer.state_dict()",
+    "generator": "the next batches follow from it: generator.get_state()",
+    "step": "the learning rate follows from it",
+}
 
 
 @exercise(
     "9.3 ★★★ what a checkpoint holds",
     "all that the next update looks at: weights, running statistics, Adam's two moments, "
-    "where the random numbers stand, the step; and it must not change when training goes on",
+    "where the random numbers stand, the step; and it must not change when training continues",
     'copy.deepcopy({"decoder": decoder.state_dict(), "optimizer": optimizer.state_dict(), '
     '"generator": generator.get_state(), "step": step})',
 )
 def _checkpoint(pack: Answer) -> str:
-    decoder, optimizer, generator = _run()
-    _train(decoder, optimizer, generator, 3)
-    then: tuple[Any, ...] = copy.deepcopy(_states(decoder, optimizer, generator))
-    state = pack.call(decoder, optimizer, generator, 3, returns="a dict")
-    _require_keys(pack.name, state)
-    _require_unspoilt(pack.name, decoder, optimizer, generator, then)
-    _train(decoder, optimizer, generator, 3)  # the run goes on: the checkpoint must not
+    decoder, optimizer, generator = run = _run()
+    _train(*run, 3)
+    then: tuple[Any, ...] = copy.deepcopy(_states(*run))
+    state = pack.call(decoder, optimizer, generator, 3, returns="a dict").value
+    pack.expect(isinstance(state, dict), f"expected a dict, got {describe(state)}")
+    for key, why in _PARTS.items():
+        pack.expect(state.get(key) is not None, f'"{key}" is missing', why)
+    pack.expect(_same(_states(*run), then), "packing changed the run itself", "only read, and copy")
+    _train(*run, 3)  # the run continues: the checkpoint must not
     fresh = _run()
-    _restore(pack.name, state, *fresh)
-    for key, got, want in zip(KEYS, _states(*fresh), then, strict=False):
+    _restore(pack, state, *fresh)
+    for key, got, want in zip(_PARTS, _states(*fresh), then, strict=False):
         if key == "optimizer":
             got, want = got["state"], want["state"]
-        if not _same(got, want):
-            raise pack.wrong(
-                f"{key}: it changed after it was packed",
-                "state_dict() hands out the very tensors that training goes on to change: "
-                "copy.deepcopy them",
-            )
-    if number(f'{pack.name}: "step"', state["step"]) != 3:
-        raise pack.wrong(f"step: expected 3, got {describe(state['step'])}")
+        pack.expect(
+            _same(got, want),
+            f"{key}: it changed after it was packed",
+            "state_dict() hands out the very tensors that training continues to change: "
+            "copy.deepcopy them",
+        )
+    step = Answer(f'{pack.name}: "step"', state["step"]).number()
+    pack.expect(step == 3, f"step: expected 3, got {describe(state['step'])}")
     _train(*fresh, 3)
-    if not _same(fresh[0].state_dict(), decoder.state_dict()):
-        raise pack.wrong("the run that went on from it ended with other weights")
+    resumed = _same(fresh[0].state_dict(), decoder.state_dict())
+    pack.expect(resumed, "the run that resumed from it ended with other weights")
     return "3 updates, a checkpoint, 3 more in a fresh process: equal to 6 in one go, bit for bit"
 
 
-def _require_keys(name: str, state: Any) -> None:
-    if not isinstance(state, dict):
-        raise Wrong(name, f"expected a dict, got {describe(state)}")
-    why = {
-        "decoder": "the weights, with decoder.state_dict()",
-        "optimizer": "Adam remembers two numbers for each weight: optimizer.state_dict()",
-        "generator": "the next batches follow from it: generator.get_state()",
-        "step": "the learning rate follows from it",
-    }
-    missing = [key for key in KEYS if state.get(key) is None]
-    if missing:
-        raise Wrong(name, f'"{missing[0]}" is missing', why[missing[0]])
-
-
-def _require_unspoilt(name: str, decoder: Any, optimizer: Any, generator: Any, then: Any) -> None:
-    if not _same(_states(decoder, optimizer, generator), then):
-        raise Wrong(name, "packing changed the run itself", "only read, and copy")
-
-
-def _restore(name: str, state: Any, decoder: Any, optimizer: Any, generator: Any) -> None:
+def _restore(pack: Answer, state: Any, decoder: Any, optimizer: Any, generator: Any) -> None:
     """Do what the chapter's `restore` does, and say which part cannot be read back."""
     for key, load, why in (
         ("decoder", decoder.load_state_dict, "give decoder.state_dict(): parameters() alone leaves "
@@ -195,7 +174,7 @@ def _restore(name: str, state: Any, decoder: Any, optimizer: Any, generator: Any
         try:
             load(state[key])
         except Exception as error:
-            raise Wrong(name, f'"{key}" cannot be read back', why) from error
+            raise pack.wrong(f'"{key}" cannot be read back', why) from error
 
 
 def _states(decoder: Any, optimizer: Any, generator: Any) -> tuple[Any, ...]:
@@ -231,32 +210,18 @@ def _train(decoder: nn.Module, optimizer: Any, generator: torch.Generator, steps
         optimizer.step()
 
 
-ILLNESSES = (
-    "healthy",
-    "rate too high",
-    "rate too low",
-    "few people",
-    "pairs shuffled",
-    "batch norm frozen",
-)
-_WARD = {
-    "A": "pairs shuffled",
-    "B": "healthy",
-    "C": "few people",
-    "D": "rate too high",
-    "E": "batch norm frozen",
-    "F": "rate too low",
-}
-_WARD_HINTS = {
-    "A": "the loss falls as far as one average face gets it, and the cosine stays near 0: what has "
-    "the decoder not been able to learn?",
-    "B": "both losses fall together, and the cosine climbs",
-    "C": "the loss on training pairs goes on falling, that on other people does not follow",
-    "D": "it begins to fall and then gets stuck far up, or jumps",
-    "E": "fine while it trains, far off when it is asked in evaluation mode: what differs between "
-    "the two modes?",
-    "F": "nothing is wrong with it, it only gets nowhere",
-}
+_WARD = {  # patient: diagnosis, and the hint for every other one
+    "A": ("pairs shuffled", "the loss falls as far as one average face gets it, and the cosine "
+          "stays near 0: what has the decoder not been able to learn?"),
+    "B": ("healthy", "both losses fall together, and the cosine climbs"),
+    "C": ("few people", "the loss on training pairs continues to fall, that on other people does "
+          "not follow"),
+    "D": ("rate too high", "it begins to fall and then gets stuck far up, or jumps"),
+    "E": ("batch norm frozen", "fine while it trains, far off in evaluation mode: what differs "
+          "between the two modes?"),
+    "F": ("rate too low", "nothing is wrong with it, it only gets nowhere"),
+}  # fmt: skip
+ILLNESSES = sorted(illness for illness, _ in _WARD.values())
 
 
 @exercise(
@@ -271,9 +236,9 @@ def _ward(diagnosis: Answer) -> str:
         diagnosis = Answer(diagnosis.name, diagnosis.value())
     check_choices(
         diagnosis,
-        {patient: (illness,) for patient, illness in _WARD.items()},
+        {patient: (illness,) for patient, (illness, _) in _WARD.items()},
         ILLNESSES,
-        lambda patient, illness: _WARD_HINTS[patient],
+        lambda patient, illness: _WARD[patient][1],
         lambda value: " ".join(str(value).lower().replace("_", " ").split()),
     )
     return "six patients, six diagnoses"

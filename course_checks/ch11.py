@@ -7,17 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from course_checks.base import (
-    Answer,
-    Wrong,
-    array,
-    check_choices,
-    close,
-    describe,
-    exercise,
-    number,
-    short,
-)
+from course_checks.base import Answer, check_choices, close, describe, exercise, short
 
 
 @exercise(
@@ -35,52 +25,45 @@ def _translate(translate: Answer) -> str:
     a = _unit(code @ into_a + 0.8 + 0.1 * rng.normal(size=(360, 12)))
     b = _unit(code @ into_b - 1.5 + 0.1 * rng.normal(size=(360, 10)))
     fitted, stolen, truth = slice(0, 300), a[300:], b[300:]
-    raw = translate.call(a[fitted], b[fitted], stolen, returns="templates of B")
-    got = translate.array(raw)
-    if got.shape == (60, 12):
-        raise translate.wrong(
-            "got templates as long as those of recogniser A, expected [60, 10]",
-            "what comes out belongs to recogniser B: fit from a to b, not from b to a",
-        )
-    if got.shape == (300, 10):
-        raise translate.wrong(
-            "got 300 templates, expected 60",
-            "translate the stolen templates, not those that the map was fitted on",
-        )
-    if got.shape == (10, 60):
-        raise translate.wrong(
-            "expected shape [60, 10], got [10, 60]", "one row a template: transpose"
-        )
-    got = translate.array(raw, (60, 10)).astype(np.float64)
-    if not np.isfinite(got).all():
-        raise translate.wrong("the result holds NaN or infinity")
+    made = translate.call(a[fitted], b[fitted], stolen, returns="templates of B")
+    got = made.array().astype(np.float64)
+    why = {
+        (60, 12): "what comes out belongs to recogniser B: fit from a to b, not from b to a",
+        (300, 10): "translate the stolen templates, not those that the map was fitted on",
+        (10, 60): "one row a template: transpose",
+    }.get(got.shape, "")
+    translate.expect(got.shape == (60, 10), f"expected shape [60, 10], got {list(got.shape)}", why)
+    translate.expect(np.isfinite(got).all(), "the result holds NaN or infinity")
     length = np.linalg.norm(got, axis=1)
-    if not np.allclose(length, 1, atol=1e-3):
-        why = "divide each row by its norm (axis=1, keepdims=True)"
-        if np.allclose(np.linalg.norm(got, axis=0), 1, atol=1e-3):
-            why = "the columns have length 1, not the rows: axis=1"
-        elif close(float(np.linalg.norm(got)), 1.0, 1e-3):
-            why = "the whole array has length 1, not each row: axis=1, keepdims=True"
-        raise translate.wrong(
-            f"rows have length {length.min():.2f} to {length.max():.2f}, not 1", why
-        )
-    reached = float((got * truth).sum(axis=1).mean())
-    best = float((_line(a[fitted], b[fitted], stolen) * truth).sum(axis=1).mean())
-    if reached > best - 0.02:
-        return f"mean cosine to the true templates {reached:.2f}, for people outside the fit"
-    shuffled = float((_unit(np.ones_like(truth) * b[fitted].mean(axis=0)) * truth).sum(1).mean())
-    why = "fit the line on a and b, then apply it to stolen"
-    if abs(reached - shuffled) < 0.01:
-        why = "everybody gets the same template: does the result depend on stolen?"
-    raise translate.wrong(
-        f"mean cosine to the true templates: expected {best:.2f}, got {reached:.2f}", why
+    why = "divide each row by its norm (axis=1, keepdims=True)"
+    if np.allclose(np.linalg.norm(got, axis=0), 1, atol=1e-3):
+        why = "the columns have length 1, not the rows: axis=1"
+    elif close(float(np.linalg.norm(got)), 1.0, 1e-3):
+        why = "the whole array has length 1, not each row: axis=1, keepdims=True"
+    translate.expect(
+        np.allclose(length, 1, atol=1e-3),
+        f"rows have length {length.min():.2f} to {length.max():.2f}, not 1",
+        why,
     )
+    constant = np.ones_like(truth) * b[fitted].mean(axis=0)
+    line = _line(a[fitted], b[fitted], stolen)
+    reached, best, blind = (
+        float((_unit(x) * truth).sum(axis=1).mean()) for x in (got, line, constant)
+    )
+    why = "fit the line on a and b, then apply it to stolen"
+    if abs(reached - blind) < 0.01:
+        why = "everybody gets the same template: does the result depend on stolen?"
+    translate.expect(
+        reached > best - 0.02,
+        f"mean cosine to the true templates: expected {best:.2f}, got {reached:.2f}",
+        why,
+    )
+    return f"mean cosine to the true templates {reached:.2f}, for people outside the fit"
 
 
 def _line(a: np.ndarray, b: np.ndarray, new: np.ndarray) -> np.ndarray:
     middle, mean = a.mean(axis=0), b.mean(axis=0)
-    weights = np.linalg.lstsq(a - middle, b - mean, rcond=None)[0]
-    return _unit((new - middle) @ weights + mean)
+    return (new - middle) @ np.linalg.lstsq(a - middle, b - mean, rcond=None)[0] + mean
 
 
 def _unit(x: np.ndarray) -> np.ndarray:
@@ -98,60 +81,49 @@ def _cost(accounts_lost: Answer) -> str:
     cases = [(1000, 0.4, 3, 0.5, 0.2), (50_000, 0.9, 1, 0.8, 0.0), (10, 0.6, 5, 0.0, 0.5)]
     for case in cases:
         n, tar, tries, pad, gone = case
-        want = n * (1 - gone) * tar * (1 - pad**tries)
-        raw = accounts_lost.call(*case, returns="a number")
-        got = accounts_lost.number(raw)
-        if close(got, want, 1e-3):
-            continue
-        usable = n * (1 - gone)
-        slips = {
-            "a recogniser that refuses a picture refuses it again: only being caught is decided "
-            "anew at each try, so tar stands outside of the power": usable
-            * (1 - (1 - tar * (1 - pad)) ** tries),
-            "tries do not multiply: an account falls once. How likely is it that all tries are "
-            "caught?": usable * tar * (1 - pad) * tries,
-            "the picture gets through where at least one try is not caught: 1 - detected ** tries, "
-            "not (1 - detected) ** tries": usable * tar * (1 - pad) ** tries,
-            "that is the probability that at least one try is caught": usable
-            * tar
-            * (1 - (1 - pad) ** tries),
-            "detected is the share that is caught": usable * tar * pad**tries,
-            "the number of tries plays no part yet": usable * tar * (1 - pad),
-            "detection plays no part yet": usable * tar,
-            "revoked templates open nothing": n * tar * (1 - pad**tries),
-            "revoked is the share that is lost to the attacker: 1 - revoked": n
-            * gone
-            * tar
-            * (1 - pad**tries),
-            "that is the chance for one account; how many are there?": want / n,
-        }
-        why = next((text for text, value in slips.items() if close(got, value, 1e-3)), "")
-        raise accounts_lost.wrong(
-            f"{n:,} templates, tar {tar}, {tries} tries, detected {pad}, revoked {gone}: "
-            f"expected {want:,.1f}, got {short(got)}",
-            why,
+        slips_past = 1 - pad**tries
+        opened = n * (1 - gone) * tar  # by templates that are not revoked, without detection
+        want = opened * slips_past
+        accounts_lost.compare(
+            accounts_lost.call(*case, returns="a number").number(),
+            want,
+            {
+                "a recogniser that refuses a picture refuses it again: only being caught is "
+                "decided anew at each try, so tar stands outside of the power": (
+                    n * (1 - gone) * (1 - (1 - tar * (1 - pad)) ** tries)
+                ),
+                "tries do not multiply: an account falls once. How likely is it that all tries "
+                "are caught?": opened * (1 - pad) * tries,
+                "the picture gets through where at least one try is not caught: "
+                "1 - detected ** tries, not (1 - detected) ** tries": opened * (1 - pad) ** tries,
+                "that is the probability that at least one try is caught": (
+                    opened * (1 - (1 - pad) ** tries)
+                ),
+                "detected is the share that is caught": opened * pad**tries,
+                "the number of tries plays no part yet": opened * (1 - pad),
+                "detection plays no part yet": opened,
+                "revoked templates open nothing": n * tar * slips_past,
+                "revoked is the share that is lost to the attacker: 1 - revoked": (
+                    n * gone * tar * slips_past
+                ),
+                "that is the chance for one account; how many are there?": want / n,
+            },
+            tolerance=1e-3,
+            case=f"{n:,} templates, tar {tar}, {tries} tries, detected {pad}, revoked {gone}",
         )
     return "tries help against detection only, and revoked templates open nothing"
 
 
-_PLAN = {
-    "A": {"hours"},
-    "B": {"never"},
-    "C": {"hours"},
-    "D": {"never"},
-    "E": {"days", "hours"},  # 72 hours are three days
-    "F": {"days"},
-    "G": {"never"},
-}
-_PLAN_HINTS = {
-    "A": "the box is what turns a leak into faces; each hour it answers is worth pairs",
-    "B": "is it true? Chapter 10 says otherwise, and people decide by what they are told",
-    "C": "what can be done before a single template is replaced?",
-    "D": "who will say then what was taken, since when, and by whom?",
-    "E": "the law gives a term, and it is counted from becoming aware",
-    "F": "it takes a while, and it is the only step that makes what leaked worthless",
-    "G": "what is out is out, and a system that promises it is mended is believed",
-}
+_PLAN = {  # measure: the right times, and the hint for every other one
+    "A": ({"hours"}, "the box is what turns a leak into faces; each hour it answers is worth "
+          "pairs"),
+    "B": ({"never"}, "is it true? Chapter 10 says otherwise, and people decide by what they hear"),
+    "C": ({"hours"}, "what can be done before a single template is replaced?"),
+    "D": ({"never"}, "who will say then what was taken, since when, and by whom?"),
+    "E": ({"days", "hours"}, "the law gives a term, and it is counted from becoming aware"),
+    "F": ({"days"}, "it takes a while, and it is the only step that makes what leaked worthless"),
+    "G": ({"never"}, "what is out is out, and a system that promises it is fixed is believed"),
+}  # fmt: skip
 _TIMES = {"hour": "hours", "day": "days", "no": "never", "week": "days", "weeks": "days"}
 
 
@@ -166,7 +138,11 @@ def _day(plan: Answer) -> str:
         return _TIMES.get(text, text)
 
     check_choices(
-        plan, _PLAN, ("hours", "days", "never"), lambda measure, when: _PLAN_HINTS[measure], read
+        plan,
+        {measure: times for measure, (times, _) in _PLAN.items()},
+        ("hours", "days", "never"),
+        lambda measure, when: _PLAN[measure][1],
+        read,
     )
     return "close, keep the evidence, tell, replace; never soothe and never erase"
 
@@ -185,89 +161,77 @@ _PICTURES = ("synth", "drawn", "photo", "artificial", "rendered", "computer", "g
     'facts[0.001]["judge type2"]',
 )
 def _report(report: Answer, facts: Answer) -> str:
-    page = report.entries()
+    page, audit = report.entries(), facts.value
     wanted = (*_TEXTS, "far", "people", "questions", *_RATES, *_LISTS)
-    missing = [key for key in wanted if key not in page]
-    if missing:
-        raise report.wrong(f"lacks {', '.join(missing)}", "a page without them cannot be judged")
-    _check_words(page)
-    far = number("far", page["far"])
-    if close(far, 0.1) or close(far, 1.0):
-        raise Wrong("far", f"got {far:g}", "as a share: 0.1 % is 0.001")
-    rows = next(
-        (rows for key, rows in facts.value.items() if _is_far(key) and close(far, key)), None
-    )
-    if rows is None:
-        known = ", ".join(f"{key:g}" for key in facts.value if _is_far(key))
-        raise Wrong("far", f"got {far:g}", f"the audit measured at {known}")
-    for key in ("people", "questions"):
-        got = number(key, page[key])
-        if not close(got, facts.value[key]):
-            why = ""
-            if key == "people" and close(got, facts.value["pictures"]):
-                why = "that is how many pictures; the interval is over people"
-            raise Wrong(key, f"expected {facts.value[key]}, got {short(got)}", why)
-    others = [other for key, other in facts.value.items() if _is_far(key) and other is not rows]
+    lacks = f"lacks {', '.join(key for key in wanted if key not in page)}"
+    report.expect(lacks == "lacks ", lacks, "a page without them cannot be judged")
+    entries = {key: Answer(key, page[key]) for key in wanted}
+    _check_words(entries)
+    far = entries["far"].number()
+    percent = close(far, 0.1) or close(far, 1.0)
+    entries["far"].expect(not percent, f"got {far:g}", "as a share: 0.1 % is 0.001")
+    by_far = {key: rows for key, rows in audit.items() if isinstance(key, float)}
+    rows = next((rows for key, rows in by_far.items() if close(far, key)), None)
+    known = ", ".join(f"{key:g}" for key in by_far)
+    entries["far"].expect(rows, f"got {far:g}", f"the audit measured at {known}")
+    pictures = {"that is how many pictures; the interval is over people": audit["pictures"]}
+    entries["people"].compare(entries["people"].number(), audit["people"], pictures)
+    entries["questions"].compare(entries["questions"].number(), audit["questions"], {})
+    others = [other for other in by_far.values() if other is not rows]
     for key, row in _RATES.items():
-        _check_rate(key, page[key], row, rows, others)
+        _check_rate(entries[key], row, rows or {}, others)
     return (
         f"facts agree with the audit at FAR {100 * far:g} %; style and advice are for a colleague "
         "with the rubric"
     )
 
 
-def _is_far(key: Any) -> bool:
-    return isinstance(key, float)
-
-
-def _check_words(report: Mapping[str, Any]) -> None:
+def _check_words(entries: Mapping[str, Answer]) -> None:
     for key in _TEXTS:
-        text = report[key]
+        text = entries[key].value
         least = 40 if key == "finding" else 3
-        if not isinstance(text, str) or len(text.strip()) < least:
-            raise Wrong(key, f"expected a text of {least} characters or more, got {describe(text)}")
-    if not any(letter.isdigit() for letter in report["finding"]):
-        raise Wrong("finding", "no number in it", "say how often, compared to what")
-    for key in _LISTS:
-        sentences = report[key]
-        if isinstance(sentences, str) or not isinstance(sentences, list | tuple):
-            raise Wrong(key, f"expected a list of sentences, got {describe(sentences)}")
-        if len(sentences) < 2 or not all(
-            isinstance(text, str) and len(text.strip()) >= 15 for text in sentences
-        ):
-            raise Wrong(key, "expected two sentences at least", "what, exactly?")
-    limits = " ".join(report["limits"]).lower()
-    if not any(word in limits for word in _PICTURES):
-        raise Wrong(
-            "limits",
-            "they do not say what kind of pictures were used",
-            "may the owner carry the number over to photographs of customers?",
+        entries[key].expect(
+            isinstance(text, str) and len(text.strip()) >= least,
+            f"expected a text of {least} characters or more, got {describe(text)}",
         )
+    has_number = any(letter.isdigit() for letter in entries["finding"].value)
+    entries["finding"].expect(has_number, "no number in it", "say how often, compared to what")
+    for key in _LISTS:
+        sentences = entries[key].value
+        entries[key].expect(
+            isinstance(sentences, list | tuple),
+            f"expected a list of sentences, got {describe(sentences)}",
+        )
+        entries[key].expect(
+            len(sentences) >= 2
+            and all(isinstance(text, str) and len(text.strip()) >= 15 for text in sentences),
+            "expected two sentences at least",
+            "what, exactly?",
+        )
+    limits = " ".join(entries["limits"].value).lower()
+    entries["limits"].expect(
+        any(word in limits for word in _PICTURES),
+        "they do not say what kind of pictures were used",
+        "may the owner carry the number over to photographs of customers?",
+    )
 
 
 def _check_rate(
-    key: str, given: Any, row: str, rows: Mapping[str, Any], others: list[Mapping[str, Any]]
+    entry: Answer, row: str, rows: Mapping[str, Any], others: list[Mapping[str, Any]]
 ) -> None:
-    triple = array(key, given).astype(np.float64).ravel()
-    if triple.size == 1:
-        raise Wrong(key, f"got {short(triple[0])} alone", "give its interval: (rate, low, high)")
-    if triple.size != 3:
-        raise Wrong(key, f"expected (rate, low, high), got {describe(given)}")
+    triple = entry.array().astype(np.float64).ravel()
+    alone = f"got {short(triple[0]) if triple.size else 'nothing'} alone"
+    entry.expect(triple.size != 1, alone, "give its interval: (rate, low, high)")
+    entry.expect(triple.size == 3, f"expected (rate, low, high), got {describe(entry.value)}")
     if triple.max() > 1.5:
         triple = triple / 100  # percent
     rate, low, high = triple
-    if not low <= rate <= high:
-        raise Wrong(
-            key, f"{rate:.3f} is not within [{low:.3f}, {high:.3f}]", "the order is rate, low, high"
-        )
+    outside = f"{rate:.3f} is not within [{low:.3f}, {high:.3f}]"
+    entry.expect(low <= rate <= high, outside, "the order is rate, low, high")
 
     def agrees(with_row: Any) -> bool:
         return bool(np.abs(triple - np.asarray(with_row, np.float64)).max() <= 0.02)
 
-    if agrees(rows[row]):
-        return
-    want = "{:.3f} [{:.3f}, {:.3f}]".format(*rows[row])
-    why = "look at the print of the audit again"
     twin = next((other for other in rows if other != row and agrees(rows[other])), None)
     if any(agrees(other[row]) for other in others):
         why = "that is the rate at another FAR than the one that the report names"
@@ -275,4 +239,8 @@ def _check_rate(
         why = f"that is the row {twin!r}"
     elif abs(rate - rows[row][0]) <= 0.02:
         why = "the rate is right, its interval is not"
-    raise Wrong(key, f"expected {want}, got {rate:.3f} [{low:.3f}, {high:.3f}]", why)
+    else:
+        why = "look at the print of the audit again"
+    want = "{:.3f} [{:.3f}, {:.3f}]".format(*rows[row])
+    found = f"expected {want}, got {rate:.3f} [{low:.3f}, {high:.3f}]"
+    entry.expect(agrees(rows[row]), found, why)

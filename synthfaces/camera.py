@@ -82,15 +82,9 @@ def _project(points, rotation, centre, distance, matrix, shift):
 def aim_camera(sample: Sample, landmarks: np.ndarray, centre: np.ndarray, pixels: int) -> Camera:
     """Point the camera so that the landmarks, float32 [5, 3], land on `REFERENCE`, with jitter."""
     rotation = rotation_matrix(sample.yaw, sample.pitch)
-    flat = _project(
-        landmarks,
-        rotation,
-        centre,
-        sample.distance,
-        np.eye(2, dtype=np.float32),
-        np.zeros(2, np.float32),
-    )[:, :2]
-    matrix, shift = fit_similarity(flat, REFERENCE * pixels)
+    plain, none = np.eye(2, dtype=np.float32), np.zeros(2, np.float32)
+    flat = _project(landmarks, rotation, centre, sample.distance, plain, none)
+    matrix, shift = fit_similarity(flat[:, :2], REFERENCE * pixels)
     roll = np.radians(sample.roll)
     jitter = (1 + sample.zoom) * np.array(
         [[np.cos(roll), -np.sin(roll)], [np.sin(roll), np.cos(roll)]]

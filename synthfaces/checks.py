@@ -17,27 +17,27 @@ class SynthFacesError(ValueError):
     """A value that the renderer cannot draw, described in one sentence."""
 
 
-def _whole(value: Any) -> int | None:
-    """Return ``value`` as an int, or None where it is not a whole number."""
+def _whole(value: Any, low: int, high: int) -> int | None:
+    """Return ``value`` as an int, or None where it is not a whole number from low to high."""
     try:
-        return int(value) if value == int(value) else None
+        number = int(value)
+        return number if number == value and low <= number <= high else None
     except (TypeError, ValueError, OverflowError):  # a word, NaN, infinity
         return None
 
 
 def check_number(name: str, value: Any) -> int:
     """Return the number of an identity or a sample as an int, if it is whole, 0 to 2^62 - 1."""
-    number = _whole(value)
-    if number is None or not 0 <= number < NUMBERS:
-        below = "" if number is None or number < 0 else " (below 2^62)"
-        raise SynthFacesError(f"{name} is {value}: expected a whole number from 0 up{below}")
+    number = _whole(value, 0, NUMBERS - 1)
+    if number is None:
+        raise SynthFacesError(f"{name} is {value}: expected a whole number from 0 up (below 2^62)")
     return number
 
 
 def check_size(size: Any) -> int:
     """Return the side of a picture in pixels as an int, if it is whole, 32 to 512."""
-    pixels = _whole(size)
-    if pixels is None or not MIN_SIZE <= pixels <= MAX_SIZE:
+    pixels = _whole(size, MIN_SIZE, MAX_SIZE)
+    if pixels is None:
         raise SynthFacesError(
             f"size is {size}: expected whole pixels from {MIN_SIZE} to {MAX_SIZE}"
         )

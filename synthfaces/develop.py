@@ -14,15 +14,11 @@ from PIL import Image
 from synthfaces.raster import compiled
 from synthfaces.sample import Sample
 
-
-def _srgb_table() -> np.ndarray:
-    """Return the sRGB transfer curve (IEC 61966-2-1) at 2,049 points of [0, 1], float32."""
-    light = np.linspace(0, 1, 2049)
-    curve = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-    return curve.astype(np.float32)
-
-
-_SRGB = _srgb_table()
+_LIGHT = np.linspace(0, 1, 2049)
+# The sRGB transfer curve, IEC 61966-2-1.
+_SRGB = np.where(_LIGHT <= 0.0031308, 12.92 * _LIGHT, 1.055 * _LIGHT ** (1 / 2.4) - 0.055).astype(
+    np.float32
+)
 
 
 @compiled
@@ -143,14 +139,8 @@ def develop(linear: np.ndarray, sample: Sample) -> np.ndarray:
         taps = max(3, math.ceil(length) + 1)
         linear = _smear(linear, length * math.cos(angle), length * math.sin(angle), taps)
     gain = (sample.exposure * np.asarray(sample.white_balance)).astype(np.float32)
-    picture = _tone(
-        linear,
-        gain,
-        sample.vignette,
-        _SRGB ** np.float32(sample.gamma),
-        sample.contrast,
-        sample.saturation,
-    )
+    curve = _SRGB ** np.float32(sample.gamma)
+    picture = _tone(linear, gain, sample.vignette, curve, sample.contrast, sample.saturation)
     if sample.noise > 0:
         rng = np.random.default_rng([37, sample.background_seed])
         grain = rng.standard_normal(picture.shape, np.float32)

@@ -99,13 +99,9 @@ def _look(person: Person, sample: Sample) -> Look:
 def picture_light(sample: Sample, camera: Camera) -> Light:
     """Return the picture's lights in world space."""
     azimuth, elevation = np.radians([sample.light_azimuth, sample.light_elevation])
+    level = np.cos(elevation)
     key = np.array(
-        [
-            np.sin(azimuth) * np.cos(elevation),
-            np.sin(elevation),
-            np.cos(azimuth) * np.cos(elevation),
-        ],
-        np.float32,
+        [np.sin(azimuth) * level, np.sin(elevation), np.cos(azimuth) * level], np.float32
     )
     half = key + np.array([0, 0, 1], np.float32)
     rim = np.array([-np.sign(sample.light_azimuth) * 0.8 or 0.8, 0.35, -0.5], np.float32)
@@ -241,31 +237,19 @@ def draw(person: Person, sample: Sample, size: int, truth: bool = False) -> Buff
     )
     screen = camera.project(vertices)
     _rasterise_head(buffers, screen)
+    smooth = camera.scale > SMOOTH_SCALE
     buffers.surface = Surface(
-        buffers.triangle_of,
-        buffers.weights,
-        model.screen_triangles,
-        model.part,
-        lit,
-        person.skin,
-        _small_overlays(),
-        camera.scale > SMOOTH_SCALE,
-    )
+        buffers.triangle_of, buffers.weights, model.screen_triangles, model.part, lit,
+        person.skin, _small_overlays(), smooth,
+    )  # fmt: skip
     shade_pixels(buffers.linear, buffers.surface, light, _look(person, sample))
     glasses = sample.wears_glasses or sample.sunglasses
     if sample.headwear == "cap":
-        _draw_solid(
-            buffers, solid_of(person, "visor"), buffers.visor, sample.headwear_rgb, 0.05, light
-        )
+        visor = solid_of(person, "visor")
+        _draw_solid(buffers, visor, buffers.visor, sample.headwear_rgb, 0.05, light)
     if glasses:
-        _draw_solid(
-            buffers,
-            solid_of(person, "frame"),
-            buffers.glasses,
-            person.identity.glasses_rgb,
-            0.2,
-            light,
-        )
+        frame, color = solid_of(person, "frame"), person.identity.glasses_rgb
+        _draw_solid(buffers, frame, buffers.glasses, color, 0.2, light)
     _draw_strands(buffers, person, sample, light, vertices)
 
     lash_of = np.full((pixels, pixels), -1, np.int32)

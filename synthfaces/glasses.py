@@ -41,10 +41,8 @@ def _tube(path: np.ndarray, radius: float, closed: bool) -> Solid:
     if closed:
         ahead, behind = np.roll(path, -1, 0), np.roll(path, 1, 0)
     else:
-        ahead, behind = (
-            path[np.minimum(np.arange(n) + 1, n - 1)],
-            path[np.maximum(np.arange(n) - 1, 0)],
-        )
+        ahead = path[np.minimum(np.arange(n) + 1, n - 1)]
+        behind = path[np.maximum(np.arange(n) - 1, 0)]
     tangent = ahead - behind
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
     side = np.cross(tangent, [0.13, 0.31, 1.0])

@@ -142,17 +142,12 @@ def grow_hair(person: Identity, vertices: np.ndarray, state: str = "usual") -> l
             uniform[rows, 2], vertices, middle, float(rng.uniform(-1, 1)),
         )  # fmt: skip
         width = width * np.linspace(1.7, 0.9, n)
+    spread = noise[:, 3] + 0.7 * lock_tone
     stray = min(0.22, 0.12 * length) * uneven[near[:, 0], :3] + 0.15 * style.frizz * noise[:, :3]
     return [
         Strands(
             points=points + middle,
-            color=_colors(
-                person.hair_rgb,
-                person.greyness,
-                noise[:, 3] + 0.7 * lock_tone,
-                uniform[rows, 1],
-                0.16,
-            ),
+            color=_colors(person.hair_rgb, person.greyness, spread, uniform[rows, 1], 0.16),
             occlusion=occlusion,
             width=width.astype(np.float32),
             opacity=np.float32(style.opacity) * (0.45 + 0.55 * density),
@@ -237,17 +232,12 @@ def grow_beard(person: Identity, vertices: np.ndarray, normals: np.ndarray) -> l
     layer = np.arange(n) / n
     width = np.interp(layer, [0, 0.3, 0.4], [0.045, 0.035, 0.011]) * (1 + 0.15 * noise[:, 4])
     opacity = np.interp(layer, [0, 0.3, 0.4], [0.30, 0.40, 0.60]) * density[chosen] ** 0.7
+    rgb = 1.2 * person.brow_rgb + 0.012
     anchors = np.ascontiguousarray(corners[:, 0])
     return [
         Strands(
             points=points,
-            color=_colors(
-                1.2 * person.brow_rgb + 0.012,
-                person.greyness,
-                noise[:, 3],
-                uniform[rows, 1],
-                0.22,
-            ),
+            color=_colors(rgb, person.greyness, noise[:, 3], uniform[rows, 1], 0.22),
             occlusion=occlusion,
             width=width.astype(np.float32),
             opacity=opacity.astype(np.float32),
@@ -405,11 +395,8 @@ def draw_strands(points, color, occlusion, width, opacity, wild, anchors, rest, 
 
         for k in range(used):
             k0, k1 = max(k - 1, 0), min(k + 1, used - 1)
-            tx, ty, tz = (
-                world[k1, 0] - world[k0, 0],
-                world[k1, 1] - world[k0, 1],
-                world[k1, 2] - world[k0, 2],
-            )
+            tx, ty = world[k1, 0] - world[k0, 0], world[k1, 1] - world[k0, 1]
+            tz = world[k1, 2] - world[k0, 2]
             inverse = 1 / (math.sqrt(tx * tx + ty * ty + tz * tz) + 1e-9)
             tx, ty, tz = tx * inverse, ty * inverse, tz * inverse
             nx, ny, nz = world[k, 0], 0.7 * (world[k, 1] - 0.25), world[k, 2]

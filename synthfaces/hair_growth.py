@@ -179,11 +179,8 @@ def _radius_table(sources, weights, vertices, centre):
             total = np.float32(0)
             for k in range(count):
                 v = sources[i, j, k]
-                x, y, z = (
-                    vertices[v, 0] - centre[0],
-                    vertices[v, 1] - centre[1],
-                    vertices[v, 2] - centre[2],
-                )
+                x, y = vertices[v, 0] - centre[0], vertices[v, 1] - centre[1]
+                z = vertices[v, 2] - centre[2]
                 total += weights[i, j, k] * np.float32(math.sqrt(x * x + y * y + z * z))
             table[i, j] = total
     return table
@@ -195,8 +192,7 @@ def radius_table(vertices: np.ndarray, centre: np.ndarray) -> np.ndarray:
     The table is octahedral (Cigolle et al., "A survey of efficient representations for
     independent unit vectors", JCGT 2014), with y as the axis that is never folded.
     """
-    sources, weights = _radius_sources()
-    return _radius_table(sources, weights, vertices, centre)
+    return _radius_table(*_radius_sources(), vertices, centre)
 
 
 @compiled

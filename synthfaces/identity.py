@@ -216,9 +216,8 @@ def _make_identity(identity: int, difficulty: float) -> Identity:
     eye_color = dice.pick(DARK_EYES if dark_eyed else FAIR_EYES)
     eye_tone = frozen([dice.normal(0, sd, -3 * sd, 3 * sd) for sd in (0.10, 0.08, 0.08)])
     style = dice.pick(style_shares(male, african >= 0.6, age))
-    temples = dice.normal(0.35 if male else 0.1, 0.25) + max(0, age - 40) / 100 * (
-        1 if male else 0.2
-    )
+    temples = dice.normal(0.35 if male else 0.1, 0.25)
+    temples += max(0, age - 40) / 100 * (1 if male else 0.2)
     painted = dice.chance(0 if male else 0.7)
     habit = dice.uniform(0.2, 1) if painted else 0.0 * dice.uniform()
     beard = dice.pick(BEARDS if male else {"none": 1.0})

@@ -70,18 +70,18 @@ def _look_along(vertices, direction, side, extent, screen):
 
 
 @compiled
-def _accumulate(vertices, normals, triangles, directions, basis, side, extent, behind):
+def _accumulate(vertices, normals, triangles):
     """For each direction: an orthographic z-buffer, then each vertex asks whether it is lit."""
     n = vertices.shape[0]
     result = np.zeros((n, 9), np.float32)
     screen = np.zeros((n, 3), np.float32)
-    depth = np.zeros((side, side), np.float32)
+    depth = np.zeros((MAP_SIDE, MAP_SIDE), np.float32)
     nameless, weightless = np.zeros((0, 0), np.int32), np.zeros((0, 0, 2), np.float32)
-    for k in range(directions.shape[0]):
-        dx, dy, dz = directions[k, 0], directions[k, 1], directions[k, 2]
-        tested = dz > behind
+    for k in range(DIRECTIONS.shape[0]):
+        dx, dy, dz = DIRECTIONS[k, 0], DIRECTIONS[k, 1], DIRECTIONS[k, 2]
+        tested = dz > _BEHIND
         if tested:
-            _look_along(vertices, directions[k], side, extent, screen)
+            _look_along(vertices, DIRECTIONS[k], MAP_SIDE, MAP_EXTENT, screen)
             depth[:] = -1e9
             rasterise(screen, triangles, depth, nameless, weightless)
         for i in range(n):
@@ -91,8 +91,8 @@ def _accumulate(vertices, normals, triangles, directions, basis, side, extent, b
             lit = 1.0
             if tested:
                 # Five tests instead of one: soft shadow edges.
-                x = min(max(int(screen[i, 0]), 1), side - 2)
-                y = min(max(int(screen[i, 1]), 1), side - 2)
+                x = min(max(int(screen[i, 0]), 1), MAP_SIDE - 2)
+                y = min(max(int(screen[i, 1]), 1), MAP_SIDE - 2)
                 mine = screen[i, 2] + 0.07
                 lit = 0.2 * (mine > depth[y, x])
                 lit += 0.2 * (mine > depth[y, x - 1]) + 0.2 * (mine > depth[y, x + 1])
@@ -101,16 +101,13 @@ def _accumulate(vertices, normals, triangles, directions, basis, side, extent, b
                     continue
             share = np.float32(lit * cosine)
             for j in range(9):
-                result[i, j] += share * basis[k, j]
+                result[i, j] += share * HARMONICS[k, j]
     return result
 
 
 def light_transfer(vertices: np.ndarray, normals: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Return how each vertex answers to light, float32 [V, 9]; vertices centred on the head."""
-    transfer = _accumulate(
-        vertices, normals, triangles, DIRECTIONS, HARMONICS, MAP_SIDE, MAP_EXTENT, _BEHIND
-    )
-    return transfer * np.float32(_SOLID_ANGLE / np.pi)
+    return _accumulate(vertices, normals, triangles) * np.float32(_SOLID_ANGLE / np.pi)
 
 
 def light_coefficients(
@@ -136,14 +133,22 @@ def light_coefficients(
 
 
 @compiled
-def _hard_light(vertices, triangles, fine, normals, direction, side, extent):
+def hard_light(vertices, triangles, fine, normals, direction):
+    """Return the light of a distant lamp at each fine vertex, float32 [F]: cosine times shadow.
+
+    Args:
+        vertices: float32 [C, 3], the coarse mesh that casts the shadow, centred on the head.
+        triangles: int32 [n, 3] of the coarse mesh.
+        fine: float32 [F, 3], the points that ask; ``normals``: float32 [F, 3], unit.
+        direction: float32 [3], unit vector to the lamp, head space.
+    """
     screen = np.zeros((vertices.shape[0], 3), np.float32)
-    _look_along(vertices, direction, side, extent, screen)
-    depth = np.full((side, side), -1e9, np.float32)
+    _look_along(vertices, direction, HARD_SIDE, HARD_EXTENT, screen)
+    depth = np.full((HARD_SIDE, HARD_SIDE), -1e9, np.float32)
     nameless, weightless = np.zeros((0, 0), np.int32), np.zeros((0, 0, 2), np.float32)
     rasterise(screen, triangles, depth, nameless, weightless)
     points = np.zeros((fine.shape[0], 3), np.float32)
-    _look_along(fine, direction, side, extent, points)
+    _look_along(fine, direction, HARD_SIDE, HARD_EXTENT, points)
     result = np.zeros(fine.shape[0], np.float32)
     for i in range(fine.shape[0]):
         cosine = (
@@ -157,24 +162,12 @@ def _hard_light(vertices, triangles, fine, normals, direction, side, extent):
         lit = 0.0
         for oy in range(-2, 3):
             for ox in range(-2, 3):
-                cx = min(max(column + ox, 0), side - 1)
-                cy = min(max(row + oy, 0), side - 1)
+                cx = min(max(column + ox, 0), HARD_SIDE - 1)
+                cy = min(max(row + oy, 0), HARD_SIDE - 1)
                 if points[i, 2] + 0.075 > depth[cy, cx]:
                     lit += 0.04
         result[i] = lit * cosine
     return result
-
-
-def hard_light(vertices, triangles, fine, normals, direction) -> np.ndarray:
-    """Return the light of a distant lamp at each fine vertex, float32 [F]: cosine times shadow.
-
-    Args:
-        vertices: float32 [C, 3], the coarse mesh that casts the shadow, centred on the head.
-        triangles: int32 [n, 3] of the coarse mesh.
-        fine: float32 [F, 3], the points that ask; ``normals``: float32 [F, 3], unit.
-        direction: float32 [3], unit vector to the lamp, head space.
-    """
-    return _hard_light(vertices, triangles, fine, normals, direction, HARD_SIDE, HARD_EXTENT)
 
 
 @compiled

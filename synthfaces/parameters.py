@@ -14,14 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 from synthfaces.checks import SynthFacesError
-from synthfaces.identity import (
-    ANCESTRIES,
-    BEARDS,
-    EYE_COLORS,
-    GLASSES,
-    HAIR_COLORS,
-    STYLE_SHARES,
-)
+from synthfaces.identity import ANCESTRIES, BEARDS, EYE_COLORS, GLASSES, HAIR_COLORS, STYLE_SHARES
 from synthfaces.model import head_model
 from synthfaces.sample import SCENES
 from synthfaces.shape import shape_axes
@@ -271,10 +264,7 @@ def find(name: str) -> Parameter:
     """Return the parameter called ``name``."""
     known = parameters()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 3, 0.6)
-        near += [other for other in known if name and name in other and other not in near][
-            : 3 - len(near)
-        ]
+        near = difflib.get_close_matches(name, known, 3)
         guess = f"did you mean {' or '.join(near)}? " if near else ""
         raise SynthFacesError(
             f"no parameter is named {name!r}: {guess}`nbnet faces parameters` lists all"

@@ -8,7 +8,8 @@ light fields of `Sample`, with numbers set from pictures. Introduced in chapter 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -132,31 +133,14 @@ SCENES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class DrawnLight:
-    """The light of one picture as it was drawn; the fields are those of `Sample`."""
-
-    scene: str
-    light_azimuth: float
-    light_elevation: float
-    key_strength: float
-    softness: float
-    warmth: float
-    fill: np.ndarray
-    light_turn: float
-    rim_strength: float
-    white_balance: np.ndarray
-    exposure: float
-
-
 def _between(dice: Dice, span: Range, difficulty: float) -> float:
     """Return a number around the middle of ``span``, within a stretched or shrunken span."""
     middle, half = (span[0] + span[1]) / 2, (span[1] - span[0]) / 2
     return middle + half * min(difficulty, 1.3) * dice.uniform(-1, 1)
 
 
-def draw_light(dice: Dice, difficulty: float, melanin: float) -> DrawnLight:
-    """Draw scene, lights, white balance and an exposure that fits the scene and the skin.
+def draw_light(dice: Dice, difficulty: float, melanin: float) -> dict[str, Any]:
+    """Draw scene, lights, white balance and an exposure that fits the scene and the skin: fields.
 
     Args:
         dice: of the picture.
@@ -177,83 +161,90 @@ def draw_light(dice: Dice, difficulty: float, melanin: float) -> DrawnLight:
     # What an exposure meter would read off the face, so that no scene clips or greys out.
     facing = math.cos(math.radians(azimuth)) * math.cos(math.radians(elevation))
     metered = 0.75 * fill + 0.75 * key * (0.35 + 0.65 * max(0.0, facing))
-    return DrawnLight(
-        scene=name,
-        light_azimuth=azimuth,
-        light_elevation=elevation,
-        key_strength=key,
-        softness=min(max(_between(dice, scene.softness, difficulty), 0.0), 1.0),
-        warmth=dice.normal(scene.warmth[0], scene.warmth[1] * difficulty, -0.25, 0.25),
-        fill=fill * tint,
-        light_turn=dice.uniform(0, 2 * math.pi),
-        rim_strength=dice.uniform(0.3, 0.8) if rim else 0.0 * dice.uniform(),
-        white_balance=np.array([1 + balance, 1 + green, 1 - balance]),
-        exposure=(0.60 + 0.54 * melanin)
+    return {
+        "scene": name,
+        "light_azimuth": azimuth,
+        "light_elevation": elevation,
+        "key_strength": key,
+        "softness": min(max(_between(dice, scene.softness, difficulty), 0.0), 1.0),
+        "warmth": dice.normal(scene.warmth[0], scene.warmth[1] * difficulty, -0.25, 0.25),
+        "fill": fill * tint,
+        "light_turn": dice.uniform(0, 2 * math.pi),
+        "rim_strength": dice.uniform(0.3, 0.8) if rim else 0.0 * dice.uniform(),
+        "white_balance": np.array([1 + balance, 1 + green, 1 - balance]),
+        "exposure": (0.60 + 0.54 * melanin)
         / metered
         * math.exp(dice.normal(0, 0.11 * difficulty, -0.3, 0.2)),
-    )
+    }
 
 
 _HEADWEAR = {"beanie": 1.0, "cap": 1.0, "hood": 1.0}
 
 
+def _rgb(*levels: float) -> Any:
+    return field(default_factory=lambda: np.array(levels))
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One picture of a person. Angles in degrees, lengths in decimetres, colours linear RGB."""
+    """One picture of a person. Angles in degrees, lengths in decimetres, colours linear RGB.
+
+    Defaults are those of a portrait: frontal, at rest, evenly lit.
+    """
 
     identity: int
     sample: int
-    difficulty: float  # 0.25 .. 2
-    yaw: float  # -40 .. 40, positive: the subject turns to the image's right
-    pitch: float  # -20 .. 20
-    roll: float  # -15 .. 15, positive: clockwise in the image
-    expression: str  # one of `sample.EXPRESSIONS`
-    actions: dict[str, float]  # facial action -> strength in [0, 1]
-    gaze: tuple[float, float]  # right, down, against the head; (-yaw, -pitch) meets the camera
-    scene: str  # one of `sample.SCENES`
-    light_azimuth: float  # -100 .. 100
-    light_elevation: float  # -15 .. 70
-    key_strength: float
-    softness: float  # 0 lamp .. 1 overcast
-    warmth: float  # -: bluish, +: reddish key light
-    fill: np.ndarray  # float64 [3], ambient RGB
-    light_turn: float  # radians
-    rim_strength: float  # second light from behind, 0 mostly
-    exposure: float
-    white_balance: np.ndarray  # float64 [3], multipliers
-    distance: float  # 13 .. 26: camera to head
-    shift: tuple[float, float]  # of the crop, share of the image side
-    zoom: float  # relative, 0 = none
-    background_seed: int
-    shirt: np.ndarray  # float64 [3]
-    neckline: float
-    wears_glasses: bool
-    sunglasses: bool
-    headwear: str  # "none", "beanie", "cap" or "hood"
-    headwear_rgb: np.ndarray  # float64 [3]
-    scarf: bool
-    foreground: bool  # something out of focus reaches in from a side or a lower corner
-    foreground_seed: int
-    hair_state: str  # "usual", "tied" or "loose"
-    hair_mess: float  # 0 .. 1
-    hair_growth: float  # 0.85 .. 1.15: factor of the length
-    stubble: float  # 0 .. 1: days since the shave
-    beard_growth: float  # 0.5 .. 1.2: factor of the length
-    makeup: float  # 0 none .. 1 full, in this picture
-    flush: float  # -1 pale .. 1 flushed
-    shine: float  # 0.6 .. 1.5: factor of the skin's gloss
-    defocus: float  # 0 .. 0.9: sigma in pixels at 112 px
-    motion_blur: float  # 0, or 1 .. 2.5: length in pixels at 112 px
-    motion_angle: float  # degrees
-    noise: float  # 0 .. 0.03: standard deviation, of full scale 1
-    jpeg_quality: int  # 0: not compressed; else 45 .. 95
-    vignette: float  # 0 .. 0.44: darkening of the corners
-    contrast: float  # factor around middle grey
-    gamma: float
-    saturation: float
+    difficulty: float = 1.0  # 0.25 .. 2
+    yaw: float = 0.0  # -40 .. 40, positive: the subject turns to the image's right
+    pitch: float = 0.0  # -20 .. 20
+    roll: float = 0.0  # -15 .. 15, positive: clockwise in the image
+    expression: str = "neutral"  # one of `sample.EXPRESSIONS`
+    actions: dict[str, float] = field(default_factory=dict)  # action -> strength in [0, 1]
+    gaze: tuple[float, float] = (0.0, 0.0)  # right, down; (-yaw, -pitch) meets the camera
+    scene: str = "studio"  # one of `sample.SCENES`
+    light_azimuth: float = -20.0  # -100 .. 100; noses need a shadow to be seen
+    light_elevation: float = 30.0  # -15 .. 70
+    key_strength: float = 0.8
+    softness: float = 0.8  # 0 lamp .. 1 overcast
+    warmth: float = 0.0  # -: bluish, +: reddish key light
+    fill: np.ndarray = _rgb(0.6, 0.6, 0.6)  # float64 [3], ambient RGB
+    light_turn: float = 0.0  # radians
+    rim_strength: float = 0.0  # second light from behind, 0 mostly
+    exposure: float = 0.75
+    white_balance: np.ndarray = _rgb(1.0, 1.0, 1.0)  # float64 [3], multipliers
+    distance: float = 20.0  # 13 .. 26: camera to head
+    shift: tuple[float, float] = (0.0, 0.0)  # of the crop, share of the image side
+    zoom: float = 0.0  # relative, 0 = none
+    background_seed: int = 7
+    shirt: np.ndarray = _rgb(0.15, 0.15, 0.18)  # float64 [3]
+    neckline: float = 5.7
+    wears_glasses: bool = False
+    sunglasses: bool = False
+    headwear: str = "none"  # or "beanie", "cap", "hood"
+    headwear_rgb: np.ndarray = _rgb(0.1, 0.1, 0.1)  # float64 [3]
+    scarf: bool = False
+    foreground: bool = False  # something out of focus reaches in from a side or a lower corner
+    foreground_seed: int = 0
+    hair_state: str = "usual"  # or "tied", "loose"
+    hair_mess: float = 0.2  # 0 .. 1
+    hair_growth: float = 1.0  # 0.85 .. 1.15: factor of the length
+    stubble: float = 0.3  # 0 .. 1: days since the shave
+    beard_growth: float = 0.8  # 0.5 .. 1.2: factor of the length
+    makeup: float = 0.0  # 0 none .. 1 full, in this picture
+    flush: float = 0.0  # -1 pale .. 1 flushed
+    shine: float = 1.0  # 0.6 .. 1.5: factor of the skin's gloss
+    defocus: float = 0.0  # 0 .. 0.9: sigma in pixels at 112 px
+    motion_blur: float = 0.0  # 0, or 1 .. 2.5: length in pixels at 112 px
+    motion_angle: float = 0.0  # degrees
+    noise: float = 0.0  # 0 .. 0.03: standard deviation, of full scale 1
+    jpeg_quality: int = 0  # 0: not compressed; else 45 .. 95
+    vignette: float = 0.0  # 0 .. 0.44: darkening of the corners
+    contrast: float = 1.0  # factor around middle grey
+    gamma: float = 1.0
+    saturation: float = 1.0
 
 
-def _outfit(dice: Dice, person: Identity, difficulty: float) -> dict:
+def _outfit(dice: Dice, person: Identity, difficulty: float) -> dict[str, Any]:
     """Draw what is worn: clothes, glasses, headwear, occluders."""
     grey, levels = dice.uniform(0.02, 0.5), [dice.normal(0, 0.5, -1, 1) for _ in range(3)]
     hat_grey, hat_levels = dice.uniform(0.02, 0.4), [dice.normal(0, 0.5, -1, 1) for _ in range(3)]
@@ -272,7 +263,7 @@ def _outfit(dice: Dice, person: Identity, difficulty: float) -> dict:
     }
 
 
-def _grooming(dice: Dice, person: Identity, difficulty: float) -> dict:
+def _grooming(dice: Dice, person: Identity, difficulty: float) -> dict[str, Any]:
     """Draw the state of hair, beard, make-up and skin."""
     states = TIEABLE.get(person.hair_style, ()) if dice.chance(0.25 * difficulty**0.5) else ()
     made_up, amount = dice.chance(0.25 + 0.6 * person.makeup_habit), dice.uniform(0.4, 1.1)
@@ -289,14 +280,11 @@ def _grooming(dice: Dice, person: Identity, difficulty: float) -> dict:
     }
 
 
-def _camera(dice: Dice, difficulty: float) -> dict:
+def _camera(dice: Dice, difficulty: float) -> dict[str, Any]:
     """Draw lens, alignment and everything behind the lens."""
     moved, compressed = dice.chance(0.05 * difficulty), dice.chance(0.5)
-    soft, sharp, blurry = (
-        dice.chance(0.08 * difficulty),
-        dice.normal(0, 0.2),
-        dice.uniform(0.45, 0.9),
-    )
+    soft, sharp = dice.chance(0.08 * difficulty), dice.normal(0, 0.2)
+    blurry = dice.uniform(0.45, 0.9)
     return {
         "distance": dice.uniform(13, 26),
         "shift": (dice.normal(0, 0.012 * difficulty), dice.normal(0, 0.012 * difficulty)),
@@ -341,7 +329,7 @@ def make_sample(identity: int, sample: int, difficulty: float = 1.0) -> Sample:
         expression=expression,
         actions=actions,
         gaze=(min(max(gaze[0], -28.0), 28.0), min(max(gaze[1], -16.0), 16.0)),
-        **vars(draw_light(dice, d, person.melanin)),
+        **draw_light(dice, d, person.melanin),
         **_camera(dice, d),
         **_outfit(dice, person, d),
         **_grooming(dice, person, d),
@@ -353,55 +341,4 @@ PORTRAIT = -1  # its number; those that are drawn by chance count from 0
 
 def portrait_sample(identity: int) -> Sample:
     """Return the sample of a person's portrait; the sample's number is `PORTRAIT`."""
-    return Sample(
-        identity=check_number("identity", identity),
-        sample=PORTRAIT,
-        difficulty=1.0,
-        yaw=0.0,
-        pitch=0.0,
-        roll=0.0,
-        expression="neutral",
-        actions={},
-        gaze=(0.0, 0.0),
-        scene="studio",
-        light_azimuth=-20.0,  # not quite from the front: noses need a shadow to be seen
-        light_elevation=30.0,
-        key_strength=0.8,
-        softness=0.8,
-        warmth=0.0,
-        fill=np.full(3, 0.6),
-        light_turn=0.0,
-        rim_strength=0.0,
-        exposure=0.75,
-        white_balance=np.ones(3),
-        distance=20.0,
-        shift=(0.0, 0.0),
-        zoom=0.0,
-        background_seed=7,
-        shirt=np.array([0.15, 0.15, 0.18]),
-        neckline=5.7,
-        wears_glasses=False,
-        sunglasses=False,
-        headwear="none",
-        headwear_rgb=np.full(3, 0.1),
-        scarf=False,
-        foreground=False,
-        foreground_seed=0,
-        hair_state="usual",
-        hair_mess=0.2,
-        hair_growth=1.0,
-        stubble=0.3,
-        beard_growth=0.8,
-        makeup=0.0,
-        flush=0.0,
-        shine=1.0,
-        defocus=0.0,
-        motion_blur=0.0,
-        motion_angle=0.0,
-        noise=0.0,
-        jpeg_quality=0,
-        vignette=0.0,
-        contrast=1.0,
-        gamma=1.0,
-        saturation=1.0,
-    )
+    return Sample(check_number("identity", identity), PORTRAIT)

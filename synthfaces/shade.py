@@ -95,23 +95,28 @@ def pack_skin(base):
     Shading waits for memory more than for arithmetic. Slopes are kept in [-1, 1], gloss in [0, 2].
     """
     rows, columns = base.shape[:2]
-    result = np.empty((rows, columns, 8), np.uint16)
-    top, half, one = np.float32(65535), np.float32(0.5), np.float32(1)
-    zero = np.float32(0)
+    result = np.zeros((rows, columns, 8), np.uint16)
+    zero, half, one, top = np.float32(0), np.float32(0.5), np.float32(1), np.float32(65535)
+    factors = np.array([1, 1, 1, 0.5, 0.5, 0.5, 1], np.float32)
+    offsets = np.array([0, 0, 0, 0, 0.5, 0.5, 0], np.float32)
     for row in range(rows):
         for column in range(columns):
-            for k in range(3):
-                value = min(one, max(zero, base[row, column, k]))
-                result[row, column, k] = np.uint16(value * top + half)
-            value = min(one, max(zero, half * base[row, column, 3]))
-            result[row, column, 3] = np.uint16(value * top + half)
-            for k in range(4, 6):
-                value = min(one, max(zero, half + half * base[row, column, k]))
-                result[row, column, k] = np.uint16(value * top + half)
-            value = min(one, max(zero, base[row, column, 6]))
-            result[row, column, 6] = np.uint16(value * top + half)
-            result[row, column, 7] = 0
+            for k in range(7):
+                value = offsets[k] + factors[k] * base[row, column, k]
+                result[row, column, k] = np.uint16(min(one, max(zero, value)) * top + half)
     return result
+
+
+@compiled
+def _between(texture, row, column, k, fx, fy):
+    """Read channel ``k`` of a texture bilinearly, (fx, fy) of a texel beyond (column, row)."""
+    one = np.float32(1)
+    return (
+        (one - fx) * (one - fy) * texture[row, column, k]
+        + fx * (one - fy) * texture[row, column + 1, k]
+        + (one - fx) * fy * texture[row + 1, column, k]
+        + fx * fy * texture[row + 1, column + 1, k]
+    )
 
 
 @compiled
@@ -125,22 +130,10 @@ def _read_skin(skin, overlays, smooth, u, v, texel):
     r0 = min(max(int(y), 0), rows - 2)
     if smooth:
         fx, fy = np.float32(x - c0), np.float32(y - r0)
-        one = np.float32(1)
-        w00, w01, w10, w11 = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
         for k in range(7):
-            texel[k] = (
-                w00 * skin[r0, c0, k]
-                + w01 * skin[r0, c0 + 1, k]
-                + w10 * skin[r0 + 1, c0, k]
-                + w11 * skin[r0 + 1, c0 + 1, k]
-            )
+            texel[k] = _between(skin, r0, c0, k, fx, fy)
         for k in range(3):
-            texel[7 + k] = (
-                w00 * overlays[r0, c0, k]
-                + w01 * overlays[r0, c0 + 1, k]
-                + w10 * overlays[r0 + 1, c0, k]
-                + w11 * overlays[r0 + 1, c0 + 1, k]
-            )
+            texel[7 + k] = _between(overlays, r0, c0, k, fx, fy)
     else:
         for k in range(7):
             texel[k] = skin[r0, c0, k]
@@ -169,12 +162,8 @@ def shade_pixels(image, s, light, look):
     vertex, skin, overlays, smooth = s.vertex, s.skin, s.overlays, s.smooth
     up, key_light, half, rim = light.up, light.key, light.half, light.rim
     key_rgb, fill, key_strength = light.key_rgb, light.fill, light.key_strength
-    rim_strength, makeup, shirt, headwear = (
-        light.rim_strength,
-        look.makeup,
-        look.shirt,
-        look.headwear,
-    )
+    rim_strength, makeup = light.rim_strength, look.makeup
+    shirt, headwear = look.shirt, look.headwear
     stubble_rgb, stubble, flush, gloss = look.stubble_rgb, look.stubble, look.flush, look.gloss
     eye_centre, eye_rgb, iris, gaze = look.eye_centre, look.eye_rgb, look.iris, look.gaze
     height, width = triangle_of.shape

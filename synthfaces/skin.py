@@ -59,6 +59,14 @@ class Recipe(NamedTuple):
 
 
 @compiled
+def _window(noise, starts, place, row, width, field=-1):
+    """Return a row of a noise tile (of another ``field``, if given) where ``place`` is read."""
+    first = starts[place, 1]
+    chosen = place if field < 0 else field
+    return noise[chosen, (starts[place, 0] + row) % TILE, first : first + width]
+
+
+@compiled
 def paint(recipe, zones, noise, y, line):
     """Return the layers of `skin.Skin.base`, float32 [HEIGHT, WIDTH, 7].
 
@@ -76,26 +84,18 @@ def paint(recipe, zones, noise, y, line):
     rough, ragged, steep = np.float32(0.45), np.float32(0.02), np.float32(1 / 0.17)
     edge, patchy, five = np.float32(7.7), np.float32(0.03), np.float32(5)
     for row in range(height):
-        first = recipe.starts[_PATCH, 1]
-        patch = noise[_PATCH, (recipe.starts[_PATCH, 0] + row) % TILE, first : first + width]
-        first = recipe.starts[_GRAIN, 1]
-        grain = noise[_GRAIN, (recipe.starts[_GRAIN, 0] + row) % TILE, first : first + width]
-        first = recipe.starts[_SPOTS, 1]
-        spots = noise[_SPOTS, (recipe.starts[_SPOTS, 0] + row) % TILE, first : first + width]
-        first = recipe.starts[_HAIRS, 1]
-        hairs = noise[_HAIRS, (recipe.starts[_HAIRS, 0] + row) % TILE, first : first + width]
-        first, at = recipe.starts[_STREAK, 1], (recipe.starts[_STREAK, 0] + row) % TILE
-        streak = noise[_STREAK, at, first : first + width]
-        streak_u = noise[_STREAK_U, at, first : first + width]
-        first, at = recipe.starts[_PORES, 1], (recipe.starts[_PORES, 0] + row) % TILE
-        pit = noise[_PORES, at, first : first + width]
-        pores_u = noise[_PORES_U, at, first : first + width]
-        pores_v = noise[_PORES_V, at, first : first + width]
-        lips, mouth_line, freckled = (
-            zones[_LIPS, row],
-            zones[_MOUTH_LINE, row],
-            zones[_FRECKLES, row],
-        )
+        patch = _window(noise, recipe.starts, _PATCH, row, width)
+        grain = _window(noise, recipe.starts, _GRAIN, row, width)
+        spots = _window(noise, recipe.starts, _SPOTS, row, width)
+        hairs = _window(noise, recipe.starts, _HAIRS, row, width)
+        # Slopes are read where their field is read.
+        streak = _window(noise, recipe.starts, _STREAK, row, width)
+        streak_u = _window(noise, recipe.starts, _STREAK, row, width, _STREAK_U)
+        pit = _window(noise, recipe.starts, _PORES, row, width)
+        pores_u = _window(noise, recipe.starts, _PORES, row, width, _PORES_U)
+        pores_v = _window(noise, recipe.starts, _PORES, row, width, _PORES_V)
+        lips, mouth_line = zones[_LIPS, row], zones[_MOUTH_LINE, row]
+        freckled = zones[_FRECKLES, row]
         shine, porous, beard = zones[_SHINE, row], zones[_POROUS, row], zones[_BEARD, row]
         kept = zones[recipe.beard, row]
 
@@ -132,8 +132,7 @@ def paint(recipe, zones, noise, y, line):
                     for i in range(width):
                         value[i] += weight * zone[i]
             for k in range(recipe.in_noise.shape[0]):
-                first = recipe.starts[k, 1]
-                tile = noise[k, (recipe.starts[k, 0] + row) % TILE, first : first + width]
+                tile = _window(noise, recipe.starts, k, row, width)
                 weight = recipe.in_noise[k, c]
                 for i in range(width):
                     value[i] += weight * tile[i]

@@ -245,14 +245,7 @@ def draw_brows(
     alpha = (0.50 - 0.14 * np.abs(across)) * (0.5 + 0.7 * uniform[1])
     alpha *= np.where(t < 0.12, 0.45 + 4.5 * t, 1) * (1 - 0.45 * np.clip((t - 0.8) / 0.2, 0, 1))
     color = person.brow_rgb * [0.96, 0.90, 0.80] + 0.08 * tone  # the skin shines through
+    step_x, step_y, texels = side * np.cos(heading), np.sin(heading), length * TEXELS_PER_DM
     _draw_strokes(
-        base,
-        column,
-        row,
-        side * np.cos(heading),
-        np.sin(heading),
-        length * TEXELS_PER_DM,
-        -0.02 * side,
-        alpha,
-        color.astype(np.float32),
+        base, column, row, step_x, step_y, texels, -0.02 * side, alpha, color.astype(np.float32)
     )

@@ -6,12 +6,12 @@ These are parameters of a graphics model, not facts about people: "gender", "age
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synthfaces.checks import SynthFacesError, check_number, whole_numbers
+from synthfaces.checks import SynthFacesError, whole_numbers
 from synthfaces.identity import Identity, make_identity
 from synthfaces.parameters import Parameter, find, parameters
 from synthfaces.sample import Sample, make_sample
@@ -64,56 +64,34 @@ def table(
     """
     import pandas as pd
 
-    people = whole_numbers(identities, "identity").tolist()
-    wanted = list(parameters().values()) if columns is None else [find(name) for name in columns]
-    who = _Columns([p for p in wanted if p.owner == "identity"])
-    what = _Columns([p for p in wanted if p.owner == "sample"])
+    chosen = list(parameters().values()) if columns is None else [find(name) for name in columns]
+    of_people = [p for p in chosen if p.owner == "identity"]
+    of_pictures = [p for p in chosen if p.owner == "sample"]
+    numbers = whole_numbers(identities, "identity")
+    people = [make_identity(int(number), difficulty) for number in numbers]
+    data = {"identity": numbers} | _columns(of_people, people)
     if samples is None:
-        _refuse_pictures(what.chosen if columns is not None else [], landmarks_size)
-        for identity in people:
-            who.add(make_identity(identity, difficulty))
-        return pd.DataFrame({"identity": np.array(people, np.int64)} | who.arrays())
+        names = [p.name for p in of_pictures] if columns is not None else []
+        names += ["a landmark"] * (landmarks_size is not None)
+        if names:
+            raise SynthFacesError(f"{names[0]} belongs to a picture: give samples as well")
+        return pd.DataFrame(data)
 
-    numbers = range(samples) if isinstance(samples, int | np.integer) else samples
-    numbers = [check_number("sample", s) for s in numbers]
-    marks = []
-    for identity in people:
-        who.add(make_identity(identity, difficulty))
-        for sample in numbers:
-            what.add(make_sample(identity, sample, difficulty))
-        if landmarks_size is not None:
-            marks += [landmarks(identity, s, landmarks_size, difficulty) for s in numbers]
-    data = {"identity": np.array(people, np.int64)} | who.arrays()
-    data = {name: np.repeat(values, len(numbers)) for name, values in data.items()}
-    data["sample"] = np.tile(np.array(numbers, np.int64), len(people))
-    data |= what.arrays()
-    if marks:
+    each = whole_numbers(
+        range(samples) if isinstance(samples, int | np.integer) else samples, "sample"
+    )
+    pictures = [make_sample(who.identity, int(k), difficulty) for who in people for k in each]
+    data = {name: np.repeat(values, len(each)) for name, values in data.items()}
+    data |= {"sample": np.tile(each, len(people))} | _columns(of_pictures, pictures)
+    if landmarks_size is not None:
+        owners = [who for who in people for _ in each]
+        marks = [landmarks(*pair, landmarks_size) for pair in zip(owners, pictures, strict=True)]
         flat = np.stack(marks).reshape(-1, 10)
         data |= {f"{LANDMARKS[i // 2]}_{'xy'[i % 2]}": flat[:, i] for i in range(10)}
     return pd.DataFrame(data)
 
 
-def _refuse_pictures(of_samples: list[Parameter], landmarks_size: int | None) -> None:
-    names = [p.name for p in of_samples] + ["a landmark"] * (landmarks_size is not None)
-    if names:
-        raise SynthFacesError(f"{names[0]} belongs to a picture: give samples as well")
-
-
-class _Columns:
-    """Values of some parameters, collected one identity or sample at a time."""
-
-    def __init__(self, chosen: list[Parameter]) -> None:
-        self.chosen = chosen
-        self._values: list[list[Any]] = [[] for _ in chosen]
-
-    def add(self, thing: Identity | Sample) -> None:
-        for parameter, values in zip(self.chosen, self._values, strict=True):
-            values.append(parameter.read(thing))
-
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return name -> array [n]: float64, int64, bool, or object for words."""
-        return {
-            parameter.name: np.array(values, object if isinstance(values[0], str) else None)
-            for parameter, values in zip(self.chosen, self._values, strict=True)
-            if values
-        }
+def _columns(chosen: list[Parameter], things: Sequence[Identity | Sample]) -> dict[str, np.ndarray]:
+    """Return name -> array [n]: float64, int64, bool, or object for words."""
+    values = {parameter.name: [parameter.read(thing) for thing in things] for parameter in chosen}
+    return {n: np.array(v, object if isinstance(v[0], str) else None) for n, v in values.items()}

@@ -25,7 +25,7 @@ from synthfaces.drawing import SUPERSAMPLING, Buffers, draw, finish, render_pers
 from synthfaces.geometry import Person, build_person, head_centre, pose, subdivide
 from synthfaces.geometry import landmarks as head_landmarks
 from synthfaces.identity import Identity, make_identity
-from synthfaces.model import EYE, SKIN, head_model
+from synthfaces.model import EYE, SKIN, fine_mask
 from synthfaces.parameters import find
 from synthfaces.raster import box_downsample
 from synthfaces.sample import Sample, make_sample
@@ -79,16 +79,6 @@ class Truth:
         return temporary.replace(path)
 
 
-@lru_cache(1)
-def _lips() -> np.ndarray:
-    """Return 1 on the lips and inside the mouth, float32 [F] at the fine vertices."""
-    model = head_model()
-    lips = np.zeros(model.subdivide.shape[0], np.float32)
-    for key in ("lips", "inside_mouth"):
-        np.maximum.at(lips, model.render_vertex, model.masks[key])
-    return lips
-
-
 def _interpolate(buffers: Buffers, values: np.ndarray) -> np.ndarray:
     """Return float32 [n, k] at the n pixels that show the mesh, of values at its vertices."""
     s = buffers.surface
@@ -108,7 +98,8 @@ def masks(buffers: Buffers, sample: Sample) -> dict[str, np.ndarray]:
     s = buffers.surface
     seen = s.triangle_of >= 0
     part = s.part[s.triangle_of[seen]]
-    values = _interpolate(buffers, np.column_stack([_lips(), s.vertex[:, 7:9]]))
+    lips = np.maximum(fine_mask("lips"), fine_mask("inside_mouth"))
+    values = _interpolate(buffers, np.column_stack([lips, s.vertex[:, 7:9]]))
     names = list(MASKS)
     kind = np.where(values[:, 0] > 0.5, names.index("mouth"), names.index("skin"))
     kind[values[:, 2] > 0] = names.index("clothes")
@@ -214,20 +205,12 @@ def render(
     return render_person(*_prepare(identity, sample, difficulty, changes), size)
 
 
-def landmarks(
-    identity: int,
-    sample: int,
-    size: int = 64,
-    difficulty: float = 1.0,
-    changes: Mapping[str, Any] | None = None,
-) -> np.ndarray:
-    """Return `Truth.landmarks` without drawing; arguments and errors are those of `render`."""
-    size = check_size(size)
-    who, what = parameters_of(identity, sample, difficulty, changes)
+def landmarks(who: Identity, what: Sample, size: int) -> np.ndarray:
+    """Return `Truth.landmarks` of a picture of ``size`` pixels without drawing it."""
     neutral = np.ascontiguousarray(identity_mesh(who), np.float32)
     points = head_landmarks(pose(neutral, what)[1])
     centre = head_centre(subdivide(neutral))
-    camera = aim_camera(what, points, centre, size * SUPERSAMPLING)
+    camera = aim_camera(what, points, centre, check_size(size) * SUPERSAMPLING)
     return _on_picture(camera.project(points))
 
 

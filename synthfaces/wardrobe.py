@@ -88,16 +88,8 @@ def thicken(
     headwear = HEADWEAR[sample.headwear]
     if headwear == NONE and not sample.scarf:
         return False
-    _thicken(
-        vertices,
-        normals,
-        covered,
-        mean,
-        fine_mask("ears"),
-        headwear,
-        sample.scarf,
-        sample.background_seed,
-    )
+    ears, seed = fine_mask("ears"), sample.background_seed
+    _thicken(vertices, normals, covered, mean, ears, headwear, sample.scarf, seed)
     return True
 
 

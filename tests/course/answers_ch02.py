@@ -27,7 +27,7 @@ RIGHT["2.1"] = [by_comb, listed, lambda p, s: [p * s * (s - 1) / 2, p * (p - 1) 
 SLIPS["2.1"] = [
     (lambda p, s: (p * s * (s - 1), p * (p - 1) * s * s), "are one comparison"),
     (lambda p, s: (comb(p, 2) * s * s, p * comb(s, 2)), "swapped"),
-    (lambda p, s: (p * comb(s, 2), comb(p * s, 2)), "less the genuine"),
+    (lambda p, s: (p * comb(s, 2), comb(p * s, 2)), "minus the genuine"),
     (lambda p, s: (p * comb(s, 2), comb(p, 2)), "samples * samples"),
     (lambda p, s: (p * s * s, comb(p, 2) * s * s), "with itself"),
     (lambda p, s: (comb(s, 2), comb(p, 2) * s * s), "one person's"),

@@ -162,7 +162,7 @@ SLIPS["5.5"] = [
     (lambda m: np.corrcoef(m.transpose(1, 0, 2, 3).reshape(4, -1)), "np.asarray(maps)"),
     (lambda m: np.corrcoef(rows(m)[:, 9999]), "stopped with IndexError"),
     (lambda m: np.corrcoef(rows(m)) ** 2, "squared"),
-    (lambda m: np.cov(rows(m)), "no correlation"),
+    (lambda m: np.cov(rows(m)), "not a correlation"),
     (lambda m: np.corrcoef(rows(m).T), "transpose"),
     (lambda m: np.corrcoef(np.asarray(m).reshape(len(m), -1)), "faces with faces"),
     (lambda m: np.corrcoef(np.asarray(m).mean(axis=0).reshape(4, -1)), "over the faces"),

@@ -166,7 +166,7 @@ SLIPS["9.4"] = [
     (WARD | {"A": "healthy"}, "5 of 6 right, look again at A: the loss falls"),
     (WARD | {"C": "rate too high"}, "does not follow"),
     (WARD | {"E": None}, "no answer yet for E"),
-    (WARD | {"B": "fine"}, "expected one of healthy"),
+    (WARD | {"B": "fine"}, "expected one of batch norm"),
     (list(WARD.values()), "expected a dict"),
 ]
 OPEN["9.4"] = [dict.fromkeys("ABCDEF")]

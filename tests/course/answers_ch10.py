@@ -123,7 +123,7 @@ SLIPS["10.3"] = [
         ),
         "other people",
     ),
-    (lambda a, b, d: -paired(a, b, d)[::-1], "b less a"),
+    (lambda a, b, d: -paired(a, b, d)[::-1], "b minus a"),
     (lambda a, b, d: paired(a, b, d)[::-1], "low comes first"),
     (lambda a, b, d: ends((a - b)[d].mean(1), 5), "2.5 and 97.5"),
     (lambda a, b, d: ends((a - b)[d].mean(1), 0.025)[[0]].repeat(2), "expected about"),

@@ -137,7 +137,7 @@ SLIPS["11.4"] = [
         ({"far": 0.1}, "0.1 % is 0.001"),
         ({"far": 0.05}, "the audit measured at 0.01, 0.001"),
         ({"people": 720}, "the interval is over people"),
-        ({"questions": 5}, "expected 2000"),
+        ({"questions": 5}, "expected 2,000"),
         ({"limits": ["One decoder only, one seed.", "No camera was used."]}, "kind of pictures"),
         ({"limits": "none"}, "list of sentences"),
         ({"advice": ["Encrypt it well, please."]}, "two sentences"),

@@ -140,13 +140,13 @@ def test_a_learner_cannot_change_the_checks_data():
         return 1
 
     for given in (np.arange(3), torch.arange(3), [0, 1, 2]):
-        base.call("spoil", spoil, given)
+        base.Answer("spoil", spoil).call(given)
         assert list(given) == [0, 1, 2]
 
 
 def test_a_tensor_in_a_graph_is_handed_over_itself():
     leaf = torch.ones(2, requires_grad=True)
-    base.call("square", lambda x: (x**2).sum(), leaf).backward()
+    base.Answer("square", lambda x: (x**2).sum()).call(leaf).value.backward()
     assert leaf.grad is not None and leaf.grad.tolist() == [2, 2]
 
 
@@ -160,9 +160,9 @@ def test_a_tensor_in_a_graph_is_handed_over_itself():
     ],
 )
 def test_answers_may_be_lists_arrays_or_tensors(value):
-    assert base.array("x", value, (2,)).tolist() == [1, 2]
-    assert base.number("x", value[0]) == base.number("x", [value[0]]) == 1
+    assert base.Answer("x", value).array((2,)).tolist() == [1, 2]
+    assert base.Answer("x", value[0]).number() == base.Answer("x", [value[0]]).number() == 1
 
 
 def test_doubles_keep_their_digits():
-    assert base.number("x", torch.tensor(1 / 3, dtype=torch.float64)) == 1 / 3
+    assert base.Answer("x", torch.tensor(1 / 3, dtype=torch.float64)).number() == 1 / 3

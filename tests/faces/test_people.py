@@ -5,12 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from synthfaces import SynthFacesError
 from synthfaces.dice import Dice
-from synthfaces.hair_styles import STYLES, TIEABLE
+from synthfaces.hair_styles import TIEABLE
 from synthfaces.identity import GLASSES, STYLE_SHARES, eye_color_rgb, hair_colors, make_identity
 from synthfaces.model import head_model
-from synthfaces.sample import EXPRESSIONS, SCENES, make_sample
+from synthfaces.sample import EXPRESSIONS, make_sample
 from synthfaces.shape import draw_shape, identity_mesh, shape_axes
 
 PEOPLE = 300
@@ -40,73 +39,16 @@ def test_a_person_cannot_be_changed_by_one_of_its_users():
     assert make_identity(3).brow["arch"] == arch and make_identity(3).ancestry["asian"] <= 1
 
 
-@pytest.mark.parametrize("difficulty", [0, 0.2, 2.1, -1, float("nan")])
-def test_a_difficulty_out_of_range_is_named(difficulty):
-    for draw in (lambda: make_identity(0, difficulty), lambda: make_sample(0, 0, difficulty)):
-        with pytest.raises(SynthFacesError, match=r"difficulty is .* 0\.25 .* 2"):
-            draw()
-
-
-@pytest.mark.parametrize("wrong", [-1, 1.5, "x", 1 << 62])
-def test_a_number_that_is_none_is_named(wrong):
-    with pytest.raises(SynthFacesError, match="identity is .* whole number from 0 up"):
-        make_identity(wrong)
-    with pytest.raises(SynthFacesError, match="sample is .* whole number from 0 up"):
-        make_sample(0, wrong)
-
-
-@pytest.mark.parametrize("difficulty", DIFFICULTIES)
-def test_identities_stay_in_their_ranges(difficulty):
-    for i in range(PEOPLE):
-        p = make_identity(i, difficulty)
-        assert 18 <= p.age_years <= 80
-        assert sum(p.ancestry.values()) == pytest.approx(1)
-        assert p.ancestry_main == max(p.ancestry, key=p.ancestry.get)
-        for name in ("gender_axis", "muscle", "weight", "melanin", "makeup_habit", "curl"):
-            assert 0 <= getattr(p, name) <= 1, name
-        assert np.abs(p.shape).max() <= 3
-        assert np.abs(p.asymmetry).max() <= 0.5
-        assert 0.44 <= p.iris_radius <= 0.55
-        assert p.moles.shape[1] == 3
-        assert p.hair_style in STYLES or p.hair_style == "bald"
-        assert p.glasses == "none" or p.glasses in GLASSES
-        if p.gender == "female":
-            assert p.beard == "none"
-            assert p.stubble_habit == 0
-        else:
-            assert p.makeup_habit == 0
-
-
-@pytest.mark.parametrize("difficulty", DIFFICULTIES)
-def test_pictures_stay_in_their_ranges(difficulty):
-    for i in range(PEOPLE):
-        s = make_sample(i, 1, difficulty)
-        assert abs(s.yaw) <= 40
-        assert abs(s.pitch) <= 20
-        assert all(0 <= v <= 1 for v in s.actions.values()), s.actions
-        assert set(s.actions) <= set(head_model().actions)
-        assert s.expression in EXPRESSIONS
-        assert s.scene in SCENES
-        assert -15 <= s.light_elevation <= 70
-        assert abs(s.light_azimuth) <= 100
-        assert 0 <= s.softness <= 1
-        assert s.key_strength > 0
-        assert (s.fill > 0).all()
-        assert 0.2 < s.exposure < 4
-        assert 0 <= s.defocus <= 0.9
-        assert s.jpeg_quality == 0 or 45 <= s.jpeg_quality <= 95
-        assert 0 <= s.stubble <= 1
-        assert 0 <= s.makeup <= 1
-        assert 0.5 <= s.beard_growth <= 1.2
-        assert 0.85 <= s.hair_growth <= 1.15
-        assert (s.shirt >= 0).all()
-
-
 def test_a_picture_agrees_with_its_person():
     """Nobody wears glasses that they do not own, or ties up hair that is too short."""
     owners = tied = 0
     for i in range(PEOPLE):
         person = make_identity(i)
+        assert sum(person.ancestry.values()) == pytest.approx(1)
+        assert person.ancestry_main == max(person.ancestry, key=person.ancestry.get)
+        female = person.gender == "female"
+        assert not female or (person.beard == "none" and person.stubble_habit == 0)
+        assert female or person.makeup_habit == 0
         for k in range(4):
             s = make_sample(i, k)
             owners += s.wears_glasses
@@ -115,8 +57,9 @@ def test_a_picture_agrees_with_its_person():
             assert s.hair_state in ("usual", *TIEABLE.get(person.hair_style, ()))
             assert s.makeup == 0 or person.makeup_habit > 0
             assert s.stubble == 0 or person.stubble_habit > 0
-    assert owners > 0
-    assert tied > 0
+            assert set(s.actions) <= set(head_model().actions)
+            assert s.expression in EXPRESSIONS and 0.2 < s.exposure < 4
+    assert owners > 0 and tied > 0
 
 
 def test_people_are_as_mixed_as_the_tables_say():

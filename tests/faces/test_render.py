@@ -17,7 +17,6 @@ import pytest
 from PIL import Image
 
 from nbnet_lib.faces import make_identity, make_sample, render
-from synthfaces import SynthFacesError
 from synthfaces.drawing import draw, finish, render_person
 from synthfaces.geometry import build_person
 
@@ -53,11 +52,11 @@ def _digest(*numbers: int) -> str:
     return hashlib.sha256(render(*numbers).tobytes()).hexdigest()
 
 
-def test_a_picture_has_the_asked_size_and_type():
+def test_a_picture_has_the_size_and_type_that_were_asked_for():
     for size in (32, 64, 160):
         picture = render(4, 1, size)
-        assert picture.shape == (size, size, 3)
-        assert picture.dtype == np.uint8
+        assert picture.shape == (size, size, 3) and picture.dtype == np.uint8
+    assert len({_digest(1, 0, 64), _digest(1, 1, 64), _digest(2, 0, 64)}) == 3
 
 
 @pytest.mark.parametrize("numbers", GOLDEN)
@@ -111,10 +110,6 @@ def test_order_of_drawing_does_not_matter():
     assert _digest(5, 0, 64) == first
 
 
-def test_every_integer_matters():
-    assert len({_digest(1, 0, 64), _digest(1, 1, 64), _digest(2, 0, 64)}) == 3
-
-
 def test_a_face_fills_the_picture():
     """The middle is skin: brighter in red than in blue, whatever the person."""
     for identity in range(8):
@@ -128,21 +123,6 @@ def test_exposure_neither_clips_nor_greys_out():
     assert 40 < min(levels) and max(levels) < 215
     assert np.mean([(m >= 254).all(-1).mean() for m in middles]) < 0.005
     assert np.mean([m.std() for m in middles]) > 18
-
-
-@pytest.mark.parametrize(
-    "numbers, word",
-    [
-        ((-1, 0, 64), "identity"),
-        ((0, -2, 64), "sample"),
-        ((0, 0, 0), "from 32 to 512"),
-        ((0, 0, 5000), "from 32 to 512"),
-        ((0, 0, 64, 9.0), "difficulty"),
-    ],
-)
-def test_bad_numbers_are_named(numbers, word):
-    with pytest.raises(SynthFacesError, match=word):
-        render(*numbers)
 
 
 def test_a_small_change_of_pose_is_a_small_change_of_the_picture(person, plain):

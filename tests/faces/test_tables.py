@@ -51,15 +51,14 @@ def test_landmarks_are_those_of_the_picture():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"identities": [-1]}, "identity is -1: expected a whole number"),
-        ({"identities": 3}, "identity numbers are 3: expected several"),
-        ({"identities": []}, "expected at least one identity"),
-        ({"identities": [1], "samples": [0.5]}, "sample is 0.5: expected a whole number"),
-        ({"identities": [1], "difficulty": 3}, "difficulty is 3: expected 0.25"),
-        ({"identities": [1], "columns": ["yaw"]}, "did you mean yaw_deg"),
+        ({"identities": [-1]}, "identity is -1"),
+        ({"identities": 3}, "identity numbers are 3"),
+        ({"identities": [1], "samples": [0.5]}, "sample numbers"),
+        ({"identities": [1], "difficulty": 3}, "difficulty is 3"),
+        ({"identities": [1], "columns": ["yaw"]}, "yaw_deg"),
         ({"identities": [1], "columns": ["yaw_deg"]}, "yaw_deg belongs to a picture"),
         ({"identities": [1], "landmarks_size": 64}, "landmark belongs to a picture"),
-        ({"identities": [1], "samples": 1, "landmarks_size": 8}, "size is 8: expected"),
+        ({"identities": [1], "samples": 1, "landmarks_size": 8}, "size is 8"),
     ],
 )
 def test_what_cannot_be_tabled_is_told(arguments, said):

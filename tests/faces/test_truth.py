@@ -57,11 +57,10 @@ def test_parameters_of_a_picture():
 def test_shapes_and_types(plain):
     assert plain.image.shape == (96, 96, 3) and plain.image.dtype == np.uint8
     assert plain.landmarks.shape == (5, 2) and plain.landmarks.dtype == np.float32
-    assert plain.depth.shape == (96, 96) and plain.depth.dtype == np.float32
     assert plain.normals.shape == (96, 96, 3) and plain.normals.dtype == np.float32
     assert list(plain.masks) == list(MASKS)
-    for mask in plain.masks.values():
-        assert mask.shape == (96, 96) and mask.dtype == np.float32
+    for array in (plain.depth, *plain.masks.values()):
+        assert array.shape == (96, 96) and array.dtype == np.float32
 
 
 def test_masks_are_shares_of_a_pixel(plain, dressed):
@@ -150,18 +149,16 @@ def test_truth_is_saved_and_read(dressed, tmp_path):
 
 @pytest.mark.parametrize("function", [render, render_truth])
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "words"),
     [
-        ((-1, 0), "identity is -1: expected a whole number from 0 up"),
-        ((0, -2), "sample is -2: expected a whole number from 0 up"),
-        ((0, "a"), "sample is a: expected a whole number from 0 up"),
-        ((0, 0, 0), "size is 0: expected whole pixels from 32 to 512"),
-        ((0, 0, 5000), "size is 5000: expected whole pixels from 32 to 512"),
-        ((0, 0, 64, 3), "difficulty is 3: expected 0.25"),
-        ((0, 0, 64, 1, {"yaw": 1}), "did you mean yaw_deg"),
-        ((0, 0, 64, 1, {"yaw_deg": 99}), "yaw_deg is 99: expected a number from -40 to 40"),
+        ((-1, 0), "identity is -1"),
+        ((0, "a"), "sample is a: .* whole number"),
+        ((0, 0, 5000), "size is 5000: .* 32 to 512"),
+        ((0, 0, 64, 3), "difficulty is 3: .* 0.25"),
+        ((0, 0, 64, float("nan")), "difficulty is nan"),
+        ((0, 0, 64, 1, {"yaw_deg": 99}), "yaw_deg is 99: .* -40 to 40"),
     ],
 )
-def test_bad_input_is_one_sentence(function, arguments, said):
-    with pytest.raises(SynthFacesError, match=said):
+def test_bad_input_is_named(function, arguments, words):
+    with pytest.raises(SynthFacesError, match=words):
         function(*arguments)
