@@ -114,8 +114,6 @@ def test_fit_line_finds_a_line_and_refuses_what_is_none():
     weights, bias = rng.normal(size=(3, 4)), rng.normal(size=4)
     found, offset = fit_line(t, t @ weights + bias, 1e-9)
     assert np.allclose(found, weights) and np.allclose(offset, bias)
-    with pytest.raises(NbnetError, match="pairs"):
-        fit_line(t, np.zeros((3, 4)))
     with pytest.raises(NbnetError, match="above 0"):
         fit_line(t, t, 0)
 
@@ -128,5 +126,3 @@ def test_eigenfaces_are_those_of_the_covariance():
     _, singular, rows = np.linalg.svd(pictures - mean, full_matrices=False)
     assert np.allclose(np.abs(rows[:8] * components).sum(1), 1)
     assert np.allclose(share, (singular[:8] ** 2).cumsum() / (singular**2).sum())
-    with pytest.raises(NbnetError, match="two at least"):
-        eigenfaces(pictures[:1], 3)
