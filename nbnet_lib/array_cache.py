@@ -110,7 +110,11 @@ def _read_note(note: Path) -> dict[str, Any]:
 
 def _require_same(path: Path, before: Any, now: dict[str, Any]) -> None:
     """Refuse to overwrite values that were computed from something else."""
-    before = before if isinstance(before, dict) else {}
+    if not isinstance(before, dict):
+        raise NbnetError(
+            f"{path} was written by an earlier version of nbnet, which kept other notes beside it: "
+            "choose another folder or delete it"
+        )
     for name, value in now.items():
         if before.get(name) != value:
             raise NbnetError(

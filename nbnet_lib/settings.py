@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +18,7 @@ from nbnet_lib.errors import NbnetError
 
 EXTENSIONS = "extensions beyond the paper (all 0: the paper's algorithm)"
 TRAINING, WATCHING = "the training", "watching"
+SCHEDULES = ("paper", "cosine", "onecycle", "constant")
 LOSSES = ("pixel", "perceptual", "perceptual-vgg19", "ms-ssim")  # see nbnet_lib.attack.losses
 EXAMPLE = "pixel+0.2*perceptual+0.1*ms-ssim"
 _PLUS = re.compile(r"(?<![0-9.][eE])\+")  # not the one within 1e+3
@@ -32,6 +34,11 @@ def option(default: Any, help: str | None = None, **limits: Any) -> Any:
             line "flag" (the option's name, where it is not the field's), "metavar" and "group".
     """
     return field(default=default, metadata={**({"help": help} if help else {}), **limits})
+
+
+_training = partial(option, group=TRAINING)
+_extension = partial(option, group=EXTENSIONS)
+_watching = partial(option, group=WATCHING)
 
 
 def check_limits(settings: Any) -> None:
@@ -97,85 +104,70 @@ class TrainConfig:
         deliver: what the decoder holds at the end: the "last" weights, or those of best.pt.
     """
 
-    steps: int = option(400_000, "updates (default 2000)", at_least=1, metavar="N", group=TRAINING)
-    batch_size: int = option(64, "(default 64)", at_least=1, metavar="N", group=TRAINING)
-    accumulate: int = option(
-        1,
-        "work a batch through in K parts, to save memory (default 1)",
-        at_least=1,
-        metavar="K",
-        group=TRAINING,
+    steps: int = _training(400_000, "updates (default 2000)", at_least=1, metavar="N")
+    batch_size: int = _training(64, "(default 64)", at_least=1, metavar="N")
+    accumulate: int = _training(
+        1, "work a batch through in K parts, to save memory (default 1)", at_least=1, metavar="K"
     )
-    lr: float = option(2e-4, "peak learning rate (default 2e-4)", above=0, group=TRAINING)
+    lr: float = _training(2e-4, "peak learning rate (default 2e-4)", above=0)
     betas: tuple[float, float] = (0.5, 0.999)
-    schedule: str = option(
-        "paper",
-        "paper (default), cosine, onecycle or constant",
-        choices=("paper", "cosine", "onecycle", "constant"),
-        group=TRAINING,
+    schedule: str = _training(
+        "paper", "paper (default), cosine, onecycle or constant", choices=SCHEDULES
     )
-    loss: str = option(
+    loss: str = _training(
         "pixel",
         "pixel (default), perceptual (EfficientNet-Lite0), perceptual-vgg19 (the paper's), "
         "ms-ssim, or a sum such as pixel+0.2*perceptual",
-        group=TRAINING,
     )
-    ema_decay: float | None = option(
+    ema_decay: float | None = _training(
         None,
         "deliver averaged weights, for example 0.999",
         flag="ema",
         at_least=0,
         below=1,
         metavar="DECAY",
-        group=TRAINING,
     )
-    precision: str = option(
+    precision: str = _training(
         "no",
         "no (float32, the default), tf32, bf16, or auto: the fastest that the device has",
         choices=("no", "tf32", "bf16"),
-        group=TRAINING,
     )
-    template_weight: float = option(
+    template_weight: float = _extension(
         0.0,
         "weight of the template-consistency loss, through a network that imitates the target",
         at_least=0,
         metavar="W",
-        group=EXTENSIONS,
     )
-    adversarial_weight: float = option(
+    adversarial_weight: float = _extension(
         0.0,
         "weight of the loss against an adversary that learns to recognise reconstructions",
         at_least=0,
         metavar="W",
-        group=EXTENSIONS,
     )
-    template_noise: float = option(
+    template_noise: float = _extension(
         0.0,
         "length of a random vector that is added to each unit template, for example 0.3",
         at_least=0,
         metavar="LENGTH",
-        group=EXTENSIONS,
     )
     seed: int = 0
     log_every: int = option(50, at_least=1)
-    evaluate_every: int = option(
-        0, "updates between two comparisons (500)", at_least=0, metavar="N", group=WATCHING
+    evaluate_every: int = _watching(
+        0, "updates between two comparisons (500)", at_least=0, metavar="N"
     )
-    checkpoint_every: int = option(1000, "updates (500)", at_least=0, metavar="N", group=WATCHING)
+    checkpoint_every: int = _watching(1000, "updates (500)", at_least=0, metavar="N")
     keep: int = option(3, at_least=1)
     best: str = "loss"
-    patience: int = option(
+    patience: int = _watching(
         0,
         "stop after N comparisons in a row that were no better (default 0: never)",
         at_least=0,
         metavar="N",
-        group=WATCHING,
     )
-    deliver: str = option(
+    deliver: str = _watching(
         "last",
         "last (default): the last weights; best: those whose comparison was best",
         choices=("last", "best"),
-        group=WATCHING,
     )
 
     # What may change at a resume, because it does not touch the weights.
@@ -250,34 +242,26 @@ class TrainingOptions:
         "begin with these weights of the same network, a shipped name or a .safetensors file",
         metavar="WEIGHTS",
     )
-    surrogate_steps: int = option(
-        4000,
-        "training of that imitation (default 4000)",
-        at_least=1,
-        metavar="N",
-        group=EXTENSIONS,
+    surrogate_steps: int = _extension(
+        4000, "training of that imitation (default 4000)", at_least=1, metavar="N"
     )
-    portraits: bool = option(
+    portraits: bool = _extension(
         False,
         "learn to draw the person's portrait instead of the picture (SynthFaces only); or "
         "not to, where a recipe would",
         negatable=True,
-        group=EXTENSIONS,
     )
-    white_box: bool = option(
-        False,
-        "differentiate through the target itself instead: no black-box attack any more",
-        group=EXTENSIONS,
+    white_box: bool = _extension(
+        False, "differentiate through the target itself instead: no black-box attack any more"
     )
-    holdout: int | None = option(
+    holdout: int | None = _watching(
         None,
         "keep so many of the last pictures aside and compare the templates of their "
         "reconstructions (default 128, or a twentieth of a smaller set)",
         at_least=0,
         metavar="N",
-        group=WATCHING,
     )
-    tensorboard: bool = option(False, "also write logs for TensorBoard into --out", group=WATCHING)
+    tensorboard: bool = _watching(False, "also write logs for TensorBoard into --out")
     seed: int = 0
 
     @property

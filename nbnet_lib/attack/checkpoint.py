@@ -5,8 +5,6 @@ a file that somebody sent you cannot run code). It holds every part that changes
 optimisers, averaged weights), torch's generator, the history and the step. Neither the learning
 rate nor the order of the data nor the noise needs a state of its own: all are functions of the
 step (`train.learning_rate`, `data.batch_rows`, `data.noisy_templates`).
-
-Both trainings keep their state here: `attack.train` and `attack.gan`.
 """
 
 from __future__ import annotations
@@ -16,10 +14,6 @@ import math
 import os
 import pickle
 import re
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -32,8 +26,6 @@ from nbnet_lib.files import atomic_path, require_writable_folder
 
 BEST = "best.pt"
 KEYS = {"step", "config", "data", "parts", "generator", "history", "best", "stale"}
-# SIGTERM is what a cluster sends when the time is up, and `torchrun` when it is stopped itself.
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 PathLike = str | os.PathLike[str]
 
@@ -44,8 +36,8 @@ class RunState:
     Args:
         network: what is trained and delivered; its weights are averaged if the settings say so.
         parts: everything else with a ``state_dict`` that changes, by name.
-        config: the settings (`TrainConfig`, `GeneratorConfig`); a checkpoint of other ones is
-            refused, but for those that ``config.free()`` names.
+        config: the settings, a dataclass with ``steps`` (`TrainConfig`, `GeneratorConfig`); a
+            checkpoint of other ones is refused, but for those that ``config.free()`` names.
         data: fingerprint of the training data; a checkpoint of other data is refused.
         folder: of the checkpoints, or None.
         more: further settings to compare at a resume.
@@ -68,13 +60,14 @@ class RunState:
         self.network, self.config, self.data = network, config, data
         self.folder = None if folder is None else require_writable_folder(folder)
         self.settings = {**asdict(config), **(more or {})}
-        self.step, self.history = 0, []  # type: ignore[var-annotated]
+        self.step = 0
+        self.history: list[dict[str, float]] = []
         self.last_saved: Path | None = None
         self.best: float | None = None
         self.stale = 0
         self.averaged: nn.Module | None = None
         self.parts = {"network": network, **parts}
-        if config.ema_decay is not None:
+        if self.settings.get("ema_decay") is not None:
             self.averaged = copy.deepcopy(network).requires_grad_(False)
             self.parts["averaged"] = self.averaged
 
@@ -87,7 +80,7 @@ class RunState:
         """
         if self.averaged is None:
             return
-        keep = min(self.config.ema_decay, self.step / (self.step + 10))
+        keep = min(self.settings["ema_decay"], self.step / (self.step + 10))
         pairs = zip(
             self.averaged.state_dict().values(), self.network.state_dict().values(), strict=True
         )
@@ -100,11 +93,11 @@ class RunState:
 
     def deliver(self, best: bool = False) -> nn.Module:
         """Put the result (or that of best.pt) into the network; return it in evaluation mode."""
+        state = self.result().state_dict()
         if best and self.folder is not None:
             parts = load_checkpoint(self.folder / BEST)["parts"]
-            self.network.load_state_dict(parts.get("averaged", parts["network"]))
-        else:
-            self.network.load_state_dict(self.result().state_dict())
+            state = parts.get("averaged", parts["network"])
+        self.network.load_state_dict(state)
         return self.network.eval()
 
     def add(self, entry: dict[str, float], compare_loss: bool) -> bool:
@@ -115,7 +108,7 @@ class RunState:
             compare_loss: whether a training loss counts here, too.
         """
         self.history.append(entry)
-        key = self.config.best
+        key = self.settings.get("best")
         if key not in entry or (key == "loss" and not compare_loss):
             return False
         score = -entry[key] if key == "loss" else entry[key]
@@ -153,11 +146,10 @@ class RunState:
         for target in [self.folder / BEST] * best + [path] * numbered:
             with atomic_path(target) as temporary:
                 torch.save(state, temporary)
-        for old in list_checkpoints(self.folder)[: -self.config.keep]:
+        outdated = list_checkpoints(self.folder)[: -self.settings.get("keep", 1)]
+        half_written = self.folder.glob(".*.pt.*.part")  # by a process that was killed
+        for old in (*outdated, *half_written):
             old.unlink(missing_ok=True)
-        for name in (BEST, "step-*.pt"):  # what a process left half written when it was killed
-            for half in self.folder.glob(f".{name}.*.part"):
-                half.unlink(missing_ok=True)
 
     def resume(self, source: bool | PathLike) -> None:
         """Continue from ``source``, a checkpoint or a folder of them.
@@ -197,32 +189,17 @@ class RunState:
             for key, value in self.settings.items()
             if key not in self.config.free() and then.get(key) != value
         ]
+        if state["data"] != self.data:
+            differ.append("other training data, or the same in another order")
         if differ:
             raise NbnetError(
                 f"the checkpoint was made with other settings ({', '.join(differ)}): use the same"
-            )
-        if state["data"] != self.data:
-            raise NbnetError(
-                "the checkpoint was made with other training data: give the same in the same order"
             )
 
     @property
     def done(self) -> bool:
         """Whether all updates are made, or the evaluations have not improved for long enough."""
         return self.step >= self.config.steps or 0 < self.settings.get("patience", 0) <= self.stale
-
-    def require_finite(self, losses: list[float], rates: str) -> None:
-        """Raise where a mean loss or a weight is not a number; ``rates`` are the learning rates.
-
-        The weights are checked too, because the loss shows it only one update later.
-        """
-        finite = all(bool(torch.isfinite(weight).all()) for weight in self.network.parameters())
-        if not (finite and all(map(math.isfinite, losses))):
-            raise NbnetError(
-                f"the loss became NaN or infinite at or just before step {self.step} (learning "
-                f"rate {rates}); last good checkpoint: {self.last_saved or 'none was written'}; "
-                "start again with a lower rate"
-            )
 
     def interrupt_message(self) -> str:
         """Return where the run stopped and how it continues."""
@@ -232,11 +209,6 @@ class RunState:
             f"stopped after step {self.step}, saved {self.last_saved}; continue with resume=True, "
             "or the same command with --resume"
         )
-
-
-def due(step: int, every: int) -> bool:
-    """Return whether what is done every so many updates is due; 0 is never."""
-    return every > 0 and step % every == 0
 
 
 def list_checkpoints(folder: PathLike) -> list[Path]:
@@ -270,28 +242,3 @@ def load_checkpoint(source: PathLike) -> dict[str, Any]:
             "before): start again in another folder"
         )
     return state
-
-
-@contextmanager
-def delayed_interrupt() -> Iterator[threading.Event]:
-    """Turn the first SIGINT (Ctrl-C) or SIGTERM into a flag, so that the update is finished first.
-
-    A second one stops at once.
-    """
-    flag = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield flag  # only the main thread may set handlers
-        return
-
-    def handle(number: int, frame: Any) -> None:
-        if flag.is_set():
-            raise KeyboardInterrupt
-        flag.set()
-
-    before = {number: signal.signal(number, handle) for number in SIGNALS}
-    try:
-        yield flag
-    finally:
-        for number, handler in before.items():
-            if handler is not None:  # None: not set from Python, so Python cannot put it back
-                signal.signal(number, handler)

@@ -15,32 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces import require_training, to_tensor
+from nbnet_lib.decoders.base import check_templates, require_pictures
+from nbnet_lib.faces import to_tensor
 
 SAMPLED = 256  # pictures that a fingerprint looks at; a set may be larger than memory
-
-
-def require_pictures(images: Any, identities: Sequence[int] | np.ndarray | None) -> None:
-    """Raise unless the pictures can be trained on.
-
-    Args:
-        images: uint8 [N, S, S, 3].
-        identities: the SynthFaces identity of each, or None for other pictures.
-
-    Raises:
-        NbnetError: wrong shape or type, or an identity that is missing or reserved for evaluation.
-    """
-    if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2]:
-        raise NbnetError(f"training images have shape {images.shape}: give [N, S, S, 3]")
-    if images.dtype != np.uint8:
-        raise NbnetError(f"training images are {images.dtype}: give uint8 (0 to 255)")
-    if identities is not None:
-        if len(identities) != len(images):
-            raise NbnetError(
-                f"{len(images)} images but {len(identities)} identities: give one per image"
-            )
-        require_training(identities)
 
 
 class Pictures:
@@ -50,7 +28,7 @@ class Pictures:
     array: ``shape``, ``dtype``, ``ndim``, ``len``, and rows by number, slice or array of numbers.
 
     Args:
-        arrays: uint8 [N_i, S, S, 3] each, of one size.
+        arrays: uint8 [N_i, S, S, 3] each, of one size; `Pictures` are fine, too.
         rows: which rows of all arrays together, in order; None for all.
     """
 
@@ -60,8 +38,6 @@ class Pictures:
         self.rows = np.arange(self.starts[-1]) if rows is None else rows
         self.shape = (len(self.rows), *self.arrays[0].shape[1:])
         self.dtype, self.ndim = self.arrays[0].dtype, len(self.shape)
-        if any(a.shape[1:] != self.shape[1:] or a.dtype != self.dtype for a in self.arrays):
-            raise NbnetError("pictures of several sizes or types cannot be mixed: make them alike")
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -77,13 +53,6 @@ class Pictures:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
-
-
-def first_rows(images: Any, count: int) -> Any:
-    """Return the first ``count`` pictures, of an array or of `Pictures`, without a copy."""
-    if isinstance(images, Pictures):
-        return Pictures(images.arrays, images.rows[:count])
-    return images[:count]
 
 
 class Pairs:
@@ -107,18 +76,7 @@ class Pairs:
         identities: Sequence[int] | np.ndarray | None,
     ):
         require_pictures(images, identities)
-        templates = torch.as_tensor(templates).detach().to("cpu", torch.float32)
-        if templates.ndim != 2 or len(templates) != len(images) or len(images) == 0:
-            raise NbnetError(
-                f"{len(images)} images with templates of shape {tuple(templates.shape)}: "
-                "give one template [d] per image, and at least one image"
-            )
-        bad = (~torch.isfinite(templates)).any(dim=1).nonzero()
-        if len(bad):
-            raise NbnetError(
-                f"the template in row {int(bad[0])} holds NaN or infinity: "
-                "extract the templates again or drop that picture"
-            )
+        templates = check_templates(templates, count=len(images))
         self.images, self.templates = images, templates
         self.image_size, self.template_dim = int(images.shape[1]), int(templates.shape[1])
 

@@ -191,7 +191,7 @@ def create_features(
             torch.hub's cache.
 
     Raises:
-        NbnetError: unknown name, no weight file, or a file that holds something else.
+        NbnetError: unknown name, no weight file, or a damaged one.
     """
     if name not in _NETWORKS:
         raise NbnetError(f"no features are named {name!r}: choose one of {', '.join(_NETWORKS)}")
@@ -203,10 +203,7 @@ def create_features(
     if path.name == LITE0_FILE and not sha256_file(path).startswith("57934424"):
         raise NbnetError(f"{path} is damaged (its SHA-256 differs): install its package again")
     network = _NETWORKS[name]()
-    try:
-        network.load(torch.load(path, map_location="cpu", weights_only=True))
-    except Exception as error:  # torch and pickle raise many kinds for a file of another kind
-        raise NbnetError(f"{path} does not hold the weights of {name}: {_ADVICE[name]}") from error
+    network.load(torch.load(path, map_location="cpu", weights_only=True))
     return Features(name, network, path)
 
 

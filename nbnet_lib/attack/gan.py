@@ -16,7 +16,6 @@ that a run which was killed continues bit for bit.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,12 +25,12 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from nbnet_lib.attack.checkpoint import RunState, delayed_interrupt, due
-from nbnet_lib.attack.data import batch_rows, fingerprint, require_pictures
+from nbnet_lib.attack.checkpoint import RunState
+from nbnet_lib.attack.data import batch_rows, fingerprint
 from nbnet_lib.attack.gan_faces import sample_faces, variety
-from nbnet_lib.attack.processes import any_process
-from nbnet_lib.attack.train import RunOptions, progress_bar
+from nbnet_lib.attack.monitor import Every, Monitor, RunOptions
 from nbnet_lib.decoders import create_decoder
+from nbnet_lib.decoders.base import require_pictures
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import to_tensor
 from nbnet_lib.faces.framing import FRAMINGS, Framing
@@ -41,7 +40,6 @@ __all__ = ["GeneratorConfig", "sample_faces", "train_generator", "variety"]
 
 PROBES = 64  # pictures that variety is measured on
 FAKE, REAL = (0.0, 0.3), (0.7, 1.2)  # the noisy labels of the authors' code
-MEANS = ("loss_generator", "loss_discriminator", "real", "fake")
 
 
 def train_generator(
@@ -64,7 +62,7 @@ def train_generator(
             knows.
         watch: called as watch(generator in evaluation mode, step) every ``config.watch_every``
             updates and at the end, in the main process; for pictures of the progress.
-        **options: folder, resume, device, progress; see `nbnet_lib.attack.train.RunOptions`.
+        **options: folder, resume, device, progress; see `nbnet_lib.attack.monitor.RunOptions`.
 
     Returns:
         the generator in evaluation mode; `sample_faces` draws with it. ``generator.history`` has
@@ -84,7 +82,7 @@ def train_generator(
     generator, discriminator = _networks(images.shape[1], config)
     generator.framing = framing  # type: ignore[assignment]
     accelerator = Accelerator(cpu=where.device == "cpu", mixed_precision="no")
-    device, main = accelerator.device, accelerator.is_main_process
+    device = accelerator.device
     draw, judge, generator_adam, discriminator_adam = accelerator.prepare(
         generator,
         discriminator,
@@ -111,12 +109,12 @@ def train_generator(
     probes = to_tensor(
         images[np.unique(np.linspace(0, len(images) - 1, min(len(images), PROBES)).astype(int))]
     )
-    numbers: list[Tensor] = []
-    started = logged = time.perf_counter()
-    with (
-        progress_bar("generator", config.steps, run.step, where.progress and main) as bar,
-        delayed_interrupt() as interrupted,
-    ):
+
+    def measure(network: nn.Module) -> dict[str, float]:
+        return {"variety": variety(sample_faces(network, PROBES, config.seed), probes)}
+
+    every = Every(config.log_every, config.save_every, config.watch_every)
+    with Monitor("generator", run, every, accelerator, where.progress, watch, measure) as monitor:
         while not run.done:
             chance = np.random.default_rng([config.seed, run.step, 8])
             z, fake_labels, real_labels, aims = (
@@ -141,41 +139,13 @@ def train_generator(
             accelerator.backward(loss_generator)
             generator_adam.step()
             discriminator.requires_grad_(True)
-            run.step += 1
-            run.average()
-            taken = (of_real.sigmoid().mean(), of_drawn.sigmoid().mean())
-            numbers.append(torch.stack([loss_generator, loss_discriminator, *taken]).detach())
-            bar.update()
-
-            stopped = any_process(accelerator, interrupted.is_set())
-            last = run.step == config.steps
-            watched = watch is not None and (last or due(run.step, config.watch_every))
-            saved = where.folder is not None and (last or due(run.step, config.save_every))
-            if watched or saved or stopped or last or due(run.step, config.log_every):
-                means = accelerator.reduce(torch.stack(numbers).mean(0), "mean").tolist()
-                run.require_finite(
-                    means, f"{config.lr_generator:.3g} and {config.lr_discriminator:.3g}"
-                )
-                now = time.perf_counter()
-                entry = {
-                    "step": run.step,
-                    **dict(zip(MEANS, means, strict=True)),
-                    "variety": variety(sample_faces(run.result(), PROBES, config.seed), probes),
-                    "images_per_second": len(numbers) * batch / max(now - logged, 1e-9),
-                    "seconds": now - started,
-                }
-                run.history.append(entry)
-                if watched and watch is not None and main:
-                    watch(run.result().eval(), run.step)
-                    generator.train()
-                run.save(saved or stopped, write=main)
-                numbers, logged = [], time.perf_counter()
-                bar.set_postfix_str(
-                    f"takes {entry['real']:.2f} of pictures and {entry['fake']:.2f} of drawings "
-                    f"for pictures, variety {entry['variety']:.2f}"
-                )
-            if stopped:
-                raise KeyboardInterrupt(run.interrupt_message())
+            means = {
+                "loss_generator": loss_generator,
+                "loss_discriminator": loss_discriminator,
+                "real": of_real.sigmoid().mean(),
+                "fake": of_drawn.sigmoid().mean(),
+            }
+            monitor.after_update(means, {}, batch)
     generator.history = run.history  # type: ignore[assignment]
     return run.deliver()
 

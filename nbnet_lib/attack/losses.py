@@ -24,7 +24,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nbnet_lib.attack.features import Features, create_features
-from nbnet_lib.errors import NbnetError
 from nbnet_lib.settings import LOSSES, parse_loss
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -89,17 +88,8 @@ class MsSsimLoss(nn.Module):
         A picture is halved while the window still fits: 40 px have 2 scales, 64 and 80 px have 3,
         112 and 160 px have 4.
         """
-        if reconstruction.shape != target.shape:
-            raise NbnetError(
-                f"ms-ssim compares batches of one shape [N, C, H, W], not "
-                f"{tuple(reconstruction.shape)} and {tuple(target.shape)}"
-            )
-        size = min(reconstruction.shape[2:])
-        if size < WINDOW:
-            raise NbnetError(
-                f"images have a side of {size} pixels: ms-ssim needs {WINDOW} at least"
-            )
-        weights = SCALES[: 1 + int(math.log2(size / WINDOW))]
+        scales = 1 + int(math.log2(min(reconstruction.shape[2:]) / WINDOW))
+        weights = SCALES[:scales]
         with torch.autocast(reconstruction.device.type, enabled=False):
             # SSIM compares amounts of light, which begin at 0 and not at -1.
             a, b = (reconstruction.float() + 1) / 2, (target.float() + 1) / 2

@@ -41,11 +41,6 @@ class Objective:
                 f"{'no' if recogniser is None else 'a'} recogniser: give both (a surrogate from "
                 "attack.surrogate.train_surrogate, say) or neither"
             )
-        if recogniser is not None and not isinstance(recogniser, nn.Module):
-            raise NbnetError(
-                f"the recogniser is a {type(recogniser).__name__}: give a network of your own (see "
-                "attack.surrogate); the target itself only by attack.white_box.white_box_of"
-            )
         self.config, self.recogniser = config, recogniser
         if recogniser is not None:
             recogniser.to(device).eval().requires_grad_(False)

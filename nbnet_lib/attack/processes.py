@@ -95,17 +95,17 @@ def whole_batch_norm(decoder: nn.Module, processes: int) -> Iterator[None]:
             decoder.implementation = implementation
 
 
-def any_process(accelerator: Accelerator, flag: bool) -> bool:
+def any_process(accelerator: Accelerator | None, flag: bool) -> bool:
     """Return whether ``flag`` is true in at least one process: the same answer in all of them."""
-    if accelerator.num_processes == 1:
+    if accelerator is None or accelerator.num_processes == 1:
         return flag
     raised = torch.tensor([float(flag)], device=accelerator.device)
     return bool(accelerator.reduce(raised, "sum") > 0)
 
 
-def from_main(accelerator: Accelerator, value: T) -> T:
+def from_main(accelerator: Accelerator | None, value: T) -> T:
     """Return the main process's ``value`` in all processes."""
-    if accelerator.num_processes == 1:
+    if accelerator is None or accelerator.num_processes == 1:
         return value
     return broadcast_object_list([value])[0]
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.decoders.base import check_templates
 
 
 def reconstruct(decoder: nn.Module, templates: Tensor | np.ndarray, batch_size: int = 32) -> Tensor:
@@ -23,20 +25,8 @@ def reconstruct(decoder: nn.Module, templates: Tensor | np.ndarray, batch_size: 
     Raises:
         NbnetError: templates that are not [N, d] with the decoder's d, or hold NaN or infinity.
     """
-    templates = torch.as_tensor(templates).detach().float()
-    dim = decoder.template_dim
-    if templates.ndim != 2 or templates.shape[1] != dim:
-        raise NbnetError(
-            f"templates have shape {tuple(templates.shape)} but this decoder takes [N, {dim}]: "
-            "use templates of the encoder that the decoder was trained against"
-        )
-    if not len(templates) or batch_size < 1:
-        raise NbnetError(
-            f"{len(templates)} templates with batch_size={batch_size}: give at least one of each"
-        )
-    bad = (~torch.isfinite(templates)).any(dim=1).nonzero()
-    if len(bad):
-        raise NbnetError(f"template {int(bad[0])} holds NaN or infinity: extract it again")
+    dim: Any = decoder.template_dim
+    templates = check_templates(templates, dim)
     device = next(decoder.parameters()).device
     was_training = decoder.training
     decoder.eval()

@@ -12,33 +12,27 @@ from __future__ import annotations
 
 import json
 import os
-import platform
+import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import PartialState
 
 from nbnet_lib.attack.checkpoint import list_checkpoints
-from nbnet_lib.attack.data import Pairs, first_rows
+from nbnet_lib.attack.data import Pairs, Pictures
 from nbnet_lib.attack.heldout import TemplateCosine, first_held_out
 from nbnet_lib.attack.losses import create_loss
+from nbnet_lib.attack.monitor import tensorboard_callback
 from nbnet_lib.attack.portraits import portraits_of
 from nbnet_lib.attack.recipes import COMMAND_DEFAULTS, Recipe, find_recipe
-from nbnet_lib.attack.sources import (
-    People,
-    Source,
-    check_sources,
-    merge_terms,
-    parse_source,
-    read_sources,
-)
+from nbnet_lib.attack.sources import People, TrainingSet, choose_sources, read_sources
 from nbnet_lib.attack.surrogate import (
     Surrogate,
     SurrogateConfig,
@@ -47,7 +41,8 @@ from nbnet_lib.attack.surrogate import (
     train_surrogate,
 )
 from nbnet_lib.attack.templates import extract_templates
-from nbnet_lib.attack.train import tensorboard_callback, train_decoder
+from nbnet_lib.attack.train import train_decoder
+from nbnet_lib.attack.training_card import machine, training_seconds, with_beginning
 from nbnet_lib.attack.white_box import white_box_of
 from nbnet_lib.decoders import (
     create_decoder,
@@ -63,7 +58,10 @@ from nbnet_lib.files import atomic_path, require_writable_folder
 from nbnet_lib.settings import TrainingOptions
 from nbnet_lib.weights import load_card
 
-IDENTITIES = "10000-12999"  # where nobody says whose pictures to draw
+# Beyond what a decoder that is fitted in one go can do.
+FOR_UPDATES = ("init", "template_weight", "adversarial_weight", "template_noise", "white_box")
+
+History = list[dict[str, float]]
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ class TrainingResult:
 
     weights: Path
     card: dict[str, Any]
-    history: list[dict[str, float]]
+    history: History
 
 
 def training_options(
@@ -103,50 +101,21 @@ def training_options(
     """
     chosen = find_recipe(recipe) if recipe else Recipe("", "", {})
     settings = {"decoder": "nbnet-b", **COMMAND_DEFAULTS, **chosen.options, **given}
-    stages = chosen.stages[:1] if "loss" in given else chosen.stages
-    own = {f.name for f in fields(TrainingOptions)}
-    changes = {k: v for k, v in given.items() if k not in own or k == "seed"}
+    of_run = {f.name for f in fields(TrainingOptions)}
+    changes = {k: v for k, v in given.items() if k not in of_run or k == "seed"}
     changes["best"] = "loss" if settings.get("holdout") == 0 else "cosine"
-    whole = replace(chosen, options=settings, stages=stages)
+    stages = chosen.stages[:1] if "loss" in given else chosen.stages
+    stages_of = replace(chosen, options=settings, stages=stages)
     return TrainingOptions(
         Path(out),
         choose_sources(data, identities, samples, chosen.options),
-        tuple(whole.configs(resolve_device(device), **changes)),
+        tuple(stages_of.configs(resolve_device(device), **changes)),
         device,
         recipe,
         command,
         surrogate_precision="bf16" if settings.get("precision") == "bf16" else "no",
-        **{k: v for k, v in settings.items() if k in own},
+        **{k: v for k, v in settings.items() if k in of_run},
     )
-
-
-def choose_sources(
-    data: Sequence[str] | None,
-    identities: Iterable[int] | None,
-    samples: int | None,
-    recipe: Mapping[str, Any] = MappingProxyType({}),
-) -> tuple[Source, ...]:
-    """Return the sources that ``data`` names, or the drawn people; checked, but nothing is drawn.
-
-    Args:
-        data: words of `attack.sources`, or None.
-        identities: people to draw; None for those of the recipe, or 10,000 to 12,999.
-        samples: pictures of each; None for those of the recipe, or 8.
-        recipe: options of a recipe.
-    """
-    if data and (identities is not None or samples is not None):
-        raise NbnetError(
-            f"--data {data[0]} brings its own people: leave out --identities and --samples, or "
-            "write them as --data synthfaces:20000-23999x5"
-        )
-    sources = tuple(parse_source(word) for word in data or ())
-    if not data:
-        people: Any = parse_source(f"synthfaces:{recipe.get('identities', IDENTITIES)}")
-        count = samples or recipe.get("samples") or people.samples
-        who = people.identities if identities is None else tuple(identities)
-        sources = (People(who, count),)
-    check_sources(sources)
-    return sources
 
 
 def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult | None:
@@ -209,7 +178,7 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
         raise NbnetError(
             "--patience and --deliver best go by pictures that are kept aside: give --holdout"
         )
-    images = first_rows(faces.images, known)
+    images = Pictures([faces.images], np.arange(known))
     identities = None if faces.identities is None else faces.identities[:known]
 
     # 3. Minimise loss(decoder(template), picture), where the picture may be a portrait instead.
@@ -218,24 +187,22 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
     if decoder.training_method == "fit":
         facts, history = _fit(decoder, pairs, evaluate, options.seed, main)
     else:
-        recogniser: Any = None  # what a template is asked of while training
+        recogniser: Any = None  # what the consistency of templates is measured with
         if options.white_box:
             recogniser = white_box_of(encoder, decoder.framing)
         elif options.stages[-1].template_weight:
             with processes.main_process_first():
-                keep = options.resume or not main
-                recogniser = _surrogate(Pairs(images, *pairs[1:]), options, keep)
+                recogniser = _surrogate(Pairs(images, *pairs[1:]), options, main)
         facts, history = _train(decoder, pairs, evaluate, recogniser, options)
     if not main:
         return None
 
-    with atomic_path(options.out / "history.json") as temporary:
-        temporary.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
+    write_history(options.out, history)
     card = {
         "command": options.command,
         **({"recipe": options.recipe} if options.recipe else {}),
         "seed": options.seed,
-        **_provenance(earlier, faces.card),
+        **with_beginning(faces.card, earlier),
         "kept_aside": len(faces.images) - known,
         "encoder": encoder.name,
         **({"faces_not_found": missed} if missed else {}),
@@ -281,53 +248,43 @@ def require_fresh(out: Path, resume: bool) -> None:
 
 
 def _first_decoder(encoder: Encoder, options: TrainingOptions) -> tuple[Any, dict[str, Any]]:
-    """Return the decoder to train, and the card of the weights that it begins with, if any."""
-    with torch.random.fork_rng():  # create_decoder draws its weights from torch's generator
-        torch.manual_seed(options.seed)
-        decoder: Any = create_decoder(options.decoder, encoder.template_dim, options.image_size)
-    if decoder.training_method == "fit":
-        settings = {**asdict(options.stages[0]), **vars(options)}
-        beyond = ("init", "template_weight", "adversarial_weight", "template_noise", "white_box")
-        given = ["--" + name.replace("_", "-") for name in beyond if settings[name]]
-        if given:
-            raise NbnetError(
-                f"{options.decoder} is fitted in one go, without updates: leave out "
-                f"{', '.join(given)}"
-            )
-    else:
-        require_gradient_training(decoder)
-    return decoder, _begin_with(options, decoder)
-
-
-def _begin_with(options: TrainingOptions, decoder: Any) -> dict[str, Any]:
-    """Copy the weights that ``options.init`` names, and return their card; {} without it.
+    """Return the decoder to train, and the card of the weights that it begins with, if any.
 
     What a run began with is noted in its folder, so that a resume cannot claim another beginning.
     """
-    card: dict[str, Any] = {}
+    with torch.random.fork_rng():  # create_decoder draws its weights from torch's generator
+        torch.manual_seed(options.seed)
+        decoder: Any = create_decoder(options.decoder, encoder.template_dim, options.image_size)
+    settings = {**asdict(options.stages[0]), **vars(options)}
+    beyond = ["--" + name.replace("_", "-") for name in FOR_UPDATES if settings[name]]
+    if decoder.training_method != "fit":
+        require_gradient_training(decoder)
+    elif beyond:
+        raise NbnetError(
+            f"{options.decoder} is fitted in one go, without updates: leave out {', '.join(beyond)}"
+        )
+    earlier: Any = None
     if options.init:
-        earlier: Any = load_decoder(options.init)
+        earlier = load_decoder(options.init)
         if earlier.architecture != decoder.architecture:
             raise NbnetError(
                 f"--init {options.init} is a {earlier.architecture}, but the new decoder is a "
                 f"{decoder.architecture}: give weights of the same network"
             )
         decoder.load_state_dict(earlier.state_dict())
-        card = earlier.card
+    card = earlier.card if earlier else {}
     note, begun = options.out / "init.json", {"sha256": card.get("sha256")}
-    if list_checkpoints(options.checkpoints[0]) and note.exists():
-        if json.loads(note.read_text(encoding="utf-8")) != begun:
-            raise NbnetError(
-                f"the run in {options.out} began with other weights than --init says now: give the "
-                "same --init (or none, as then), or another --out"
-            )
-    else:
-        with atomic_path(note) as temporary:
-            temporary.write_text(json.dumps(begun) + "\n", encoding="utf-8")
-    return card
+    if not (list_checkpoints(options.checkpoints[0]) and note.exists()):
+        _write_json(note, begun)
+    elif json.loads(note.read_text(encoding="utf-8")) != begun:
+        raise NbnetError(
+            f"the run in {options.out} began with other weights than --init says now: give the "
+            "same --init (or none, as then), or another --out"
+        )
+    return decoder, card
 
 
-def _read(options: TrainingOptions, size: int) -> Any:
+def _read(options: TrainingOptions, size: int) -> TrainingSet:
     for source in options.sources:
         _note(f"pictures: {source}, {size} px")
     return read_sources(options.sources, size)
@@ -337,7 +294,17 @@ def _note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def _surrogate(pairs: Pairs, options: TrainingOptions, keep: bool) -> Surrogate:
+def _write_json(path: Path, content: Any) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def write_history(out: Path, history: History) -> None:
+    """Write ``out/history.json``."""
+    _write_json(out / "history.json", history)
+
+
+def _surrogate(pairs: Pairs, options: TrainingOptions, main: bool) -> Surrogate:
     """Return the attacker's own imitation of the target, for the template-consistency loss.
 
     It is read back from the file also right after its training: the file holds float16, and a
@@ -348,7 +315,7 @@ def _surrogate(pairs: Pairs, options: TrainingOptions, keep: bool) -> Surrogate:
         options.surrogate_steps, precision=options.surrogate_precision, seed=options.seed
     )
     made_of = {"config": asdict(config), "pairs": pairs.fingerprint()}
-    if keep and path.exists():
+    if path.exists() and (options.resume or not main):
         card = load_card(path)
         if any(card.get(name) != value for name, value in made_of.items()):
             raise NbnetError(
@@ -357,14 +324,20 @@ def _surrogate(pairs: Pairs, options: TrainingOptions, keep: bool) -> Surrogate:
                 "the same --surrogate-steps, --seed, --precision and pictures, or another --out"
             )
     else:
+        folder = options.out / "checkpoints-surrogate"
+        if not options.resume:
+            shutil.rmtree(folder, ignore_errors=True)  # of a run that was given up
         surrogate = train_surrogate(
             pairs.images,
             pairs.templates,
             config,
             identities=None,  # checked already
             device=resolve_device(options.device),
+            folder=folder,
+            resume=options.resume,
         )
         save_surrogate(surrogate, path, config, {"command": options.command, **made_of})
+        shutil.rmtree(folder)
     return load_surrogate(path)
 
 
@@ -374,10 +347,10 @@ def _train(
     evaluate: Any,
     recogniser: torch.nn.Module | None,
     options: TrainingOptions,
-) -> tuple[dict[str, Any], list[dict[str, float]]]:
+) -> tuple[dict[str, Any], History]:
     """Train, stage by stage; return what the card says of it, and the history."""
     images, templates, identities = pairs
-    whole: list[dict[str, float]] = []
+    whole: History = []
     stages = [c if evaluate else replace(c, best="loss") for c in options.stages]
     for number, (config, folder) in enumerate(zip(stages, options.checkpoints, strict=True), 1):
         logs = str(folder).replace("checkpoints", "tensorboard")
@@ -400,10 +373,10 @@ def _train(
     chosen = history[-1]
     if config.deliver == "best":
         chosen = max((e for e in history if config.best in e), key=lambda e: e[config.best])
-    settings = [asdict(config) for config in stages]
+    *earlier_configs, last_config = map(asdict, stages)
     facts = {
-        "config": settings[-1],
-        **({"earlier_configs": settings[:-1]} if len(settings) > 1 else {}),
+        "config": last_config,
+        **({"earlier_configs": earlier_configs} if earlier_configs else {}),
         **({"white_box": True} if options.white_box else {}),
         "delivered": f"{averaged}weights of step {chosen['step']} ({config.deliver})",
     }
@@ -414,57 +387,9 @@ def _train(
 
 def _fit(
     decoder: Any, pairs: tuple[Any, Any, Any], evaluate: Any, seed: int, progress: bool
-) -> tuple[dict[str, Any], list[dict[str, float]]]:
+) -> tuple[dict[str, Any], History]:
     """Fit a baseline in one go; return what the card says of it, and a history of one entry."""
     started = time.perf_counter()
     chosen = fit_decoder(decoder, *pairs, seed=seed, progress=progress)
     entry = {"step": 1, "seconds": time.perf_counter() - started}
     return {"fit": chosen}, [entry | (evaluate(decoder, 1) if evaluate else {})]
-
-
-def _provenance(earlier: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-    """Return what a card says of the data, where a run began with the weights of another card.
-
-    Whoever the earlier training saw may be in what the new decoder draws: its people are kept for
-    the check before an evaluation, and its licence still holds.
-    """
-    if not earlier:
-        return data
-    init = {k: earlier[k] for k in ("sha256", "data", "encoder") if k in earlier}
-    return {**data, **merge_terms((data, earlier)), "init": init}
-
-
-def machine(device: str, processes: int = 1) -> dict[str, Any]:
-    """Return what a card says of the machine: no names of hosts, users or folders."""
-    info: dict[str, Any] = {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "system": platform.system(),
-        "torch": torch.__version__,
-    }
-    if processes > 1:
-        info["processes"] = processes
-    if torch.device(device).type == "cuda":
-        info["gpu"] = torch.cuda.get_device_name(device)
-    return info
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def training_seconds(history: list[dict[str, float]]) -> int:
-    """Return how long a history took, also over resumes: each begins again at 0."""
-    total, before = 0.0, 0.0
-    for entry in history:
-        if entry["seconds"] < before:
-            total += before
-        before = entry["seconds"]
-    return round(total + before)

@@ -20,9 +20,10 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ from tqdm import tqdm
 
 from nbnet_lib.array_cache import cached_array
 from nbnet_lib.attack.data import Pictures
+from nbnet_lib.attack.training_card import merge_terms
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import require_training, resize, to_tensor, to_uint8
 from nbnet_lib.faces.framing import FRAMINGS, Framing, reframe
@@ -38,9 +40,9 @@ from nbnet_lib.identities import parse_identities
 from nbnet_lib.weights import load_card, weight_path
 from synthfaces.camera import fit_similarity
 
+IDENTITIES = "10000-12999"  # where nobody says whose pictures to draw
 IN_MEMORY = 2e9  # bytes of drawn people; more are read from a file
 SAMPLES = 8  # pictures of a person, where the word does not say
-MAX_COUNT = 10_000_000  # people or faces of one source
 MAX_BEYOND = 0.15  # share of the side that may be made up beyond a picture's edge
 AT_ONCE = 256  # pictures that are cut anew at once
 CACHE_VERSION = 2  # of the way pictures are drawn and cut: a change makes all of them anew
@@ -129,10 +131,10 @@ class Generated:
 
     def __post_init__(self) -> None:
         name = (self.card().get("architecture") or {}).get("name")
-        if name != "dcgan-generator" or not 1 <= self.count <= MAX_COUNT:
+        if name != "dcgan-generator" or self.count < 1:
             raise NbnetError(
                 f"{self.count:,} faces of {self.path} ({name or 'no architecture in its card'}): "
-                f"give weights that `nbnet generator train` wrote, and draw 1 to {MAX_COUNT:,}"
+                "give weights that `nbnet generator train` wrote, and draw 1 face at least"
             )
 
     def card(self) -> dict[str, Any]:
@@ -161,9 +163,13 @@ class Generated:
             for faces in draw_faces(load_decoder(self.path), self.count, self.seed, first=first):
                 yield to_uint8(resize(to_tensor(faces), size))
 
-        recipe = ["generated", card["sha256"], self.count, self.seed]
-        bar = (f"drawing with {self.path.name}", progress)
-        images, key = _cached(recipe, (self.count, size), draw, bar)
+        images, key = _cached(
+            ["generated", card["sha256"], self.count, self.seed],
+            (self.count, size),
+            draw,
+            desc=f"drawing with {self.path.name}",
+            disable=not progress,
+        )
         facts = {
             "data": str(self),
             "generator": {k: card[k] for k in ("sha256", "data", "command", "seed") if k in card},
@@ -175,7 +181,7 @@ class Generated:
 
 
 @dataclass(frozen=True)
-class Own:
+class OwnPictures:
     """Pictures of one's own: what `nbnet_lib.data.listing.open_source` opens.
 
     Raises:
@@ -213,7 +219,7 @@ class Own:
         return TrainingSet(pictures.images, pictures.numbers, pictures.framing, card, pictures.key)
 
 
-Source = People | Generated | Own
+Source = People | Generated | OwnPictures
 
 
 def parse_source(text: str | os.PathLike[str]) -> Source:
@@ -240,7 +246,35 @@ def parse_source(text: str | os.PathLike[str]) -> Source:
                 "behind a third colon if you like"
             )
         return Generated(Path(match[1]), int(match[2]), int(match[3] or 0))
-    return Own(Path(word))
+    return OwnPictures(Path(word))
+
+
+def choose_sources(
+    data: Sequence[str] | None,
+    identities: Iterable[int] | None,
+    samples: int | None,
+    recipe: Mapping[str, Any] = MappingProxyType({}),
+) -> tuple[Source, ...]:
+    """Return the sources that ``data`` names, or the drawn people; checked, but nothing is drawn.
+
+    Args:
+        data: words of ``--data``, or None.
+        identities: people to draw; None for those of the recipe, or 10,000 to 12,999.
+        samples: pictures of each; None for those of the recipe, or 8.
+        recipe: options of a recipe.
+    """
+    if data and (identities is not None or samples is not None):
+        raise NbnetError(
+            f"--data {data[0]} brings its own people: leave out --identities and --samples, or "
+            "write them as --data synthfaces:20000-23999x5"
+        )
+    sources = tuple(parse_source(word) for word in data or ())
+    if not data:
+        people = parse_identities(recipe.get("identities", IDENTITIES))
+        people = people if identities is None else list(identities)
+        sources = (People(tuple(people), samples or recipe.get("samples", SAMPLES)),)
+    check_sources(sources)
+    return sources
 
 
 def check_sources(sources: Iterable[Source]) -> Framing | None:
@@ -332,7 +366,8 @@ def _cut(source: Source, framing: Framing | None, size: int, progress: bool) -> 
             yield to_uint8(reframe(images, own, framing, size))
 
     recipe = ["cut", part.key, own.to_card(), framing.to_card(), larger]
-    images, key = _cached(recipe, (len(part.images), size), cut, ("cutting", progress))
+    shape = (len(part.images), size)
+    images, key = _cached(recipe, shape, cut, desc="cutting", disable=not progress)
     card = {**part.card, "data": f"{part.card['data']}, cut as {framing.name} has faces"}
     return TrainingSet(images, part.identities, framing, card, key)
 
@@ -341,7 +376,7 @@ def _cached(
     recipe: list[Any],
     shape: tuple[int, int],
     make: Callable[[int], Iterable[np.ndarray]],
-    bar: tuple[str, bool],
+    **bar_options: Any,
 ) -> tuple[np.ndarray, str]:
     """Return (pictures uint8 [N, S, S, 3] from the cache, made now if need be; their key).
 
@@ -349,19 +384,16 @@ def _cached(
         recipe: what the pictures follow from; plain values.
         shape: (how many, side in pixels).
         make: yields them from a row on.
-        bar: name of the progress bar, and whether it is shown.
+        **bar_options: of the progress bar.
     """
-    (count, size), (name, progress) = shape, bar
-    made_from = [CACHE_VERSION, *recipe, count, size]
-    key = hashlib.sha256(json.dumps(made_from).encode()).hexdigest()
+    count, size = shape
+    key = hashlib.sha256(json.dumps([CACHE_VERSION, *recipe, count, size]).encode()).hexdigest()
 
     def compute(first: int) -> Iterable[np.ndarray]:
-        with tqdm(
-            total=count, initial=first, desc=name, file=sys.stderr, delay=0.3, disable=not progress
-        ) as shown:
+        with tqdm(total=count, initial=first, file=sys.stderr, delay=0.3, **bar_options) as bar:
             for block in make(first):
                 yield block
-                shown.update(len(block))
+                bar.update(len(block))
 
     path = cache_dir() / "pictures" / f"{size}px-{key[:16]}" / "images.npy"
     return cached_array(path, (count, size, size, 3), np.uint8, {"key": key}, compute), key
@@ -383,22 +415,3 @@ def _card(parts: Sequence[TrainingSet], size: int) -> dict[str, Any]:
         for part in parts
     ]
     return {**data, **merge_terms(cards), "sources": each}
-
-
-def merge_terms(cards: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return the "people" and the "licence" that hold for what several cards together made.
-
-    A licence that is not free of conditions comes first; one folder's people stay as they are.
-    """
-    found: dict[str, Any] = {}
-    people = [card["people"] for card in cards if "people" in card]
-    if people:
-        folders = list(dict.fromkeys(f for v in people for f in v.get("folders", [v["folder"]])))
-        found["people"] = {
-            "folder": folders[0],
-            **({"folders": folders} if len(folders) > 1 else {}),
-            "digests": sorted({digest for value in people for digest in value["digests"]}),
-        }
-    licences = [card["licence"] for card in cards if "licence" in card]
-    found["licence"] = next((each for each in licences if not each.startswith("MIT")), licences[0])
-    return found

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,10 +26,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
+from nbnet_lib.attack.checkpoint import RunState
 from nbnet_lib.attack.consistency import disturb
 from nbnet_lib.attack.data import Pairs, batch_rows
+from nbnet_lib.attack.monitor import Every, Monitor
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.settings import check_limits, option
 from nbnet_lib.weights import load_weights, save_weights
@@ -60,6 +60,10 @@ class SurrogateConfig:
 
     def __post_init__(self) -> None:
         check_limits(self)
+
+    def free(self) -> frozenset[str]:
+        """Return the names of the settings that may change at a resume: none."""
+        return frozenset()
 
 
 class Surrogate(nn.Module):
@@ -98,8 +102,10 @@ def train_surrogate(
     identities: Sequence[int] | np.ndarray | None,
     device: str = "cpu",
     progress: bool = True,
+    folder: str | os.PathLike[str] | None = None,
+    resume: bool = False,
 ) -> Surrogate:
-    """Distil the target into a `Surrogate` from the attacker's own pairs.
+    """Distil the target into a `Surrogate` from the attacker's own pairs, in one process.
 
     Half of each batch is moved, blurred and made noisy while its template stays (`disturb`): so
     will be the reconstructions that it judges, and a surrogate that has only seen sharp
@@ -112,13 +118,17 @@ def train_surrogate(
         identities: as in `train_decoder`: all >= 10,000, or None if the images are not SynthFaces.
         device: where to train.
         progress: show a bar on stderr.
+        folder: where checkpoints go; None writes none.
+        resume: continue from the newest checkpoint in ``folder``, if there is one.
 
     Returns:
-        the surrogate in evaluation mode, without gradients of its own; ``surrogate.history`` is a
-        list of {"step", "agreement"}, agreement being the mean cosine with the target's templates.
+        the surrogate in evaluation mode, without gradients of its own; ``surrogate.history`` has
+        one dict per 50 updates: step, agreement (the mean cosine with the target's templates),
+        images_per_second, seconds.
 
     Raises:
         NbnetError: data that does not fit or is reserved for evaluation, or a NaN loss.
+        KeyboardInterrupt: Ctrl-C, after the checkpoint is written.
     """
     config = config or SurrogateConfig()
     pairs = Pairs(images, templates, identities)
@@ -129,36 +139,33 @@ def train_surrogate(
     optimizer = torch.optim.AdamW(
         surrogate.parameters(), lr=config.lr, weight_decay=config.weight_decay
     )
+    run = RunState(surrogate, {"optimizer": optimizer}, config, pairs.fingerprint(), folder)
+    if resume:
+        run.resume(True)
     warmup = max(1, config.steps // 10)
-    history: list[dict[str, float]] = []
-    recent: list[Tensor] = []
     kind = torch.device(device).type
-    bar = tqdm(range(config.steps), "surrogate", unit="step", file=sys.stderr, disable=not progress)
     surrogate.train()
-    for step in bar:
-        rise = min(1.0, (step + 1) / warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = config.lr * rise * (1 + math.cos(math.pi * step / config.steps)) / 2
-        batch, wanted = pairs.batch(batch_rows(len(pairs), config.batch_size, step, config.seed))
-        half = len(batch) // 2  # the rows come shuffled
-        disturbed = disturb(batch[:half], step=step, seed=config.seed)
-        batch = torch.cat([disturbed, batch[half:]]).to(device)
-        with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bf16"):
-            answers = surrogate(batch)
-        agreement = F.cosine_similarity(answers, wanted.to(device)).mean()
-        optimizer.zero_grad()
-        (1 - agreement).backward()
-        optimizer.step()
-        recent.append(agreement.detach())
-        if (step + 1) % 50 == 0 or step + 1 == config.steps:
-            mean = float(torch.stack(recent).mean())
-            if not math.isfinite(mean):
-                raise NbnetError(f"the surrogate's loss became NaN by step {step + 1}: lower lr")
-            history.append({"step": step + 1, "agreement": mean})
-            recent = []
-            bar.set_postfix_str(f"agreement {mean:.3f}")
-    surrogate.history = history  # type: ignore[assignment]
-    return surrogate.eval().requires_grad_(False)
+    with Monitor("surrogate", run, Every(log=50, save=500), progress=progress) as monitor:
+        while not run.done:
+            rise = min(1.0, (run.step + 1) / warmup)
+            fall = (1 + math.cos(math.pi * run.step / config.steps)) / 2
+            for group in optimizer.param_groups:
+                group["lr"] = config.lr * rise * fall
+            rows = batch_rows(len(pairs), config.batch_size, run.step, config.seed)
+            batch, wanted = pairs.batch(rows)
+            half = len(batch) // 2  # the rows come shuffled
+            disturbed = disturb(batch[:half], step=run.step, seed=config.seed)
+            batch = torch.cat([disturbed, batch[half:]]).to(device)
+            with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bf16"):
+                answers = surrogate(batch)
+            agreement = F.cosine_similarity(answers, wanted.to(device)).mean()
+            optimizer.zero_grad()
+            (1 - agreement).backward()
+            optimizer.step()
+            monitor.after_update({"agreement": agreement}, {}, len(rows))
+    surrogate.history = run.history  # type: ignore[assignment]
+    run.deliver().requires_grad_(False)
+    return surrogate
 
 
 def save_surrogate(

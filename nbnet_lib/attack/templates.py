@@ -56,8 +56,6 @@ def extract_templates(
             alignment, the folder is not writable, the disk is full, or a template is not finite.
     """
     path = Path(path)
-    if path.suffix != ".npy":
-        raise NbnetError(f"templates are kept in a .npy file, not {path.name}")
     checksum = 0
     for first in range(0, len(images), AT_ONCE):
         block = np.ascontiguousarray(images[first : first + AT_ONCE])

@@ -9,62 +9,32 @@ arXiv 1703.00832. Algorithm 1 of the paper:
 
 The first two are `attack.run`, the third is this file. The loop runs on `accelerate`: the same code
 on CPU, one GPU, or several processes (``torchrun``, see `attack.processes`). What it minimises is
-in `attack.objective`, what it remembers in `attack.checkpoint`; settings: `nbnet_lib.settings`.
+in `attack.objective`, what it remembers in `attack.checkpoint`, what happens beside (history,
+evaluation, Ctrl-C) in `attack.monitor`; settings: `nbnet_lib.settings`.
 """
 
 from __future__ import annotations
 
 import math
-import os
-import sys
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from nbnet_lib.attack.checkpoint import RunState, delayed_interrupt, due
+from nbnet_lib.attack.checkpoint import RunState
 from nbnet_lib.attack.data import Pairs, batch_rows, noisy_templates
+from nbnet_lib.attack.monitor import Callback, Evaluate, Every, Monitor, RunOptions
 from nbnet_lib.attack.objective import Objective
 from nbnet_lib.attack.precision import computing_in
-from nbnet_lib.attack.processes import (
-    any_process,
-    from_main,
-    parts_of_batch,
-    require_same,
-    whole_batch_norm,
-)
+from nbnet_lib.attack.processes import parts_of_batch, require_same, whole_batch_norm
 from nbnet_lib.attack.white_box import WhiteBox
 from nbnet_lib.decoders import require_gradient_training
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.settings import TrainConfig
-
-Evaluate = Callable[[nn.Module, int], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Where a training runs and what it leaves behind; nothing here changes the weights.
-
-    Attributes:
-        folder: where checkpoints go; None writes none.
-        resume: True continues from the newest checkpoint in ``folder`` if there is one; a path
-            continues from that file or folder. On the CPU the result equals an uninterrupted run
-            bit for bit (with the same number of threads).
-        device: "auto" (accelerate decides) or "cpu".
-        progress: show a progress bar on stderr.
-    """
-
-    folder: str | os.PathLike[str] | None = None
-    resume: bool | str | os.PathLike[str] = False
-    device: str = "auto"
-    progress: bool = True
 
 
 def train_decoder(
@@ -76,7 +46,7 @@ def train_decoder(
     identities: Sequence[int] | np.ndarray | None,
     evaluate: Evaluate | None = None,
     recogniser: nn.Module | None = None,
-    callbacks: Sequence[Callable[[dict[str, float]], None]] = (),
+    callbacks: Sequence[Callback] = (),
     **options: Any,
 ) -> list[dict[str, float]]:
     """Train ``decoder`` in place and return the history.
@@ -114,7 +84,6 @@ def train_decoder(
     _require_fitting(decoder, pairs, config, evaluate, where)
     accelerator = Accelerator(cpu=where.device == "cpu", mixed_precision="no")
     device, processes = accelerator.device, accelerator.num_processes
-    main = accelerator.is_main_process
     if config.adversarial_weight and min(config.batch_size, len(pairs)) % processes:
         raise NbnetError(
             f"an adversary needs equal shares: make batch_size={config.batch_size} a multiple of "
@@ -132,11 +101,11 @@ def train_decoder(
         run.resume(where.resume)
     require_same(accelerator, "set of pairs or step to begin with", (run.data, run.step))
 
-    losses: list[Tensor] = []
-    started = logged = time.perf_counter()
+    every = Every(config.log_every, config.checkpoint_every, config.evaluate_every)
     with (
-        progress_bar("train", config.steps, run.step, where.progress and main) as bar,
-        delayed_interrupt() as interrupted,
+        Monitor(
+            "train", run, every, accelerator, where.progress, evaluate, callbacks=callbacks
+        ) as monitor,
         whole_batch_norm(decoder, processes),
         computing_in(config.precision, device) as autocast,
     ):
@@ -145,16 +114,18 @@ def train_decoder(
             for group in optimizer.param_groups:
                 group["lr"] = lr
 
-            # Algorithm 1 from here to the optimiser's step: a batch, its loss, an update. Every
-            # process draws the same batch and works through its own share of it, in parts.
+            # Algorithm 1, step 3, begins with a batch. Every process draws the same one, and works
+            # through its own share in parts.
             rows = batch_rows(len(pairs), config.batch_size, run.step, config.seed)
             stolen = noisy_templates(
                 pairs.templates[rows], config.template_noise, run.step, config.seed
             )
             parts = parts_of_batch(len(rows), config.accumulate, accelerator)
-            loss = torch.zeros((), device=device)
+
+            # Its loss, and the gradient.
             model.train()
             optimizer.zero_grad()
+            loss = torch.zeros((), device=device)
             for number, part in enumerate(parts, 1):
                 picture, template = (t.to(device) for t in pairs.batch(rows[part]))
                 # Gradients of the parts add up; the processes exchange theirs with the last one.
@@ -166,43 +137,11 @@ def train_decoder(
                     part_loss = part_loss * (len(part) * processes / len(rows))
                     accelerator.backward(part_loss)
                 loss += part_loss.detach()
-            optimizer.step()
-            extra = objective.update(run.step)
-            run.step += 1
-            run.average()
-            losses.append(loss)
-            bar.update()
 
-            # What happens beside: Ctrl-C, evaluation, checkpoints, the history.
-            stopped = any_process(accelerator, interrupted.is_set())
-            last = run.step == config.steps
-            evaluated = evaluate is not None and (last or due(run.step, config.evaluate_every))
-            saved = where.folder is not None and (last or due(run.step, config.checkpoint_every))
-            if evaluated or saved or stopped or last or due(run.step, config.log_every):
-                mean = float(accelerator.reduce(torch.stack(losses).mean(), "mean"))
-                run.require_finite([mean], f"{lr:.3g}")
-                now = time.perf_counter()
-                entry = {
-                    "step": run.step,
-                    "loss": mean,
-                    "lr": lr,
-                    "images_per_second": len(losses) * len(rows) / max(now - logged, 1e-9),
-                    "seconds": now - started,
-                    **{name: float(value) for name, value in extra.items()},
-                }
-                if evaluated and evaluate is not None and main:
-                    entry |= evaluate(run.result().eval(), run.step)
-                    numbers = ", ".join(f"{k} {v:.4g}" for k, v in entry.items() if k != "step")
-                    bar.write(f"step {run.step}: {numbers}", file=sys.stderr)
-                entry = from_main(accelerator, entry)
-                for callback in callbacks if main else ():
-                    callback(entry)
-                best = run.add(entry, compare_loss=saved)
-                run.save(saved or stopped or run.done, best, write=main)
-                losses, logged = [], time.perf_counter()
-                bar.set_postfix_str(f"loss {mean:.4f}, {entry['images_per_second']:.0f} images/s")
-            if stopped:
-                raise KeyboardInterrupt(run.interrupt_message())
+            # The update, then what happens beside: history, evaluation, checkpoints, Ctrl-C.
+            optimizer.step()
+            adversary = objective.update(run.step)
+            monitor.after_update({"loss": loss}, {"lr": lr, **adversary}, len(rows))
     accelerator.wait_for_everyone()  # best.pt is there before anybody reads it
     run.deliver(best=config.deliver == "best")
     accelerator.free_memory()  # it holds the wrapper that averages gradients of this decoder
@@ -220,47 +159,6 @@ def learning_rate(config: TrainConfig, step: int) -> float:
         return config.lr * (step + 1) / warmup
     progress = (step - warmup) / max(1, config.steps - warmup)
     return config.lr * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-def progress_bar(name: str, total: int, first: int, shown: bool) -> Any:
-    """Return a bar on stderr that counts steps and shows what is left."""
-    return tqdm(
-        total=total,
-        initial=first,
-        desc=name,
-        unit="step",
-        mininterval=1.0,
-        file=sys.stderr,
-        disable=not shown,
-    )
-
-
-def tensorboard_callback(folder: str | os.PathLike[str]) -> Callable[[dict[str, float]], None]:
-    """Return a callback for `train_decoder` that writes logs: ``tensorboard --logdir FOLDER``.
-
-    Raises:
-        NbnetError: the package tensorboard is not installed.
-    """
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        raise NbnetError(
-            "TensorBoard logs need the package tensorboard, which is not installed: "
-            "pip install tensorboard, or leave them out (history.json holds the same numbers)"
-        ) from error
-    writer: Any = None
-
-    def write(entry: dict[str, float]) -> None:
-        nonlocal writer
-        if writer is None:
-            # A run that was killed had continued after its last checkpoint: hide those later steps.
-            writer = SummaryWriter(str(folder), purge_step=int(entry["step"]))
-        for name, value in entry.items():
-            if name != "step":
-                writer.add_scalar(name, value, int(entry["step"]))
-        writer.flush()  # visible now, and after a kill too
-
-    return write
 
 
 def _require_fitting(

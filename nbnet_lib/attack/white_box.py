@@ -44,17 +44,12 @@ class WhiteBox(nn.Module):
         return F.normalize(self.network(pixels).float())
 
 
-def white_box_of(target: Any, framing: Framing | None) -> WhiteBox:
+def white_box_of(target: Encoder, framing: Framing | None) -> WhiteBox:
     """Return ``target`` as a network to differentiate through.
 
     Raises:
-        NbnetError: it is not an encoder, or no gradient comes out of it (dlib, ONNX files,
-            functions that leave torch).
+        NbnetError: no gradient comes out of it (dlib, ONNX files, functions that leave torch).
     """
-    if not isinstance(target, Encoder):
-        raise NbnetError(
-            f"a white box is an encoder from create_encoder, not a {type(target).__name__}"
-        )
     opened = WhiteBox(target, framing)
     # Trying is the only safe way to know: a function may leave torch anywhere inside.
     generator = torch.Generator().manual_seed(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -77,17 +76,17 @@ def run_train(args: argparse.Namespace) -> Report | int:
     from accelerate import PartialState
 
     from nbnet_lib.attack.gan import sample_faces, train_generator
-    from nbnet_lib.attack.run import choose_sources, machine, require_fresh, training_seconds
-    from nbnet_lib.attack.sources import read_sources
+    from nbnet_lib.attack.run import require_fresh, write_history
+    from nbnet_lib.attack.sources import choose_sources, read_sources
+    from nbnet_lib.attack.training_card import machine, training_seconds
     from nbnet_lib.decoders import load_decoder, save_decoder
-    from nbnet_lib.decoders.base import require_halvings, stem_and_ups
-    from nbnet_lib.files import atomic_path
+    from nbnet_lib.decoders.base import require_multiple, stem_and_ups
     from nbnet_lib.weights import load_card
 
     # Everything that can be wrong is found before the long work starts.
     config = GeneratorConfig(**given(args, GeneratorConfig))
     sources = choose_sources(args.data, args.identities, args.samples)
-    require_halvings(config.base_channels, stem_and_ups(args.image_size)[1])
+    require_multiple(config.base_channels, of=2 ** stem_and_ups(args.image_size)[1])
     require_fresh(args.out, args.resume)
     for source in sources:
         note(f"pictures: {source}, {args.image_size} px")
@@ -114,8 +113,7 @@ def run_train(args: argparse.Namespace) -> Report | int:
     if not processes.is_main_process:
         return 0
     history = generator.history
-    with atomic_path(args.out / "history.json") as temporary:
-        temporary.write_text(json.dumps(history, indent=1) + "\n", encoding="utf-8")
+    write_history(args.out, history)
     card = {
         "command": command_line(args.argv),
         "seed": config.seed,
@@ -181,14 +179,7 @@ def run_sample(args: argparse.Namespace) -> Report:
 
 def _save_picture(faces: Any, path: Path) -> None:
     """Write faces, uint8 [N, S, S, 3], as one picture of rows."""
-    import numpy as np
+    from nbnet_lib.cli.pictures import contact_sheet, save_png
 
-    from nbnet_lib.cli.pictures import save_png
-
-    columns = max(COLUMNS, round(len(faces) ** 0.5))
-    rows, size = -(-len(faces) // columns), faces.shape[1]
-    sheet = np.full((rows * columns, size, size, 3), 255, np.uint8)
-    sheet[: len(faces)] = faces
-    sheet = sheet.reshape(rows, columns, size, size, 3).swapaxes(1, 2)
-    save_png(sheet.reshape(rows * size, columns * size, 3), path)
+    save_png(contact_sheet(faces, max(COLUMNS, round(len(faces) ** 0.5)), gap=0), path)
     note(f"faces drawn: {path}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nbnet_lib.files import atomic_path, require_writable_folder
+from nbnet_lib.files import atomic_path
 
 GAP = 4  # white pixels between the tiles of a sheet
 
@@ -19,28 +19,16 @@ def save_png(image: np.ndarray, path: Path) -> Path:
     return path
 
 
-def save_all(images: np.ndarray, names: list[str], folder: Path) -> list[Path]:
-    """Write uint8 [N, H, W, 3] as ``folder/name.png`` each.
-
-    Raises:
-        NbnetError: the folder cannot be written to.
-    """
-    require_writable_folder(folder)
-    return [
-        save_png(image, folder / f"{name}.png") for image, name in zip(images, names, strict=True)
-    ]
-
-
-def contact_sheet(images: np.ndarray, per_row: int) -> np.ndarray:
+def contact_sheet(images: np.ndarray, per_row: int, gap: int = GAP) -> np.ndarray:
     """Return uint8 [N, H, W, 3] as one picture with ``per_row`` tiles a row, on white."""
     count, height, width = images.shape[:3]
-    per_row = max(1, min(per_row, count))
+    per_row = min(per_row, count)
     rows = -(-count // per_row)
     sheet = np.full(
-        (rows * (height + GAP) + GAP, per_row * (width + GAP) + GAP, 3), 255, dtype=np.uint8
+        (rows * (height + gap) + gap, per_row * (width + gap) + gap, 3), 255, dtype=np.uint8
     )
     for index, image in enumerate(images):
-        top = GAP + (index // per_row) * (height + GAP)
-        left = GAP + (index % per_row) * (width + GAP)
+        top = gap + (index // per_row) * (height + gap)
+        left = gap + (index % per_row) * (width + gap)
         sheet[top : top + height, left : left + width] = image
     return sheet

@@ -70,7 +70,7 @@ def read_templates(path: Path) -> Any:
 def run(args: argparse.Namespace) -> Report:
     """Reconstruct and write PNG files and a contact sheet."""
     from nbnet_lib.attack import reconstruct
-    from nbnet_lib.cli.pictures import contact_sheet, save_all, save_png
+    from nbnet_lib.cli.pictures import contact_sheet, save_png
     from nbnet_lib.decoders import load_decoder
     from nbnet_lib.device import resolve_device
     from nbnet_lib.faces import to_uint8
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> Report:
     decoder = load_decoder(args.decoder, device=resolve_device(args.device))
     images = to_uint8(reconstruct(decoder, templates, batch_size=args.batch_size))
     width = max(4, len(str(len(images) - 1)))
-    paths = save_all(images, [f"{i:0{width}d}" for i in range(len(images))], args.out)
+    paths = [save_png(im, args.out / f"{i:0{width}d}.png") for i, im in enumerate(images)]
     sheet = save_png(contact_sheet(images[:400], per_row=20), args.out / "contact_sheet.png")
     payload = {
         "decoder": args.decoder,

@@ -113,14 +113,14 @@ def run(args: argparse.Namespace) -> Report | int:
 
 def measure_command(args: argparse.Namespace, sources: Any, weights: Path) -> str:
     """Return the command that measures the new decoder on people who were not trained with."""
-    from nbnet_lib.attack.sources import Own
+    from nbnet_lib.attack.sources import OwnPictures
 
     words = ["nbnet", "evaluate", "--encoder", args.encoder]
     for option in ("encoder_weights", "encoder_card", "alignment"):
         if getattr(args, option):
             words += ["--" + option.replace("_", "-"), getattr(args, option)]
     words += ["--decoder", str(weights)]
-    own = [source for source in sources if isinstance(source, Own)]
+    own = [source for source in sources if isinstance(source, OwnPictures)]
     if len(own) == 1 and own[0].path.suffix == ".parquet":  # it knows who was left out
         words += ["--protocol", str(own[0].path)]
     elif own:

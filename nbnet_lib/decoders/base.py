@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from torch import nn
+import numpy as np
+import torch
+from torch import Tensor, nn
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import Framing
+from nbnet_lib.faces.splits import require_training
 
 # image size -> (edge of the stem's output, number of doublings)
 SIZES = {40: (5, 3), 64: (4, 4), 80: (5, 4), 112: (7, 4), 160: (5, 5)}
@@ -49,14 +53,64 @@ def stem_and_ups(image_size: int) -> tuple[int, int]:
     return SIZES[image_size]
 
 
-def require_halvings(base_channels: int, ups: int) -> None:
-    """Raise unless ``base_channels`` can be halved once per doubling of the edge.
+def require_multiple(base_channels: int, of: int) -> None:
+    """Raise unless ``base_channels`` is a multiple: each doubling of the edge halves the channels.
 
     Raises:
-        NbnetError: it cannot.
+        NbnetError: it is not.
     """
-    if base_channels < 1 or base_channels % 2**ups:
+    if base_channels < 1 or base_channels % of:
+        raise NbnetError(f"base_channels={base_channels} does not fit: give a multiple of {of}")
+
+
+def require_pictures(images: Any, identities: Sequence[int] | np.ndarray | None) -> None:
+    """Raise unless the pictures can be trained on.
+
+    Args:
+        images: uint8 [N, S, S, 3].
+        identities: the SynthFaces identity of each, or None for other pictures.
+
+    Raises:
+        NbnetError: wrong shape or type, or an identity that is missing or reserved for evaluation.
+    """
+    if images.ndim != 4 or images.shape[3] != 3 or images.shape[1] != images.shape[2]:
+        raise NbnetError(f"training images have shape {images.shape}: give [N, S, S, 3]")
+    if images.dtype != np.uint8:
+        raise NbnetError(f"training images are {images.dtype}: give uint8 (0 to 255)")
+    if identities is not None:
+        if len(identities) != len(images):
+            raise NbnetError(
+                f"{len(images)} images but {len(identities)} identities: give one per image"
+            )
+        require_training(identities)
+
+
+def check_templates(
+    templates: Tensor | np.ndarray, dim: int | None = None, count: int | None = None
+) -> Tensor:
+    """Return templates as float32 [N, d] on the CPU.
+
+    Args:
+        templates: float [N, d].
+        dim: the length d that a decoder takes, if it matters.
+        count: the number N of pictures that they belong to, if there are any.
+
+    Raises:
+        NbnetError: another shape, none at all, NaN or infinity.
+    """
+    templates = torch.as_tensor(templates).detach().to("cpu", torch.float32)
+    shape = tuple(templates.shape)
+    if (
+        len(shape) != 2
+        or count not in (None, shape[0])
+        or dim not in (None, shape[1])
+        or 0 in shape
+    ):
         raise NbnetError(
-            f"base_channels={base_channels} cannot be halved {ups} times: "
-            f"give a multiple of {2**ups}"
+            f"templates have shape {shape} where the decoder takes [{count or 'N'}, {dim or 'd'}]: "
+            "give one for each picture, of the encoder that the decoder is for"
         )
+    bad = (~torch.isfinite(templates)).any(dim=1).nonzero()
+    if len(bad):
+        raise NbnetError(f"template {int(bad[0])} holds NaN or infinity: extract it again")
+    return templates

@@ -29,8 +29,6 @@ from nbnet_lib.errors import NbnetError
 if TYPE_CHECKING:
     import numpy as np
 
-MOST_COMPONENTS, MOST_CENTRES = 4096, 20_000
-
 
 class PixelRegression(Decoder):
     """What both baselines share: ``picture = mean + basis @ (bias + weights @ features)``.
@@ -44,7 +42,6 @@ class PixelRegression(Decoder):
     def __init__(self, features: int, template_dim: int, image_size: int, components: int):
         super().__init__()
         stem_and_ups(image_size)  # the sizes of the other decoders
-        _require_count("components", components, MOST_COMPONENTS)
         self.template_dim, self.image_size = template_dim, image_size
         pixels = 3 * image_size**2
         self.mean = _held(pixels)  #                 the mean picture, in the order [3, S, S]
@@ -79,7 +76,7 @@ class PixelRegression(Decoder):
         """
         if not self.fitted:
             raise NbnetError(
-                f"the decoder {self._name()} was not fitted: call decoder.fit(templates, images), "
+                f"the decoder {self.name} was not fitted: call decoder.fit(templates, images), "
                 "or `nbnet train --decoder`, before it draws or is saved"
             )
 
@@ -111,23 +108,20 @@ class PixelRegression(Decoder):
         """
         from nbnet_lib.decoders import regression  # scikit-learn takes a second to import
 
-        fit = regression.fit(self, templates, images, identities, seed, progress)
+        values, card = regression.fit(self, templates, images, identities, seed, progress)
         with torch.no_grad():
-            for name, value in fit.values.items():
+            for name, value in values.items():
                 getattr(self, name).data = torch.as_tensor(value, dtype=torch.float32).to(
                     self.mean.device
                 )
             self.fitted.fill_(1)
         if self.architecture:  # few pictures give fewer components than were wanted
             self.architecture["options"] = self.options()
-        return fit.card
+        return card
 
     def options(self) -> dict[str, int]:
         """Return the sizes that `create_decoder` needs to rebuild this module."""
         return {"components": len(self.basis)}
-
-    def _name(self) -> str:
-        return "linear" if isinstance(self, LinearRegression) else "rbf"
 
 
 class LinearRegression(PixelRegression):
@@ -171,7 +165,6 @@ class RBFRegression(PixelRegression):
         components: int = 256,
         centres: int = 2000,
     ):
-        _require_count("centres", centres, MOST_CENTRES)
         super().__init__(centres, template_dim, image_size, components)
         self.centres = _held(centres, template_dim)
         self.gamma = _held()
@@ -219,8 +212,3 @@ def fit_decoder(
 def _held(*shape: int) -> nn.Parameter:
     """A value that is saved and moved with the module, and that no optimiser touches."""
     return nn.Parameter(torch.zeros(shape), requires_grad=False)
-
-
-def _require_count(name: str, value: Any, most: int) -> None:
-    if not (isinstance(value, int) and 1 <= value <= most):
-        raise NbnetError(f"{name}={value!r} is out of range: give a whole number from 1 to {most}")

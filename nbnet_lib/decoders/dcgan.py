@@ -15,7 +15,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.decoders.base import Decoder, require_halvings, stem_and_ups
+from nbnet_lib.decoders.base import Decoder, require_multiple, stem_and_ups
 from nbnet_lib.decoders.dcnn import DCNN
 
 NOISE_DIM = 100  # length of z in the authors' code
@@ -68,7 +68,7 @@ class Discriminator(Decoder):
     def __init__(self, image_size: int = 160, base_channels: int = 512):
         super().__init__()
         stem_size, ups = stem_and_ups(image_size)
-        require_halvings(base_channels, ups)
+        require_multiple(base_channels, of=2**ups)
         self.image_size = image_size
         channels = base_channels // 2**ups
         # Shapes for S = 160:                                                 3 x 160 x 160

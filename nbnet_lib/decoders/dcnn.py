@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.decoders.base import Decoder, require_halvings, stem_and_ups
+from nbnet_lib.decoders.base import Decoder, require_multiple, stem_and_ups
 
 
 class DCNN(Decoder):
@@ -30,7 +30,7 @@ class DCNN(Decoder):
     def __init__(self, template_dim: int = 128, image_size: int = 160, base_channels: int = 512):
         super().__init__()
         stem_size, ups = stem_and_ups(image_size)
-        require_halvings(base_channels, ups)
+        require_multiple(base_channels, of=2**ups)
         self.template_dim, self.image_size = template_dim, image_size
         # Shapes for S = 160, d = 128:                                    128 x   1 x   1
         layers: list[nn.Module] = [

@@ -170,22 +170,19 @@ class _Reader:
 
     def array(self, what: str) -> np.ndarray:
         (version,) = self.numbers("I", what)
-        dimensions, layout = version, "I"
+        storage, dimensions, layout = 0, version, "I"
         if version in (V1, V2, V3):
-            storage, layout = 0, "q"
-            if version != V1:
-                (storage,) = self.numbers("i", what)
-            if storage != 0:
-                raise self.fail(f"{what} is stored as type {storage}, and only dense (0) is read")
-            (dimensions,) = self.numbers("i", what)
-        if not 1 <= dimensions <= MAX_DIMENSIONS:
-            raise self.fail(f"{what} has {dimensions:,} dimensions, not 1 to {MAX_DIMENSIONS}")
+            layout = "q"
+            *_, storage, dimensions = (0, *self.numbers("i" if version == V1 else "ii", what))
+        if storage != 0 or not 1 <= dimensions <= MAX_DIMENSIONS:
+            raise self.fail(
+                f"{what} has {dimensions:,} dimensions and is stored as type {storage}; only dense "
+                f"arrays (0) of 1 to {MAX_DIMENSIONS} dimensions are read"
+            )
         shape = self.numbers(f"{dimensions}{layout}", what)
-        if min(shape) < 1:
-            raise self.fail(f"{what} has the shape {shape}: every edge should be at least 1")
         *_, kind = self.numbers("iii", what)  # after the device that it was on
-        if kind not in DTYPES:
-            raise self.fail(f"{what} has values of type {kind}, and float32, 64 and 16 are read")
+        if min(shape) < 1 or kind not in DTYPES:
+            raise self.fail(f"{what} has shape {shape} and values of type {kind}, not floats")
         count, dtype = math.prod(shape), np.dtype(DTYPES[kind])
         begin = self.take(count * dtype.itemsize, f"{what} of shape {shape}")
         return np.frombuffer(self.data, dtype, count, begin).reshape(shape)
@@ -271,31 +268,24 @@ def _names(network: Decoder, arrays: Arrays) -> Iterator[tuple[str, str]]:
 def _compare(path: Path, arrays: Arrays, expected: Decoder, keys: dict[str, str]) -> None:
     """Raise unless the file has exactly the arrays of the network, in their shapes."""
     state = expected.state_dict()
-    shared = [name for name in keys if name in arrays]
-    for wrong, what in (
-        ([name for name in keys if name not in arrays], "are missing"),
-        ([name for name in arrays if name not in keys], "do not belong to it"),
-        ([n for n in shared if arrays[n].shape != state[keys[n]].shape], "have another shape"),
-    ):
-        if wrong:
-            assert expected.architecture is not None
-            raise NbnetError(
-                f"{path} looks like {expected.architecture['name']}, but {len(wrong)} arrays "
-                f"{what} (first: {wrong[0]}): it is damaged or of another network"
-            )
+    wrong = sorted(keys.keys() ^ arrays.keys())
+    wrong = wrong or [name for name in keys if arrays[name].shape != state[keys[name]].shape]
+    if wrong:
+        raise NbnetError(
+            f"{path} looks like {expected.name}, but {len(wrong)} arrays are missing, do not "
+            f"belong to it or have another shape (first: {wrong[0]}): it is damaged or of another "
+            "network"
+        )
 
 
 def _values(path: Path, name: str, array: np.ndarray, fix_gamma: bool) -> Tensor:
     """Return an array as float32, checked for values that no network has."""
     with np.errstate(over="ignore"):
         value = torch.from_numpy(array.astype(np.float32))
-    if not torch.isfinite(value).all():
+    negative = name.endswith("_moving_var") and bool((value < 0).any())
+    if negative or not torch.isfinite(value).all():
         raise NbnetError(
-            f"{path}: {name} holds NaN, infinity or a number beyond float32: the training that "
-            "wrote it failed or the file is damaged, take another one"
-        )
-    if name.endswith("_moving_var") and (value < 0).any():
-        raise NbnetError(
-            f"{path}: {name} holds a negative variance: the file is damaged, take another"
+            f"{path}: {name} holds NaN, infinity, a number beyond float32 or a negative variance: "
+            "the training that wrote it failed or the file is damaged, take another one"
         )
     return torch.ones_like(value) if fix_gamma and name.endswith("_gamma") else value

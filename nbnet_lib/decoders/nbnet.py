@@ -21,8 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from nbnet_lib.decoders import fast
-from nbnet_lib.decoders.base import Decoder, stem_and_ups
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.decoders.base import Decoder, require_multiple, stem_and_ups
 
 EPS = 1e-4  # the paper's code; PyTorch's default is 1e-5
 MOMENTUM = 0.1  # share of the new batch in the running statistics; PyTorch's (and MXNet's) default
@@ -123,13 +122,7 @@ class NbNet(Decoder):
     ):
         super().__init__()
         stem_size, ups = stem_and_ups(image_size)
-        if base_channels < 1 or base_channels % (8 * 2**ups):
-            raise NbnetError(
-                f"base_channels={base_channels} does not fit an image_size of {image_size}: "
-                f"give a multiple of {8 * 2**ups}, so that the last block still has a layer"
-            )
-        if growth < 1:
-            raise NbnetError(f"growth={growth} must be at least 1 channel per layer")
+        require_multiple(base_channels, of=8 * 2**ups)  # so that the last block has a layer
         block = {"a": BlockA, "b": BlockB}[variant]
         self.template_dim, self.image_size = template_dim, image_size
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import os
+import textwrap
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -34,7 +34,6 @@ _BUILDERS: dict[str, Callable[..., Decoder]] = {
     "dcgan-generator": Generator,
     "dcgan-discriminator": Discriminator,
 }
-_COMMON = {"variant", "template_dim", "image_size"}
 
 
 def decoder_names(method: str | None = None) -> list[str]:
@@ -79,20 +78,14 @@ def create_decoder(
             f"template_dim={template_dim!r} is out of range: "
             f"give a whole number from {MIN_DIM} to {MAX_DIM}"
         )
-    builder = _BUILDERS[name]
-    known = [p for p in inspect.signature(builder).parameters if p not in _COMMON]
-    unknown = [option for option in options if option not in known]
-    if unknown:
-        raise NbnetError(
-            f"the decoder {name} has no option {', '.join(unknown)}: its options are "
-            f"{', '.join(known)}"
-        )
-    reads_templates = name != "dcgan-discriminator"
-    dims = {"template_dim": template_dim} if reads_templates else {}
-    decoder = builder(**dims, image_size=image_size, **options)
+    dims = {} if name == "dcgan-discriminator" else {"template_dim": template_dim}
+    try:
+        decoder = _BUILDERS[name](**dims, image_size=image_size, **options)
+    except TypeError as error:  # Python names the option that does not exist
+        raise NbnetError(f"the decoder {name} cannot be built: {error}") from error
     decoder.architecture = {
         "name": name,
-        "template_dim": template_dim if reads_templates else None,
+        "template_dim": dims.get("template_dim"),
         "image_size": image_size,
         "options": options,
     }
@@ -109,19 +102,13 @@ def require_gradient_training(decoder: nn.Module) -> None:
         NbnetError: it is fitted in one go, or belongs to the face generator.
     """
     method = getattr(decoder, "training_method", "gradient")  # any module may be trained
-    if method == "gradient":
-        return
-    assert isinstance(decoder, Decoder)  # only these have another method
-    name = decoder.architecture["name"] if decoder.architecture else decoder.name
-    if method == "fit":
-        raise NbnetError(
-            f"the decoder {name} is not trained step by step: fit it in one go with "
-            "decoder.fit(templates, images)"
-        )
-    raise NbnetError(
-        f"{name} is a part of the face generator, not a decoder of templates: choose one of "
-        f"{', '.join(decoder_names('gradient'))} (`nbnet generator train` trains a generator)"
-    )
+    ways = {
+        "fit": "fit it in one go with decoder.fit(templates, images)",
+        "adversarial": "it is a part of the face generator, which `nbnet generator train` trains; "
+        f"decoders of templates are {', '.join(decoder_names('gradient'))}",
+    }
+    if method in ways:
+        raise NbnetError(f"{decoder.name} is not trained step by step: {ways[method]}")
 
 
 def count_parameters(module: nn.Module) -> int:
@@ -138,13 +125,12 @@ def save_decoder(
         NbnetError: the decoder was not made by `create_decoder` or not fitted yet, the suffix is
             wrong or the folder is not writable.
     """
-    architecture = getattr(decoder, "architecture", None)
-    if architecture is None:
+    if getattr(decoder, "architecture", None) is None:
         raise NbnetError("this decoder was not made by create_decoder: its card cannot be written")
     if isinstance(decoder, PixelRegression):
         decoder.require_fitted()
     framing = None if decoder.framing is None else decoder.framing.to_card()
-    whole = {**(card or {}), "architecture": architecture, "framing": framing}
+    whole = {**(card or {}), "architecture": decoder.architecture, "framing": framing}
     return save_weights(path, decoder.state_dict(), whole)
 
 
@@ -172,16 +158,13 @@ def load_decoder(name_or_path: str | os.PathLike[str], device: str = "cpu") -> D
             f"the card of {name_or_path} does not describe a decoder (architecture: "
             f"{architecture!r}): give weights that save_decoder wrote"
         ) from error
-    wanted = decoder.state_dict()
-    wrong = [k for k in wanted if k not in state or state[k].shape != wanted[k].shape]
-    wrong += [k for k in state if k not in wanted]
-    if wrong:
+    try:
+        decoder.load_state_dict(state)
+    except RuntimeError as error:  # torch lists what is missing, extra or of another shape
         raise NbnetError(
-            f"{name_or_path} does not hold a {decoder.name}: "
-            f"{len(wrong)} tensors are missing, extra or of another shape (first: {wrong[0]}); "
-            "give the weights that belong to this card"
-        )
-    decoder.load_state_dict(state)
+            f"{name_or_path} does not hold a {decoder.name}: give the weights that belong to this "
+            f"card ({textwrap.shorten(str(error), 300)})"
+        ) from error
     decoder.card = card
     # Cards of before there was a choice name no framing: those decoders draw SynthFaces.
     framing = card.get("framing", "synthfaces")

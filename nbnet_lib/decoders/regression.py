@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from nbnet_lib.decoders.base import check_templates, require_pictures
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.splits import require_training
 
 if TYPE_CHECKING:
     from nbnet_lib.decoders.baselines import PixelRegression
@@ -31,14 +29,6 @@ GAMMAS = (0.01, 0.03, 0.1, 0.3, 1.0)  # between unit vectors |t - c|^2 is 2 - 2 
 BATCH = 256
 
 
-@dataclass(frozen=True)
-class Fit:
-    """The values of a fitted baseline by name, and what its card says about the fit."""
-
-    values: dict[str, np.ndarray]
-    card: dict[str, Any]
-
-
 def fit(
     decoder: PixelRegression,
     templates: np.ndarray | Tensor,
@@ -46,7 +36,7 @@ def fit(
     identities: Sequence[int] | np.ndarray | None,
     seed: int,
     progress: bool,
-) -> Fit:
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Choose the settings, then fit; see `PixelRegression.fit`.
 
     The ridge penalty alpha (and the kernel's gamma) are those with the smallest squared error in
@@ -56,8 +46,8 @@ def fit(
     picture against the size of the weights, and neither grows with the number of pictures.
 
     Returns:
-        the values, and a card: pictures, settings, `components`, `pca_variance` (the share of the
-        pixels' variance that the components hold), `predicted_variance` (the share of the
+        the values by name, and a card: pictures, settings, `components`, `pca_variance` (the share
+        of the pixels' variance that the components hold), `predicted_variance` (the share of the
         components' variance that is predicted for people outside the fit).
     """
     from tqdm import tqdm
@@ -66,18 +56,10 @@ def fit(
     wanted = decoder.options().get("centres", 0)  # none: regress on the template itself
     gammas: Sequence[float | None] = GAMMAS if wanted else (None,)
     batches = range(0, len(images), BATCH)
-    bar = tqdm(
-        total=len(gammas) + len(batches) + 2,
-        desc="fit",
-        unit="part",
-        file=sys.stderr,
-        disable=not progress,
-    )
-    with bar:
-        bar.set_postfix_str("principal components")
+    parts = len(gammas) + len(batches) + 2
+    with tqdm(total=parts, desc="fit", unit="part", file=sys.stderr, disable=not progress) as bar:
         mean, components, deviations, share = _principal(images, len(decoder.basis), seed)
         bar.update()
-        bar.set_postfix_str("project the pictures")
         codes = np.empty((len(images), len(components)), np.float32)
         for start in batches:
             part = slice(start, start + BATCH)
@@ -88,13 +70,11 @@ def fit(
         centres = min(CHOICE_CENTRES, wanted)
         errors: dict[tuple[float | None, float], float] = {}
         for gamma in gammas:
-            bar.set_postfix_str("cross-validate" + (f" gamma {gamma}" if wanted else ""))
             found = _errors(gamma, centres, x[rows], codes[rows], groups[rows], seed)
             errors |= {(gamma, alpha): error for alpha, error in zip(ALPHAS, found, strict=True)}
             bar.update()
         gamma, alpha = best = min(errors, key=lambda setting: errors[setting])
 
-        bar.set_postfix_str("fit")
         centres = min(wanted, len(x))
         values = _final(gamma, alpha, centres, x, codes, deviations, seed)
         bar.update()
@@ -108,7 +88,7 @@ def fit(
         "pca_variance": share,
         "predicted_variance": float(1 - errors[best] / variance) if varied else 0.0,
     }
-    return Fit({"mean": mean, "basis": components * deviations[:, None], **values}, card)
+    return {"mean": mean, "basis": components * deviations[:, None], **values}, card
 
 
 def _checked(
@@ -118,31 +98,15 @@ def _checked(
     identities: Sequence[int] | np.ndarray | None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (templates float64 [N, d], group of each row), or say what is wrong."""
+    require_pictures(images, identities)
+    if images.shape[1] != decoder.image_size:
+        raise NbnetError(
+            f"the pictures have {images.shape[1]} pixels a side, the decoder draws "
+            f"{decoder.image_size}: give one size"
+        )
     # Files hold matrices as float16. Rounded now, the centres in the file are those of the fit.
-    x = torch.as_tensor(templates).detach().cpu().half().numpy().astype(np.float64)
-    size, dim = decoder.image_size, decoder.template_dim
-    if images.dtype != np.uint8 or images.shape[1:] != (size, size, 3):
-        raise NbnetError(
-            f"training images are {images.dtype} {images.shape}: give uint8 [N, {size}, {size}, 3]"
-        )
-    if x.shape != (len(images), dim):
-        raise NbnetError(
-            f"{len(images)} images with templates of shape {x.shape}: give one template of length "
-            f"{dim} per image"
-        )
-    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
-    if len(bad):
-        raise NbnetError(
-            f"the template in row {bad[0]} holds NaN or infinity: extract the templates again or "
-            "drop that picture"
-        )
-    if identities is None:
-        groups = np.arange(len(x)) * FOLDS // max(len(x), 1)
-    else:
-        groups = np.asarray(identities)
-        if len(groups) != len(x):
-            raise NbnetError(f"{len(x)} images but {len(groups)} identities: give one per image")
-        require_training(groups)
+    x = check_templates(templates, decoder.template_dim, len(images)).half().numpy().astype(float)
+    groups = np.arange(len(x)) * FOLDS // len(x) if identities is None else np.asarray(identities)
     people = len(np.unique(groups))
     if people < FOLDS or len(x) < 4 * FOLDS:
         raise NbnetError(
@@ -185,7 +149,7 @@ def _choice_rows(groups: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(np.isin(groups, chosen))
     step = len(rows) // CHOICE_PICTURES
     if step > 1:
-        rows = np.sort(np.concatenate([rows[groups[rows] == one][::step] for one in chosen]))
+        rows = np.sort(np.concatenate([rows[groups[rows] == person][::step] for person in chosen]))
     return rows
 
 

@@ -11,13 +11,12 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
+import test_gan
 import torch
-from torch.nn import functional as F
+from conftest import small_decoder, small_pairs
 
 from nbnet_lib.attack import TrainConfig, objective, train_decoder
 from nbnet_lib.attack.processes import whole_batch_norm
-from nbnet_lib.decoders import create_decoder
 from nbnet_lib.errors import NbnetError
 
 # An odd batch: the shares differ by one picture.
@@ -38,25 +37,7 @@ PLAIN = TrainConfig(
 )
 
 
-def pairs(n=40, dim=16, size=40):
-    """Pictures with some structure, which the template determines."""
-    rng = np.random.default_rng(0)
-    templates = F.normalize(torch.from_numpy(rng.normal(size=(n, dim))).float(), dim=1)
-    coarse = (127.5 + 250 * templates[:, :12].numpy()).clip(0, 255).astype(np.uint8)
-    coarse = coarse.reshape(n, 2, 2, 3).repeat(size // 2, 1).repeat(size // 2, 2)
-    return np.ascontiguousarray(coarse), templates
-
-
-def nbnet():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return create_decoder("nbnet-b", 16, 40, base_channels=64, growth=1)
-
-
-def dcnn():
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        return create_decoder("dcnn", 16, 40, base_channels=32)
+pairs, dcnn, nbnet = small_pairs, small_decoder, partial(small_decoder, "nbnet-b")
 
 
 def evaluate(decoder, step):
@@ -135,6 +116,8 @@ def main(out):
     found["dcnn"] = train(dcnn(), PLAIN)
     objective.create_adversary = whole
     found["layer"] = layer(rank, processes)
+    generator = test_gan.train(folder=out / f"generator-{processes}")
+    found["generator"] = generator.state_dict(), generator.history
     if processes > 1:
         try:
             torch.nn.SyncBatchNorm(5)(torch.zeros(2, 5, 3, 3))

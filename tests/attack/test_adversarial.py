@@ -16,11 +16,6 @@ def batches(steps, n=8, size=40):
         yield torch.nn.functional.avg_pool2d(sharp, 5, 1, 2), sharp
 
 
-def same(a, b):
-    a, b = a.discriminator.state_dict(), b.discriminator.state_dict()
-    return all(torch.equal(a[key], b[key]) for key in a)
-
-
 def test_patches():
     network = PatchDiscriminator()
     assert network(torch.zeros(2, 3, 64, 64)).shape == (2, 8, 8)
@@ -41,12 +36,19 @@ def test_it_learns_blurred_from_sharp(kind):
         torch.manual_seed(0)
         network = create_decoder("dcgan-discriminator", image_size=40, base_channels=64)
         adversary = Adversary(network, lr=1e-3, penalty=0.1)
-    told = [adversary.update(b, s, k) for k, (b, s) in enumerate(batches(40))]
-    assert 1.2 < float(told[0]["adversary_loss"]) < 1.6  # 2 log 2: it knows nothing
-    assert float(told[-1]["adversary_loss"]) < 0.8
-    assert float(told[-1]["adversary_right"]) > 0.85
+    numbers = [adversary.update(b, s, k) for k, (b, s) in enumerate(batches(40))]
+    assert 1.2 < float(numbers[0]["adversary_loss"]) < 1.6  # 2 log 2: it knows nothing
+    assert float(numbers[-1]["adversary_loss"]) < 0.8
+    assert float(numbers[-1]["adversary_right"]) > 0.85
     blurred, sharp = next(batches(1))
     assert float(adversary.loss(sharp)) < 0.6 < float(adversary.loss(blurred))
+    # The decoder's side of the game: following the gradient, blurred pictures pass.
+    made, before = blurred, float(adversary.loss(blurred))
+    for _ in range(20):
+        made = made.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(adversary.loss(made), made)
+        made = made - 0.02 * slope.sign()
+    assert float(adversary.loss(made).detach()) < 0.5 * before
 
 
 def test_the_decoder_gets_the_gradient_and_the_adversary_none():
@@ -66,20 +68,6 @@ def test_the_decoder_gets_the_gradient_and_the_adversary_none():
     assert made.grad is None
 
 
-def test_pictures_move_towards_what_it_takes_for_real():
-    """The decoder's side of the game: following the gradient, blurred pictures pass."""
-    adversary = create_adversary(16, lr=1e-3)
-    for k, (blurred, sharp) in enumerate(batches(40)):
-        adversary.update(blurred, sharp, k)
-    made = next(batches(1))[0]
-    before = float(adversary.loss(made))
-    for _ in range(20):
-        made = made.detach().requires_grad_()
-        (slope,) = torch.autograd.grad(adversary.loss(made), made)
-        made = made - 0.02 * slope.sign()
-    assert float(adversary.loss(made).detach()) < 0.5 * before
-
-
 def test_the_penalty_keeps_its_slope_small():
     slopes = []
     for penalty in (0.0, 10.0):
@@ -93,7 +81,10 @@ def test_the_penalty_keeps_its_slope_small():
     assert slopes[1] < 0.3 * slopes[0]
 
 
-def test_it_repeats_itself_and_continues_from_a_checkpoint(tmp_path):
+def test_it_repeats_itself_and_continues_from_a_checkpoint(one_network, tmp_path):
+    def same(a, b):
+        return one_network(a.discriminator, b.discriminator)
+
     state = torch.get_rng_state()
     whole, again = create_adversary(8, seed=3), create_adversary(8, seed=3)
     assert same(whole, again) and not same(whole, create_adversary(8, seed=4))
@@ -109,9 +100,6 @@ def test_it_repeats_itself_and_continues_from_a_checkpoint(tmp_path):
     for k, (blurred, sharp) in list(enumerate(steps))[11:]:
         resumed.update(blurred, sharp, k)
     assert same(whole, resumed)
-    wrong = create_adversary(4)
-    with pytest.raises(RuntimeError, match="size"):
-        wrong.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
 
 
 def test_under_autocast_it_calculates_in_float32():
@@ -120,6 +108,6 @@ def test_under_autocast_it_calculates_in_float32():
     plain = float(adversary.loss(blurred))
     with torch.autocast("cpu", torch.bfloat16):
         assert float(adversary.loss(blurred)) == plain
-        told = adversary.update(blurred.bfloat16(), sharp, 0)
-    assert told["adversary_loss"].dtype == torch.float32
+        numbers = adversary.update(blurred.bfloat16(), sharp, 0)
+    assert numbers["adversary_loss"].dtype == torch.float32
     assert adversary.to("cpu") is adversary

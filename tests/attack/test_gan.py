@@ -1,8 +1,7 @@
 """The face generator's training: what it minimises, what it repeats, what it refuses, resuming."""
 
 import os
-import subprocess
-import sys
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -10,10 +9,10 @@ import pytest
 import torch
 
 from nbnet_lib.attack import gan
-from nbnet_lib.attack.checkpoint import list_checkpoints, load_checkpoint
+from nbnet_lib.attack.checkpoint import list_checkpoints
 from nbnet_lib.attack.gan import GeneratorConfig, sample_faces, train_generator, variety
 from nbnet_lib.attack.gan_faces import draw_faces, share_nearer, slerp
-from nbnet_lib.decoders import create_decoder, load_decoder, save_decoder
+from nbnet_lib.decoders import create_decoder, load_decoder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import render_set
 from nbnet_lib.faces.framing import FRAMINGS
@@ -35,11 +34,6 @@ def pictures(n=24, size=40):
 def train(config=CONFIG, **options):
     options = {"identities": None, "device": "cpu", "progress": False, **options}
     return train_generator(pictures(), config, **options)
-
-
-def same(a, b):
-    a, b = a.state_dict(), b.state_dict()
-    return all(torch.equal(a[key], b[key]) for key in a)
 
 
 @pytest.fixture(scope="module")
@@ -110,154 +104,51 @@ def test_the_generator_learns_what_the_discriminator_asks_for():
     assert colours[0] > colours[1] + 60 and colours[0] > colours[2] + 60
 
 
-def test_same_seed_same_generator(uninterrupted):
+def test_same_seed_same_generator(uninterrupted, one_network):
     state = torch.get_rng_state()
     again = train()
     assert torch.equal(torch.get_rng_state(), state)  # nothing global was drawn or left changed
-    assert same(uninterrupted, again)
-    assert not same(uninterrupted, train(replace(CONFIG, seed=1)))
+    assert one_network(uninterrupted, again)
+    assert not one_network(uninterrupted, train(replace(CONFIG, seed=1)))
     assert not uninterrupted.training and uninterrupted.framing == FRAMINGS["synthfaces"]
 
 
-SCRIPT = """
-import sys
-sys.path.insert(0, {tests!r})
-import test_gan as t
-from dataclasses import replace
-def slow(generator, step):
-    print(step, flush=True)
-    import time; time.sleep(0.3)
-t.train(replace(t.CONFIG, watch_every=1), folder={folder!r}, watch=slow)
-"""
+def test_a_stopped_run_resumes_bit_identical(uninterrupted, one_network, tmp_path):
+    def press(generator, step):
+        assert not generator.training
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
 
-
-windows = pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no gentle SIGTERM")
-
-
-@pytest.mark.parametrize("kill", [True, pytest.param(False, marks=windows)])
-def test_a_stopped_run_resumes_bit_identical(uninterrupted, tmp_path, kill):
-    text = SCRIPT.format(tests=os.path.dirname(__file__), folder=str(tmp_path))
-    process = subprocess.Popen(
-        [sys.executable, "-c", text], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    for line in process.stdout:
-        if int(line) >= 3:  # after the first checkpoint, at step 2
-            break
-    process.kill() if kill else process.terminate()
-    _, stderr = process.communicate(timeout=300)
-    assert process.returncode not in (0, None)
-    steps = [path.name for path in list_checkpoints(tmp_path)]
-    assert steps == ["step-00000002.pt"] or not kill
-    if not kill:  # it finished the update and saved it
-        assert "stopped after step" in stderr and "--resume" in stderr
-        assert steps[-1] > "step-00000002.pt"
+    config = replace(CONFIG, watch_every=1)
+    with pytest.raises(KeyboardInterrupt, match=r"step 4, saved .*step-00000004\.pt.*--resume"):
+        train(config, folder=tmp_path, watch=press)
     resumed = train(folder=tmp_path, resume=True)
-    assert same(uninterrupted, resumed)
+    assert one_network(uninterrupted, resumed)
     assert [entry["step"] for entry in resumed.history][-1] == 6
     assert [p.name for p in list_checkpoints(tmp_path)] == ["step-00000004.pt", "step-00000006.pt"]
 
 
-LAUNCHED = """
-import os, sys
-sys.path.insert(0, {tests!r})
-import torch
-import test_gan as t
-generator = t.train(folder={folder!r})
-rank = os.environ["RANK"]
-torch.save([generator.state_dict(), generator.history], f"{folder}/process-{{rank}}.pt")
-"""
-
-
-def test_two_processes_train_what_one_trains(uninterrupted, tmp_path):
-    if not torch.distributed.is_gloo_available():
-        pytest.skip("this torch has no gloo")
-    script = tmp_path / "script.py"
-    text = LAUNCHED.format(tests=os.path.dirname(__file__), folder=str(tmp_path))
-    script.write_text(text, encoding="utf-8")
-    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    done = subprocess.run(
-        [sys.executable, *torchrun, str(script)], capture_output=True, text=True, timeout=500
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    results = [torch.load(tmp_path / f"process-{n}.pt", weights_only=True) for n in (0, 1)]
-    for state, history in results:
-        for name, value in uninterrupted.state_dict().items():
-            torch.testing.assert_close(state[name], value, rtol=1e-3, atol=1e-5)
-        for alone, together in zip(uninterrupted.history, history, strict=True):
-            for key in ("step", "loss_generator", "loss_discriminator", "real", "fake"):
-                assert together[key] == pytest.approx(alone[key], rel=1e-4)
-    # What they share is one run: its checkpoint continues in one process.
-    resumed = train(replace(CONFIG, steps=8), folder=tmp_path, resume=True)
-    assert [entry["step"] for entry in resumed.history] == [2, 4, 6, 8]
-
-
-def test_a_run_may_be_prolonged_but_not_changed(uninterrupted, tmp_path):
+def test_a_run_may_be_prolonged_but_not_changed(uninterrupted, one_network, tmp_path):
     train(replace(CONFIG, steps=4), folder=tmp_path)
     with pytest.raises(NbnetError, match="lr_generator: 0.0002 then, 0.1 now"):
         train(replace(CONFIG, lr_generator=0.1), folder=tmp_path, resume=True)
+    options = {"identities": None, "folder": tmp_path, "resume": True, "device": "cpu"}
     with pytest.raises(NbnetError, match="other training data"):
-        train_generator(
-            pictures()[::-1], CONFIG, identities=None, folder=tmp_path, resume=True, device="cpu"
-        )
-    assert same(uninterrupted, train(folder=tmp_path, resume=True))
-    with pytest.raises(NbnetError, match="needs the folder"):
-        train(resume=True)
-    with pytest.raises(NbnetError, match="no checkpoint at"):
-        train(resume=tmp_path / "none.pt")
+        train_generator(pictures()[::-1], CONFIG, **options)
+    assert one_network(uninterrupted, train(folder=tmp_path, resume=True))
 
 
-def test_a_checkpoint_of_another_version_is_refused(tmp_path):
-    torch.save({"step": 1, "decoder": {}}, tmp_path / "step-00000001.pt")
-    with pytest.raises(NbnetError, match="this version"):
-        train(folder=tmp_path, resume=True)
-
-
-def test_nan_stops_and_names_the_last_good_checkpoint(tmp_path):
-    def poison(generator, step):
-        if step == 3:
-            with torch.no_grad():
-                generator.head.weight.fill_(float("nan"))
-
-    config = replace(CONFIG, watch_every=1)
-    with pytest.raises(NbnetError, match=r"NaN.*step 4 .*step-00000002\.pt"):
-        train(config, folder=tmp_path, watch=poison)
-    assert [path.name for path in list_checkpoints(tmp_path)] == ["step-00000002.pt"]
-    for value in load_checkpoint(tmp_path)["parts"]["network"].values():
-        assert torch.isfinite(value).all()
-
-
-def test_watching_sees_evaluation_mode_and_does_not_disturb(uninterrupted):
-    seen = []
-
-    def look(generator, step):
-        assert not generator.training
-        sample_faces(generator, 3)
-        seen.append(step)
-
-    assert same(uninterrupted, train(replace(CONFIG, watch_every=4), watch=look))
-    assert seen == [4, 6]
-
-
-def test_bad_pictures_and_settings(tmp_path):
-    def attempt(key_word, images, **options):
+def test_bad_pictures_and_settings():
+    def attempt(key_word, images, identities=None):
         with pytest.raises(NbnetError, match=key_word):
-            train_generator(images, CONFIG, **{"identities": None, "progress": False, **options})
+            train_generator(images, CONFIG, identities=identities, progress=False)
 
     good = pictures()
     attempt("give uint8", good.astype(np.float32))
-    attempt(r"\[N, S, S, 3\]", good[:, :30])
     attempt("at least 2", good[:1])
     attempt("image_size=20", good[:, ::2, ::2])
-    attempt("give one per image", good, identities=[10_000])
-    attempt("identity 9999 is kept for evaluation", good, identities=[9_999] + [10_000] * 23)
-    (tmp_path / "file").write_text("")
-    attempt("cannot write to the folder", good, folder=tmp_path / "file" / "run")
-    for wrong in (
-        {"steps": 0},
-        {"batch_size": 0},
-        {"lr_generator": 0.0},
-        {"lr_discriminator": 1e39},
-    ):
+    attempt("identity 9999 is kept for evaluation", good, [9_999] + [10_000] * 23)
+    for wrong in ({"steps": 0}, {"lr_discriminator": 1e39}, {"ema_decay": 1.5}):
         with pytest.raises(NbnetError, match=next(iter(wrong))):
             GeneratorConfig(**wrong)
 
@@ -280,22 +171,12 @@ def test_drawn_faces_follow_from_seed_and_number_alone():
     assert not np.array_equal(sample_faces(generator, 10, seed=3), sample_faces(generator, 10))
 
 
-def test_a_saved_generator_draws_the_same(uninterrupted, tmp_path):
-    path = save_decoder(uninterrupted, tmp_path / "generator.safetensors", {"data": "discs"})
-    loaded = load_decoder(path)
-    assert loaded.framing == FRAMINGS["synthfaces"]
-    close = np.abs(sample_faces(loaded, 8).astype(int) - sample_faces(uninterrupted, 8))
-    assert close.max() <= 1
-
-
 def test_what_cannot_draw():
     with pytest.raises(NbnetError, match="by a dcgan-generator, not by a dcnn"):
         sample_faces(create_decoder("dcnn", 16, 40, base_channels=16), 2)
     generator = create_decoder("dcgan-generator", 16, 40, base_channels=16)
-    with pytest.raises(NbnetError, match="count=0"):
-        sample_faces(generator, 0)
     generator.head.weight.data.fill_(float("nan"))
-    with pytest.raises(NbnetError, match="draws NaN"):
+    with pytest.raises(NbnetError, match="NaN"):
         sample_faces(generator, 2)
 
 
@@ -309,19 +190,17 @@ def test_variety_tells_collapse_from_health():
     assert variety((one + noise).clip(0, 255).astype(np.uint8), faces) < 0.2
 
 
-def test_the_average_is_delivered_and_resumes(tmp_path):
+def test_the_average_is_delivered_and_resumes(tmp_path, one_network):
     config = replace(CONFIG, ema_decay=0.5)
     plain, averaged = train(), train(config)
-    assert not same(plain, averaged)
+    assert not one_network(plain, averaged)
     # The average takes no part in the training: the losses are those of the run without it.
     for key in ("loss_generator", "loss_discriminator"):
         assert [e[key] for e in averaged.history] == [e[key] for e in plain.history]
     train(replace(config, steps=4), folder=tmp_path)
-    assert same(train(config, folder=tmp_path, resume=True), averaged)
+    assert one_network(train(config, folder=tmp_path, resume=True), averaged)
     with pytest.raises(NbnetError, match="ema_decay: 0.5 then, None now"):
         train(folder=tmp_path, resume=True)
-    with pytest.raises(NbnetError, match="ema_decay=1.5"):
-        replace(CONFIG, ema_decay=1.5)
 
 
 def test_the_shipped_generator_draws_various_faces():

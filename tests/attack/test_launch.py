@@ -1,6 +1,5 @@
 """Two real processes of torchrun train what one trains (see `launched.py`)."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -13,7 +12,7 @@ import torch
 from nbnet_lib.weights import load_card
 
 SCRIPT = Path(__file__).with_name("launched.py")
-
+TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 pytestmark = pytest.mark.slow  # four more processes import torch
 
@@ -31,19 +30,13 @@ def _launch(*words, **environment):
     return done.stdout
 
 
-TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     """What one process found, and what each of two found."""
     if not torch.distributed.is_gloo_available():
         pytest.skip("this torch has no gloo")
     out = tmp_path_factory.mktemp("launched")
-    spec = importlib.util.spec_from_file_location("launched", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    script.main(out)
+    subprocess.run([sys.executable, str(SCRIPT), str(out)], check=True, timeout=500)
     _launch(str(SCRIPT), str(out))
     names = ("process-0-of-1.pt", "process-0-of-2.pt", "process-1-of-2.pt")
     return [torch.load(out / name, weights_only=True) for name in names]
@@ -95,6 +88,15 @@ def test_accumulation_and_an_adversary_in_two_processes(found):
     keys = ("loss", "adversary_loss")
     for alone, together in zip(one["dcnn"][1], two["dcnn"][1], strict=True):
         assert [together[k] for k in keys] == pytest.approx([alone[k] for k in keys], rel=1e-3)
+
+
+def test_a_generator_in_two_processes(found):
+    one, *both = (each["generator"] for each in found)
+    for state, history in both:
+        assert _difference(state, one[0]) < 1e-4
+        for alone, together in zip(one[1], history, strict=True):
+            for key in ("step", "loss_generator", "loss_discriminator", "real", "fake"):
+                assert together[key] == pytest.approx(alone[key], rel=1e-4)
 
 
 def test_a_signal_to_one_process_stops_both_and_both_continue(found):

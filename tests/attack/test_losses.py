@@ -6,7 +6,6 @@ import torch
 from nbnet_lib.attack import TrainConfig, create_loss, loss_names, train_decoder
 from nbnet_lib.attack.features import VGG19_FILE
 from nbnet_lib.attack.losses import MsSsimLoss, pixel_loss
-from nbnet_lib.decoders import create_decoder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import render_set, to_tensor
 from nbnet_lib.settings import loss_text
@@ -20,8 +19,6 @@ def faces():
 
 def test_names():
     assert loss_names() == ["pixel", "perceptual", "perceptual-vgg19", "ms-ssim"]
-    with pytest.raises(NbnetError, match="no loss is named 'perceptive'"):
-        create_loss("perceptive")
 
 
 def test_perceptual_loss_sees_another_face_and_not_a_little_light(faces):
@@ -44,47 +41,30 @@ def test_its_gradient_reaches_the_reconstruction_alone(faces):
 
 def test_vgg19_compares_one_layer_as_it_is(faces, tmp_path, monkeypatch):
     """With random weights in torch.hub's cache: the squared distance of relu3_2, nothing scaled."""
-    torchvision = pytest.importorskip("torchvision")
+    vgg = pytest.importorskip("torchvision").models.vgg
     torch.manual_seed(0)
+    layers = vgg.make_layers(vgg.cfgs["E"])[:14]  # conv3_2 and its ReLU are 12 and 13
     (tmp_path / "checkpoints").mkdir()
-    network = torchvision.models.vgg19(weights=None)
-    torch.save(network.state_dict(), tmp_path / "checkpoints" / VGG19_FILE)
+    weights = {f"features.{name}": value for name, value in layers.state_dict().items()}
+    torch.save(weights, tmp_path / "checkpoints" / VGG19_FILE)
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    loss = create_loss("perceptual-vgg19")
+    pooled = (torch.nn.AvgPool2d(2) if isinstance(m, torch.nn.MaxPool2d) else m for m in layers)
+    trunk = torch.nn.Sequential(*pooled)
     a, b = faces[1][:2], faces[1][2:]
-    layers = [
-        torch.nn.AvgPool2d(2) if isinstance(m, torch.nn.MaxPool2d) else m
-        for m in network.features[:14]  # conv3_2 and its ReLU are 12 and 13
-    ]
-    trunk = torch.nn.Sequential(*layers)
     with torch.no_grad():
         expected = (trunk(a) - trunk(b)).square().mean()
-        assert torch.allclose(loss(a, b), expected, rtol=1e-4)
+        assert torch.allclose(create_loss("perceptual-vgg19")(a, b), expected, rtol=1e-4)
 
 
-def test_vgg19_without_weights_says_where_they_belong(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
-    with pytest.raises(NbnetError, match="no weights of vgg19 at .*nothing is downloaded"):
-        create_loss("perceptual-vgg19")
-
-
-def test_training_lowers_the_perceptual_loss(faces):
-    torch.manual_seed(0)
-    decoder = create_decoder("dcnn", 16, 64, base_channels=64)
+def test_training_lowers_the_perceptual_loss(pairs, make_decoder):
     config = TrainConfig(steps=16, batch_size=4, lr=1e-3, loss="perceptual", log_every=4)
-    history = train_decoder(
-        decoder,
-        faces[0],
-        torch.nn.functional.normalize(torch.randn(4, 16)),
-        config,
-        identities=range(10_000, 10_004),
-        device="cpu",
-        progress=False,
-    )
+    options = {"identities": None, "device": "cpu", "progress": False}
+    four = [part[:4] for part in pairs]
+    history = train_decoder(make_decoder("dcnn"), *four, config, **options)
     assert history[-1]["loss"] < 0.8 * history[0]["loss"]
 
 
-@pytest.mark.parametrize(("size", "scales"), [(40, 2), (64, 3), (80, 3), (112, 4), (160, 4)])
+@pytest.mark.parametrize(("size", "scales"), [(40, 2), (64, 3), (160, 4)])
 def test_ms_ssim_is_made_of_what_torchmetrics_measures(size, scales):
     """At each scale, where the whole window lies within the picture."""
     from torchmetrics.functional.image import structural_similarity_index_measure
@@ -168,14 +148,6 @@ def test_ms_ssim_of_flat_pictures_and_under_autocast(faces):
     assert float(half) == pytest.approx(float(loss(like.float(), faces[1])), rel=1e-6)
 
 
-def test_ms_ssim_refuses_what_it_cannot_compare(faces):
-    loss = create_loss("ms-ssim")
-    with pytest.raises(NbnetError, match="one shape"):
-        loss(faces[1], faces[1][:2])
-    with pytest.raises(NbnetError, match="10 pixels.* 11"):
-        loss(faces[1][:, :, :10], faces[1][:, :, :10])
-
-
 def test_a_weighted_sum(faces):
     target = faces[1]
     made = (0.5 * target.roll(1, 0)).requires_grad_()
@@ -200,24 +172,21 @@ def test_losses_are_written_in_one_way():
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "key_word"),
     [
-        ("", "no loss is named ''"),
-        ("pixel+", r"no loss is named '' \(in 'pixel\+'\)"),
-        ("pixel+0.2*cubist", "no loss is named 'cubist'"),
-        ("pixel+0.2perceptual", "no loss is named '0.2perceptual'"),
-        ("pixel*0.2", "no loss is named '0.2'"),
-        ("pixel-ms-ssim", "no loss is named 'pixel-ms-ssim'"),
-        ("pixel+0.1*pixel", "names pixel twice"),
-        ("pixel+0*ms-ssim", "the weight '0'"),
-        ("pixel+-1*ms-ssim", "the weight '-1'"),
-        ("nan*pixel", "the weight 'nan'"),
-        ("inf*pixel", "the weight 'inf'"),
-        ("*pixel", "the weight ''"),
-        ("2*3*pixel", r"the weight '2\*3'"),
+        ("", "''"),
+        ("pixel+", r"'' \(in 'pixel\+'\)"),
+        ("pixel+0.2*cubist", "'cubist'"),
+        ("pixel*0.2", "'0.2'"),
+        ("pixel-ms-ssim", "'pixel-ms-ssim'"),
+        ("pixel+0.1*pixel", "pixel twice"),
+        ("pixel+0*ms-ssim", "'0'"),
+        ("pixel+-1*ms-ssim", "'-1'"),
+        ("nan*pixel", "'nan'"),
+        ("*pixel", "weight ''"),
     ],
 )
-def test_bad_sums(text, told):
+def test_bad_sums(text, key_word):
     for function in (create_loss, loss_text):
-        with pytest.raises(NbnetError, match=told):
+        with pytest.raises(NbnetError, match=key_word):
             function(text)

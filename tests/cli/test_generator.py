@@ -1,4 +1,4 @@
-"""`nbnet generator`: train, stop, go on, draw; and `nbnet train` with what it draws."""
+"""`nbnet generator`: train, stop, resume, draw; and `nbnet train` with what it draws."""
 
 import json
 
@@ -35,7 +35,7 @@ def weights(tmp_path_factory):
     return save_decoder(generator, path, {"data": "SynthFaces, some", "licence": "MIT"})
 
 
-def test_train_stop_and_go_on(nbnet, fails, tmp_path):
+def test_train_stop_and_resume(nbnet, fails, tmp_path):
     train = ["generator", "train", *PEOPLE, *SMALL, "--checkpoint-every", "2"]
     whole = json.loads(nbnet(*train, "--epochs", "3", "--out", tmp_path / "whole", "--json"))
     card = load_card(tmp_path / "whole" / "generator.safetensors")
@@ -62,8 +62,8 @@ def test_train_stop_and_go_on(nbnet, fails, tmp_path):
     # What it draws is in the very form that `nbnet train` takes.
     path = tmp_path / "whole" / "generator.safetensors"
     nbnet("train", *DECODER, "--data", f"generator:{path}:12", "--out", tmp_path / "run")
-    told = load_card(tmp_path / "run" / "decoder.safetensors")
-    assert "12 faces of the generator generator.safetensors (seed 0" in told["data"]
+    card = load_card(tmp_path / "run" / "decoder.safetensors")
+    assert "12 faces of the generator generator.safetensors (seed 0" in card["data"]
     assert np.load(tmp_path / "run" / "templates.npy").shape == (12, 128)
 
 
@@ -107,8 +107,8 @@ def test_sample(nbnet, weights, tmp_path):
         np.array_equal(np.asarray(Image.open(path)), face)
         for path, face in zip(files, expected, strict=True)
     )
-    told = json.loads(nbnet(*sample, tmp_path / "faces.png", "--json"))
-    assert told["count"] == 10 and told["image_size"] == 40
+    report = json.loads(nbnet(*sample, tmp_path / "faces.png", "--json"))
+    assert report["count"] == 10 and report["image_size"] == 40
     sheet = np.asarray(Image.open(tmp_path / "faces.png"))
     assert sheet.shape == (80, 320, 3)
     assert np.array_equal(sheet[40:, :40], expected[8]) and (sheet[40:, 80:] == 255).all()

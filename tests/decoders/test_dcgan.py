@@ -101,11 +101,7 @@ def test_wrong_use(part):
         require_gradient_training(network)
     with pytest.raises(NbnetError, match="multiple of 8"):
         create_decoder(f"dcgan-{part}", image_size=40, base_channels=20)
-    with pytest.raises(NbnetError, match="40, 64, 80, 112, 160"):
-        create_decoder(f"dcgan-{part}", image_size=50)
 
 
 def test_length_of_noise_can_be_chosen():
     assert create_decoder("dcgan-generator", 16, 40, base_channels=32).template_dim == 16
-    with pytest.raises(NbnetError, match="16 to 2048"):
-        create_decoder("dcgan-generator", 8)

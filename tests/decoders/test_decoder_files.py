@@ -1,4 +1,4 @@
-"""Decoders to files and back: the card rebuilds the network, damage is told in one sentence."""
+"""Decoders to files and back: the card rebuilds the network, what does not fit is refused."""
 
 import json
 
@@ -40,29 +40,10 @@ def test_round_trip(saved):
         torch.testing.assert_close(loaded(templates), decoder(templates))
 
 
-def test_shipped_weights_are_told_by_their_name():
+def test_shipped_weights_go_by_their_name():
     decoder = load_decoder("nbnet-b-64")
     assert decoder.name == "nbnet-b-64"
     assert (decoder.template_dim, decoder.image_size) == (128, 64)
-
-
-def test_missing_weights_name_the_file(tmp_path):
-    with pytest.raises(NbnetError, match=r"no weights at .*nothing\.safetensors"):
-        load_decoder(tmp_path / "nothing.safetensors")
-
-
-def test_truncated_file(saved):
-    _, path = saved
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(NbnetError, match="does not match the sha256"):
-        load_decoder(path)
-
-
-def test_missing_card(saved):
-    _, path = saved
-    path.with_suffix(".json").unlink()
-    with pytest.raises(NbnetError, match="no card at"):
-        load_decoder(path)
 
 
 @pytest.mark.parametrize("change", [{"name": "nbnet-a"}, {"template_dim": 64}, {"options": {}}])
@@ -80,7 +61,7 @@ def test_missing_tensor(saved, tmp_path):
     state = decoder.state_dict()
     del state["head.weight"]
     path = save_weights(tmp_path / "m.safetensors", state, {"architecture": decoder.architecture})
-    with pytest.raises(NbnetError, match=r"1 tensors are missing.*head\.weight"):
+    with pytest.raises(NbnetError, match=r"does not hold a nbnet-b.*head\.weight"):
         load_decoder(path)
 
 
@@ -88,13 +69,6 @@ def test_weights_of_something_else(tmp_path):
     path = save_weights(tmp_path / "x.safetensors", {"a": torch.zeros(2)}, {})
     with pytest.raises(NbnetError, match="does not describe a decoder"):
         load_decoder(path)
-
-
-def test_unwritable_folder(saved, tmp_path):
-    decoder, _ = saved
-    (tmp_path / "file").write_text("")
-    with pytest.raises(NbnetError, match="cannot write to the folder"):
-        save_decoder(decoder, tmp_path / "file" / "d.safetensors")
 
 
 def test_only_made_decoders_are_saved(tmp_path):

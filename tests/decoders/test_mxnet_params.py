@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from nbnet_lib.decoders import count_parameters, load_decoder, save_decoder
+from nbnet_lib.decoders import load_decoder, save_decoder
 from nbnet_lib.decoders.mxnet_params import load_mxnet_params
 from nbnet_lib.errors import NbnetError
 
@@ -153,16 +153,7 @@ def test_nbnet_draws_what_its_arrays_say(load, variant, fix_gamma):
     torch.testing.assert_close(images.double(), expected, atol=1e-5, rtol=0)
 
 
-def test_gamma_counts_only_where_it_is_asked_for(load):
-    arrays = nbnet_arrays()
-    with torch.inference_mode():
-        images = [load(arrays, fix_gamma=fix)(unit(2, 16)) for fix in (True, False)]
-    assert (images[0] - images[1]).abs().max() > 0.05
-    with torch.inference_mode():
-        assert torch.equal(load(arrays)(unit(2, 16)), images[0])  # MXNet's default: fixed
-
-
-@pytest.mark.parametrize("dim, name", [(16, "dcnn"), (128, "dcnn"), (100, "dcgan-generator")])
+@pytest.mark.parametrize("dim, name", [(16, "dcnn"), (100, "dcgan-generator")])
 def test_dcnn_and_generator(load, dim, name):
     arrays = dcnn_arrays(dim)
     decoder = load(arrays)
@@ -183,17 +174,11 @@ def test_dcnn_and_generator(load, dim, name):
 @pytest.mark.parametrize(
     "size, stem, ups", [(40, 5, 3), (64, 4, 4), (80, 5, 4), (112, 7, 4), (160, 5, 5)]
 )
-def test_every_size_is_told_by_the_arrays(load, size, stem, ups):
+def test_every_size_follows_from_the_arrays(load, size, stem, ups):
     assert load(dcnn_arrays(16, 32, stem, ups)).image_size == size
     net = load(nbnet_arrays("b", 16, 8 * 2**ups, stem, ups, growth=2))
     assert net.image_size == size
     assert net.architecture["options"] == {"base_channels": 8 * 2**ups, "growth": 2}
-
-
-def test_the_released_network_s_count(load):
-    decoder = load(nbnet_arrays("b", 128, 256, 5, 5))
-    assert count_parameters(decoder) == 3_411_472
-    assert decoder.architecture["image_size"] == 160
 
 
 @pytest.mark.parametrize("version", [0, V1, V2, V3])
@@ -251,31 +236,24 @@ def spoilt(name, value):
 
 
 @pytest.mark.parametrize(
-    "arrays, told",
+    "arrays, key_word",
     [
-        (lambda: {}, "neither an NbNet"),
         (lambda: {"arg:fc1_weight": np.ones((2, 2))}, "neither an NbNet .*arg:fc1_weight"),
-        (lambda: without("arg:conv_last_weight"), "1 arrays are missing .*conv_last_weight"),
-        (lambda: without("aux:trans1__batch_norm_moving_var"), "missing .*trans1__batch_norm_mov"),
+        (lambda: without("arg:conv_last_weight"), "1 arrays are missing.*conv_last_weight"),
+        (lambda: without("aux:trans1__batch_norm_moving_var"), "missing.*trans1__batch_norm_mov"),
         (lambda: without("arg:dense0__layer_1_conv_weight"), "needs 8 layers .* the file has 7"),
-        (lambda: without("arg:dense1__layer_3_conv_weight"), "missing .*dense1__layer_3_conv"),
-        (lambda: without("arg:trans2__dconv_weight"), "2 doublings are not a network"),
-        (lambda: {**nbnet_arrays(), "arg:fc_bias": np.ones(3)}, "1 arrays do not belong .*fc_bias"),
+        (lambda: without("arg:trans2__dconv_weight"), "2 doublings"),
+        (lambda: {**nbnet_arrays(), "arg:fc_bias": np.ones(3)}, "1 arrays .*fc_bias"),
         (lambda: replaced("arg:batch_norm_last_beta", np.ones(3)), "another shape .*last_beta"),
-        (lambda: replaced("arg:conv_last_weight", np.ones((3, 16))), "another shape .*conv_last"),
-        (lambda: replaced("arg:conv0_weight", np.ones((16, 64))), "not a network that is known"),
         (lambda: replaced("arg:conv0_weight", np.ones(5)), "not a network that is known"),
         (lambda: nbnet_arrays(dim=8), "template_dim=8 is out of range"),
-        (lambda: nbnet_arrays(stem=6), "not a network that is known"),
-        (lambda: dcnn_arrays(2049), "template_dim=2049 is out of range"),
-        (lambda: dcnn_arrays(channels=12), "base_channels=12 cannot be halved"),
-        (lambda: spoilt("arg:conv0_weight", np.nan), "conv0_weight holds NaN, infinity"),
+        (lambda: dcnn_arrays(channels=12), "base_channels=12"),
         (lambda: spoilt("arg:trans0__dconv_weight", np.inf), "trans0__dconv_weight holds NaN"),
         (lambda: spoilt("aux:batch_norm_last_moving_var", -1e-3), "negative variance"),
     ],
 )
-def test_other_contents_are_refused(load, arrays, told):
-    with pytest.raises(NbnetError, match=told):
+def test_other_contents_are_refused(load, arrays, key_word):
+    with pytest.raises(NbnetError, match=key_word):
         load(arrays())
 
 
@@ -302,42 +280,39 @@ def one_array(head):
 
 HUGE = 2**62
 HOSTILE = {
-    "empty": (b"", "mark of the format needs 8 bytes where 0 are left"),
+    "empty": (b"", "mark of the format needs 8 bytes"),
     "magic": (b"PK\x03\x04" + b"\0" * 60, "not an MXNet .params file"),
     "arrays": (struct.pack("<QQQ", 0x112, 0, 2**64 - 1), "array 0 needs 4 bytes where 0 are left"),
     "dimensions": (one_array(struct.pack("<Iii", V2, 0, 2**31 - 1)), "2,147,483,647 dimensions"),
     "no dimensions": (one_array(struct.pack("<I", 0)), "array 0 has 0 dimensions"),
-    "huge edge": (
-        one_array(struct.pack("<Iiiqiii", V2, 0, 1, HUGE, 1, 0, 0)),
-        "needs 18,446,744,073,709,551,616 bytes where 0 are left",
-    ),
+    "huge edge": (one_array(struct.pack("<Iiiqiii", V2, 0, 1, HUGE, 1, 0, 0)), "18,446,744,073,"),
     "overflowing product": (  # 2^64 values: 0 in the arithmetic of C
         one_array(struct.pack("<Iii4qiii", V2, 0, 4, *[2**16] * 4, 1, 0, 0)),
         "needs 73,786,976,294,838,206,464 bytes",
     ),
-    "sparse": (one_array(struct.pack("<Ii", V2, 1)), "stored as type 1, and only dense"),
+    "negative edge": (one_array(struct.pack("<Iiiqiii", V2, 0, 1, -1, 1, 0, 0)), "shape (-1,)"),
+    "sparse": (one_array(struct.pack("<Iii", V2, 1, 2)), "stored as type 1"),
     "integers": (one_array(struct.pack("<Iiiqiii", V2, 0, 1, 1, 1, 0, 4) + b"\0" * 4), "of type 4"),
     "names": (struct.pack("<QQQQ", 0x112, 0, 0, 2**40), "0 arrays and 1,099,511,627,776 names"),
     "long name": (
         one_array(array_bytes(np.ones(1))) + struct.pack("<QQ", 1, 2**60),
         "name 0 needs 1,152,921,504,606,846,976 bytes",
     ),
-    "fewer names": (one_array(array_bytes(np.ones(1))) + struct.pack("<Q", 0), "1 arrays and 0 na"),
+    "more": (file_bytes(dcnn_arrays()) + b"abc", "3 bytes follow its end"),
 }
 
 
 @pytest.mark.parametrize("case", HOSTILE)
 def test_hostile_files_cost_nothing(load, case):
-    data, told = HOSTILE[case]
+    data, key_word = HOSTILE[case]
     tracemalloc.start()
     try:
-        with pytest.raises(NbnetError, match=re.escape(told)) as caught:
+        with pytest.raises(NbnetError, match=re.escape(key_word)) as caught:
             load(data)
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:
         tracemalloc.stop()
-    assert str(caught.value).count(".params") >= 1
-    assert "\n" not in str(caught.value)
+    assert ".params" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_name_twice(load):
@@ -350,14 +325,13 @@ def test_a_name_twice(load):
         load(twice)
 
 
-def test_what_follows_the_end(load):
-    with pytest.raises(NbnetError, match="3 bytes follow its end"):
-        load(file_bytes(dcnn_arrays()) + b"abc")
-
-
-def test_a_cut_at_any_place_is_told(load):
+def test_a_cut_at_any_place_is_noticed(load):
     data = file_bytes(dcnn_arrays(16, 8))
-    for length in [*range(0, 120), *range(120, len(data), 997), *range(len(data) - 90, len(data))]:
+    for length in [
+        *range(0, 120, 7),
+        *range(120, len(data), 4999),
+        *range(len(data) - 90, len(data), 7),
+    ]:
         with pytest.raises(NbnetError, match="not a whole MXNet|not an MXNet"):
             load(data[:length])
 
@@ -368,7 +342,7 @@ def test_mutated_files_give_one_error_or_a_decoder(load):
     heads = [m.start() for m in re.finditer(re.escape(struct.pack("<I", V2)), data)]
     draw = random.Random(0)
     loaded = 0
-    for _ in range(150):
+    for _ in range(60):
         changed = bytearray(data)
         place = draw.choice(heads) + draw.randrange(60) if draw.random() < 0.6 else None
         place = draw.randrange(len(data)) if place is None else min(place, len(data) - 1)
@@ -388,7 +362,7 @@ def test_mutated_files_give_one_error_or_a_decoder(load):
             loaded += 1
         except NbnetError as error:
             assert "\n" not in str(error)
-    assert loaded < 75
+    assert loaded < 30
 
 
 def test_no_file_and_a_folder(tmp_path):
