@@ -13,8 +13,8 @@ from pathlib import Path
 
 import test_gan
 import torch
-from conftest import small_decoder, small_pairs
 
+from conftest import small_decoder, small_pairs
 from nbnet_lib.attack import TrainConfig, objective, train_decoder
 from nbnet_lib.attack.processes import whole_batch_norm
 from nbnet_lib.errors import NbnetError

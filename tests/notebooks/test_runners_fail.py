@@ -29,7 +29,7 @@ from nbnet_lib.course.exploring import explore
 
 def view(n=1):
     """A line."""
-    if n == BAD:
+    if n == 1:
         raise ValueError("the view cannot be drawn")
     figure, axis = plt.subplots(figsize=(1, 1))
     return figure
@@ -40,24 +40,18 @@ explore(view, n=(0, 5))
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """Make an executed notebook of a source, and its text."""
-
-    def make(source):
-        path = tmp_path_factory.mktemp("made") / "01_small.py"
-        path.write_text(source)
-        plain = read_source(path)
-        run = execute(plain, {})
-        target = path.with_suffix(".ipynb")
-        target.write_text(to_text(clean(run.notebook, plain)), encoding="utf-8")
-        return target
-
-    return make
+def good(tmp_path_factory):
+    """An executed notebook."""
+    plain, target = read(SOURCE, tmp_path_factory.mktemp("made"))
+    target.write_text(to_text(clean(execute(plain, {}).notebook, plain)), encoding="utf-8")
+    return target
 
 
-@pytest.fixture(scope="module")
-def good(made):
-    return made(SOURCE)
+def read(source, folder):
+    """Return the notebook of a source, and where to store it."""
+    path = folder / "01_small.py"
+    path.write_text(source)
+    return read_source(path), path.with_suffix(".ipynb")
 
 
 def test_a_good_notebook_passes_both(good, papermill, nbval):
@@ -65,8 +59,9 @@ def test_a_good_notebook_passes_both(good, papermill, nbval):
     assert nbval(good).good
 
 
-def test_an_error_in_the_first_view_of_an_explorer_fails_both(made, papermill, nbval):
-    broken = made((SOURCE + EXPLORE).replace("BAD", "1"))
+def test_an_error_in_the_first_view_of_an_explorer_fails_both(tmp_path, papermill, nbval):
+    plain, broken = read(SOURCE + EXPLORE, tmp_path)
+    broken.write_text(to_text(plain), encoding="utf-8")
     for outcome in (papermill(broken), nbval(broken)):
         assert not outcome.good
         assert "the view cannot be drawn" in outcome.text
@@ -98,11 +93,9 @@ check("1.1", cosine)
 """
 
 
-def test_a_chapter_of_a_half_solved_exercise_still_runs(made, papermill, tmp_path):
+def test_a_chapter_of_a_half_solved_exercise_still_runs(papermill, tmp_path):
     """Before, while and after: a learner's own bug is a [FAIL] line and stops nothing."""
-    path = tmp_path / "01_half.py"
-    path.write_text(SOURCE + HALF)
-    plain = read_source(path)
+    plain, _ = read(SOURCE + HALF, tmp_path)
     for name, notebook in {"FAIL": plain, "----": make_chapter(plain, "01")}.items():
         target = tmp_path / f"half{name}.ipynb"
         nbformat.write(notebook, target)

@@ -1,4 +1,4 @@
-"""The guards in tests/conftest.py hold."""
+"""The guards in conftest.py hold."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""For all tests: one thread per worker, the quick profile, no network, and the browser's path."""
+"""For all tests and notebooks: one thread, the quick profile, no network; the browser's path."""
 
 import os
 
@@ -20,7 +20,7 @@ from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER_FILES = (
