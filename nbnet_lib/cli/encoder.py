@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,17 +92,10 @@ def run_list(args: argparse.Namespace) -> Report:
     from nbnet_lib.encoders.known import known_encoders
 
     known = known_encoders()
-    rows = [
-        (
-            e.name,
-            e.template_dim,
-            e.image_size,
-            e.alignment,
-            str(e.card.get("licence", "")).partition("(")[0].partition(";")[0].strip(),
-            e.weights,
-        )
-        for e in known
-    ]
+    rows = []
+    for e in known:
+        licence = re.split(r"\s*[(;]", str(e.card.get("licence", "")))[0]
+        rows.append((e.name, e.template_dim, e.image_size, e.alignment, licence, e.weights))
     header = ("name", "template", "pixels", "alignment", "licence", "weights")
     text = columns(rows, header) + "\n\nFiles and functions of your own:\n"
     text += "\n".join(f"  {what}" for what in encoder_kinds().values())
@@ -144,16 +138,9 @@ def run_train(args: argparse.Namespace) -> Report:
     from nbnet_lib.device import resolve_device
     from nbnet_lib.encoders.train import train_encoder
 
-    card = train_encoder(
-        args.identities,
-        args.samples,
-        args.epochs,
-        args.seed,
-        out=args.out,
-        device=resolve_device(args.device),
-        progress=True,
-        network=args.network,
-    )
+    names = ("identities", "samples", "epochs", "seed", "out", "network")
+    options = {name: getattr(args, name) for name in names}
+    card = train_encoder(**options, device=resolve_device(args.device))
     return Report(card, f"Trained with `{command_line(args.argv)}`: {args.out} and its card")
 
 
@@ -312,13 +299,8 @@ def _rates(encoder: str, result: Result) -> dict[str, Any]:
     rates = {}
     for far in result.fars:
         tar = result.get("tar", kind="original", far=far)
-        threshold = result.get("threshold", far=far).value
-        rates[f"{far:g}"] = {
-            "threshold": threshold,
-            "tar": tar.value,
-            "low": tar.low,
-            "high": tar.high,
-        }
+        rate = {"tar": tar.value, "low": tar.low, "high": tar.high}
+        rates[f"{far:g}"] = {"threshold": result.get("threshold", far=far).value, **rate}
     return {
         "encoder": encoder,
         **{key: result.protocol[key] for key in ("source", "identities", "pictures")},
@@ -331,15 +313,13 @@ def _rates(encoder: str, result: Result) -> dict[str, Any]:
 
 
 def _rates_text(payload: dict[str, Any]) -> str:
-    def interval(rate: dict[str, Any]) -> str:
-        if rate["low"] is None:
-            return "none"
-        return f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f} %"
-
-    rows = [
-        (percent(float(far)), f"{rate['threshold']:.3f}", percent(rate["tar"]), interval(rate))
-        for far, rate in payload["far"].items()
-    ]
+    rows = []
+    for far, rate in payload["far"].items():
+        interval = "none"
+        if rate["low"] is not None:
+            interval = f"{100 * rate['low']:.1f} to {100 * rate['high']:.1f} %"
+        threshold, tar = f"{rate['threshold']:.3f}", percent(rate["tar"])
+        rows.append((percent(float(far)), threshold, tar, interval))
     lines = [
         f"Encoder {payload['encoder']}, {payload['source']}: {payload['genuine_pairs']:,} genuine "
         f"and {payload['impostor_pairs']:,} impostor pairs, equal error rate "
@@ -361,16 +341,12 @@ def _diagnosis_text(found: Diagnosis) -> str:
     lines += [f"note: {note}" for note in found.notes]
     for number, tried in enumerate(found.rounds, 1):
         before = "" if number == 1 else f", with {found.findings[number - 2].name} kept"
-        rows = [
-            (
-                row.name,
-                "fails" if row.eer is None else f"{100 * row.eer:.2f} %",
-                "" if row.d_prime is None else f"{row.d_prime:.2f}",
-                "" if row.gain is None else f"{row.gain:+.2f} [{row.low:+.2f}, {row.high:+.2f}]",
-                "better" if row.better else "",
-            )
-            for row in tried
-        ]
+        rows = []
+        for row in tried:
+            rate = "fails" if row.eer is None else f"{100 * row.eer:.2f} %"
+            d_prime = "" if row.d_prime is None else f"{row.d_prime:.2f}"
+            gain = "" if row.gain is None else f"{row.gain:+.2f} [{row.low:+.2f}, {row.high:+.2f}]"
+            rows.append((row.name, rate, d_prime, gain, "better" if row.better else ""))
         header = ("tried", "EER", "d'", "difference of d'", "")
         lines += [
             f"\nTried on {found.pictures:,} pictures of {found.people:,} people{before} (read at "

@@ -1,21 +1,26 @@
-"""``nbnet faces``: pictures and ground truth of SynthFaces, people who do not exist."""
+"""``nbnet faces``: pictures and ground truth of SynthFaces, people who do not exist.
+
+Drawing, tables and parameters, then faces in bulk (``shard``) and how fast they are drawn.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbnet_lib.cli import faces_data
 from nbnet_lib.cli.shared import (
     Report,
     add_difficulty,
     add_identities,
     add_json,
+    add_workers,
     columns,
     identity_range,
+    shards_report,
     whole,
 )
 from nbnet_lib.errors import NbnetError
@@ -95,14 +100,49 @@ def add(subparsers: Any) -> None:
     )
     add_json(parameters)
     parameters.set_defaults(run=run_parameters)
-    faces_data.add(commands)
+
+    shard = commands.add_parser(
+        "shard",
+        help="write WebDataset shards (tar files) for training on many machines",
+        description="Write tar files of pictures and their parameters, in parallel. Shards that "
+        "are there and whole are kept: the same command resumes.",
+    )
+    add_identities(shard, "10000-10999", 6)
+    _add_size(shard, 112)
+    shard.add_argument(
+        "--format",
+        choices=("png", "jpg", "npy"),
+        default="png",
+        help="png: exact; jpg: a third of the space; npy: fastest to read (default png)",
+    )
+    shard.add_argument(
+        "--per-shard",
+        type=whole(1),
+        default=1000,
+        metavar="N",
+        help="pictures of a shard, about: no identity is split (default 1000)",
+    )
+    add_workers(shard)
+    shard.add_argument("--out", type=Path, required=True, metavar="FOLDER")
+    add_json(shard)
+    shard.set_defaults(run=run_shard)
+
+    bench = commands.add_parser(
+        "bench", help="pictures per second at 64, 112 and 160 px, beside a fixed piece of work"
+    )
+    add_workers(bench)
+    add_json(bench)
+    bench.set_defaults(run=run_bench)
+
+
+def _add_size(parser: argparse.ArgumentParser, size: int) -> None:
+    what = f"side of a picture (default {size})"
+    parser.add_argument("--size", type=int, default=size, metavar="PIXELS", help=what)
+    add_difficulty(parser)
 
 
 def _add_drawing(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--size", type=int, default=160, metavar="PIXELS", help="side of a picture (default 160)"
-    )
-    add_difficulty(parser)
+    _add_size(parser, 160)
     parser.add_argument(
         "--set",
         action="append",
@@ -187,31 +227,26 @@ def _draw(
     drawn = in_parallel(person, identities, cores(None), threads=True)
     for identity, pictures in zip(identities, drawn, strict=True):
         for sample, picture in zip(samples, pictures, strict=True):
-            if truth:
-                yield identity, sample, picture.image, picture
-            else:
-                yield identity, sample, picture, None
+            image, known = (picture.image, picture) if truth else (picture, None)
+            yield identity, sample, image, known
 
 
 def run_table(args: argparse.Namespace) -> Report:
     """List the ground truth."""
     from synthfaces.tables import table
 
-    names = None
-    if args.columns is not None:
-        names = [name.strip() for name in args.columns.split(",")]
+    def short(value: Any) -> Any:
+        return f"{value:.3g}" if isinstance(value, float) else value
+
+    names = args.columns and [name.strip() for name in args.columns.split(",")]
     frame = table(args.identities, args.samples, args.difficulty, names, args.landmarks)
     if args.csv:
         return Report(None, frame.to_csv(index=False).rstrip("\n"))
     # Turned, as there are many more parameters than rows; long lists only where asked for.
     shown = frame if names else frame[[c for c in frame.columns if "/" not in c]]
-    rows = [[name, *map(_short, shown[name])] for name in shown.columns[1:]]
+    rows = [[name, *map(short, shown[name])] for name in shown.columns[1:]]
     text = columns(rows, ["identity", *map(str, frame["identity"])])
     return Report(json.loads(frame.to_json(orient="records")), text)
-
-
-def _short(value: Any) -> Any:
-    return f"{value:.3g}" if isinstance(value, float) else value
 
 
 def run_parameters(args: argparse.Namespace) -> Report:
@@ -222,16 +257,43 @@ def run_parameters(args: argparse.Namespace) -> Report:
     matching = frame[[args.word.lower() in name.lower() for name in frame.index]]
     if matching.empty:
         raise NbnetError(f"no parameter has {args.word!r} in its name: `nbnet faces parameters`")
-    rows: list[list[Any]] = []
-    hidden: dict[str, int] = {}
-    for name, row in matching.iterrows():
-        if "/" in name and not args.word:
-            family = name.partition("/")[0]
-            hidden[family] = hidden.get(family, 0) + 1
-        else:
-            rows.append([name, row["of"], row["meaning"], row["allowed"]])
-    text = columns(rows, ["name", "of", "meaning", "allowed"])
+    many = [name for name in matching.index if "/" in name and not args.word]
+    hidden = Counter(name.partition("/")[0] for name in many)
+    header = ["of", "meaning", "allowed"]
+    rows = matching.drop(index=many)[header].itertuples(name=None)
+    text = columns(list(rows), ["name", *header])
     for family, count in hidden.items():
         text += f"\nand {count} named {family}/...: nbnet faces parameters {family}/"
     payload = json.loads(matching.reset_index().to_json(orient="records"))
     return Report(payload, text)
+
+
+def run_shard(args: argparse.Namespace) -> Report:
+    """Write the shards."""
+    from nbnet_lib.data.shards import write_shards
+    from synthfaces import Recipe
+
+    index = write_shards(
+        args.identities,
+        Recipe(args.samples, args.size, args.difficulty),
+        args.out,
+        form=args.format,
+        per_shard=args.per_shard,
+        workers=args.workers,
+    )
+    return shards_report(args.out, index)
+
+
+def run_bench(args: argparse.Namespace) -> Report:
+    """Measure how fast faces are drawn."""
+    from nbnet_lib.faces.bench import SIZES, bench
+
+    result = bench(workers=args.workers)
+    rates = ("images_per_second", "cpu_ms_per_image")
+    rows = [(size, *(result[str(size)][rate] for rate in rates)) for size in SIZES]
+    text = columns(rows, ("pixels", "images/s", "CPU ms each"))
+    end = (
+        f"{result['workers']} workers, {result['samples']} pictures a person; "
+        f"reference work: {result['reference_seconds']} s"
+    )
+    return Report(result, f"{text}\n\n{end}")

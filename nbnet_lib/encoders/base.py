@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from nbnet_lib.encoders.card import complete_card
-from nbnet_lib.encoders.cutter import PointCutter
+from nbnet_lib.encoders.cutter import DetectingCutter
 from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import Framing, find_framing, reframe
@@ -120,7 +120,7 @@ class Encoder:
             network.eval().requires_grad_(False)
             first = next(network.parameters(), None)
         self.device = torch.device(device or (first.device if first is not None else "cpu"))
-        self._cutter = cutter or PointCutter(self.framing, image_size, self.device)
+        self._cutter = cutter or DetectingCutter(image_size, self.framing, self.device)
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -136,27 +136,13 @@ class Encoder:
         pixels = images.to(self.device, torch.float32)
         if self.preprocess is not None:
             pixels = self.preprocess(pixels)
-        return self._unit(self.network(pixels), len(images))
-
-    def _unit(self, templates: Tensor, count: int) -> Tensor:
-        """Return what the network answered as templates of unit length, if that can be done."""
-        shape = list(templates.shape) if isinstance(templates, Tensor) else type(templates).__name__
-        if shape != [count, self.template_dim]:
+        templates, expected = self.network(pixels), (len(images), self.template_dim)
+        if templates.shape != expected:
             raise NbnetError(
-                f"the encoder {self.name} answered {count} pictures with {shape}: expected "
-                f"[{count}, {self.template_dim}]"
+                f"the encoder {self.name} answered with {list(templates.shape)}: expected "
+                f"{list(expected)}"
             )
-        unit = F.normalize(templates.float())
-        # Not so after zeros, NaN and infinity, nor after squares beyond the range of 32 bits.
-        usable = (unit.norm(dim=1) - 1).abs() < UNIT
-        if not bool(usable.all()):
-            row = int((~usable).int().argmax())
-            raise NbnetError(
-                f"the encoder {self.name} gives picture {row} of a batch of {count} a template of "
-                "zeros, NaN or infinity (or of numbers near them), which has no direction: look at "
-                "its range of input pixels"
-            )
-        return unit
+        return unit_templates(self.name, templates)
 
     def embed(
         self,
@@ -272,6 +258,29 @@ class Encoder:
             f"Encoder({self.name!r}: {self.image_size}x{self.image_size} pixels -> "
             f"{self.template_dim}-D template)"
         )
+
+
+def unit_templates(name: str, templates: Tensor) -> Tensor:
+    """Return templates [N, d] as float32 of unit length.
+
+    Args:
+        name: what an error calls the encoder.
+        templates: [N, d] of any floating-point type and length.
+
+    Raises:
+        NbnetError: a template that has no direction.
+    """
+    unit = F.normalize(templates.float())
+    # Not so after zeros, NaN and infinity, nor after squares beyond the range of 32 bits.
+    usable = (unit.norm(dim=1) - 1).abs() < UNIT
+    if not bool(usable.all()):
+        row = int((~usable).int().argmax())
+        raise NbnetError(
+            f"{name} gives picture {row} of a batch of {len(unit)} a template of zeros, NaN or "
+            "infinity (or of numbers near them), which has no direction: check its range of input "
+            "pixels (mean and std in its card)"
+        )
+    return unit
 
 
 def embed_counted(

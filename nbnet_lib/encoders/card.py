@@ -24,10 +24,8 @@ with the card. Every entry may be left out:
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
-import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -73,7 +71,7 @@ def _read(path: Path) -> Any:
         raise NbnetError(
             f"the card {path} cannot be read ({error.strerror}): give the path of a .yaml file"
         ) from error
-    except (ValueError, yaml.YAMLError, RecursionError) as error:
+    except (ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise NbnetError(f"the card {path} is not valid text in its format: {reason}") from error
 
@@ -92,15 +90,15 @@ def check_card(entries: Any, where: str = "the card") -> dict[str, Any]:
         raise NbnetError(
             f"{where} holds {type(entries).__name__}: write entries as in `image_size: 112`"
         )
-    for key in entries:
-        if key not in KEYS:
-            near = difflib.get_close_matches(str(key), KEYS, 1)
-            meant = f"did you mean {near[0]}" if near else f"it knows {', '.join(KEYS)}"
-            raise NbnetError(f"{where} has an entry {key!r} that is not known: {meant}")
     card = {key: value for key, value in entries.items() if value is not None}
     for key, value in card.items():
-        if (expected := _expected(key, value)) is not None:
-            raise NbnetError(f"{where} has {key}: {reprlib.repr(value)}, expected {expected}")
+        expected = _expected(key, value)
+        if key not in KEYS:
+            raise NbnetError(
+                f"{where} has an entry {key!r} that is not known: choose from {', '.join(KEYS)}"
+            )
+        if expected is not None:
+            raise NbnetError(f"{where} has {key}: {value!r}, expected {expected}")
     try:
         if "framing" in card and not isinstance(card["framing"], Framing):
             card["framing"] = Framing.from_card(card["framing"])
@@ -113,7 +111,7 @@ def check_card(entries: Any, where: str = "the card") -> dict[str, Any]:
 
 def _expected(key: str, value: Any) -> str | None:
     """Return what belongs under ``key`` where ``value`` does not."""
-    if key in TEXTS and not (isinstance(value, str) and value.strip()):
+    if key in TEXTS and not isinstance(value, str):
         return "text (in quotes)"
     if key in CHOICES and value not in CHOICES[key]:
         return " or ".join(CHOICES[key])

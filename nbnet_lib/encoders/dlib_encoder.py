@@ -92,16 +92,11 @@ def open_dlib(
         network,
         CHIP_SIZE,
         DIM,
-        complete_card(dlib_card(), None, DIM),
+        complete_card(DLIB_CARD, None, DIM),
         framing=find_framing("dlib"),
         alignment=alignment or "detect",
         cutter=cutter,
     )
-
-
-def dlib_card() -> dict[str, Any]:
-    """Return the card; nothing is loaded."""
-    return dict(DLIB_CARD)
 
 
 def _shared_out(

@@ -12,26 +12,23 @@ does it and as the network was trained.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import complete_card
-from nbnet_lib.encoders.cutter import BoxCutter
+from nbnet_lib.encoders.cutter import DetectingCutter
 from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import sha256_file
 
 IMAGE_SIZE, TEMPLATE_DIM = 160, 512
 OPTION = "--encoder-weights FILE"
-INSTALL = 'pip install "facenet-pytorch>=2.5.3,!=2.6.*"'
 
 
-@dataclass(frozen=True)
-class Weights:
+class Weights(NamedTuple):
     """One published set of weights.
 
     Attributes:
@@ -46,12 +43,8 @@ class Weights:
     data: str
     lfw: float
 
-    @property
-    def url(self) -> str:
-        """Where facenet-pytorch 2.5.3 downloads it from."""
-        return f"{RELEASES}/{self.file}"
 
-
+# Where facenet-pytorch 2.5.3 downloads them from.
 RELEASES = "https://github.com/timesler/facenet-pytorch/releases/download/v2.2.9"
 PUBLISHED = {
     "facenet-vggface2": Weights(
@@ -91,7 +84,7 @@ def open_facenet(
         timeout: seconds that a download may stand still.
 
     Raises:
-        NbnetError: facenet-pytorch is missing, no weights can be had, or the file holds others.
+        NbnetError: no weights can be had, or the file holds others.
     """
     if card is not None:
         raise NbnetError(f"the encoder {name} brings its card along: leave card out")
@@ -107,7 +100,7 @@ def open_facenet(
         complete_card(card, preprocess, TEMPLATE_DIM),
         preprocess=preprocess,
         alignment=alignment or "detect",
-        cutter=BoxCutter(IMAGE_SIZE, device),
+        cutter=DetectingCutter(IMAGE_SIZE, None, device),
     )
 
 
@@ -117,7 +110,7 @@ def facenet_card(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "what": "Inception-ResNet v1, 160x160 face -> 512-D template, 23.5 million parameters",
-        "source": f"facenet-pytorch, {published.url}",
+        "source": f"facenet-pytorch, {RELEASES}/{published.file}",
         "licence": "MIT (facenet-pytorch, which says nothing else of the weights); the pictures "
         "that they were trained on have terms of their own",
         "training_data": published.data,
@@ -157,21 +150,23 @@ def find_weights(name: str, download: bool = True, timeout: float = 30.0) -> Pat
     path = local_weights(name)
     if path is not None:
         return path
-    published, folder = PUBLISHED[name], weight_folders()[0]
+    file, folder = PUBLISHED[name].file, weight_folders()[0]
+    url = f"{RELEASES}/{file}"
     reason = "downloading was switched off"
     if download:
         # The library's own download has no time-out and leaves nothing of a file that was cut.
         from nbnet_lib.data import remote
 
-        file = remote.RemoteFile(published.file, (published.url,))
         try:
-            return remote.download(file, folder, timeout=timeout, attempts=2)
+            return remote.download(
+                remote.RemoteFile(file, (url,)), folder, timeout=timeout, attempts=2
+            )
         except NbnetError as error:
             reason = str(error).partition(": try again later")[0]
     raise NbnetError(
         f"the weights of {name} are not on this machine ({reason}): try again with a network, or "
-        f"bring {published.url} along and put it into {folder}, or name the file "
-        f"({OPTION}, in Python weights=)"
+        f"bring {url} along and put it into {folder}, or name the file ({OPTION}, in Python "
+        "weights=)"
     )
 
 
@@ -179,38 +174,31 @@ def _network(name: str, path: Path) -> torch.nn.Module:
     """Return the network with the weights of a file.
 
     Raises:
-        NbnetError: facenet-pytorch is missing, or the file is damaged or of another network.
+        NbnetError: the file is damaged or of another network.
     """
-    try:
-        from facenet_pytorch import InceptionResnetV1
-    except ImportError as error:
-        raise NbnetError(
-            f"the encoder {name} needs facenet-pytorch ({error}): {INSTALL}"
-        ) from error
+    from facenet_pytorch import InceptionResnetV1  # brings torchvision along
+
     state, published = _read(path), PUBLISHED[name]
     people = len(state.get("logits.weight", ()))
     if people not in (0, published.people):  # the only thing in which the two files differ
-        other = next((n for n, p in PUBLISHED.items() if people == p.people), None)
         raise NbnetError(
             f"{path} was trained on {people:,} people, not on the {published.people:,} of {name}: "
-            + (f"it is {other}" if other else f"give {published.file}")
+            f"give {published.file}"
         )
-    for key in ("logits.weight", "logits.bias"):
-        state.pop(key, None)
-    with torch.device("meta"):  # nothing is drawn at random only to be overwritten
+    with torch.random.fork_rng(devices=[]):  # what is drawn at random is overwritten
         network = InceptionResnetV1()
-    for key, value in network.state_dict().items():
-        if key.endswith("num_batches_tracked"):  # files of old versions of torch lack them
-            state.setdefault(key, torch.zeros((), dtype=value.dtype))
-        elif key in state:
-            state[key] = state[key].to(value.dtype).clone()
     try:
-        network.load_state_dict(state, assign=True)
-    except RuntimeError as error:
-        reason = str(error).strip().split("\n")[1].strip()[:200]
+        keys = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # a tensor of another shape
+        wrong = [str(error).split("\n")[1].strip()]
+    else:
+        # The last layer is not needed; files of old versions of torch lack the counts of batches.
+        wrong = [key for key in keys.unexpected_keys if not key.startswith("logits.")]
+        wrong += [key for key in keys.missing_keys if not key.endswith("num_batches_tracked")]
+    if wrong:
         raise NbnetError(
-            f"{path} does not hold the weights of {name} ({reason}): give {published.file}"
-        ) from error
+            f"{path} does not hold the weights of {name} ({wrong[0]}): give {published.file}"
+        )
     return network
 
 

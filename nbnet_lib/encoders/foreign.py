@@ -1,4 +1,4 @@
-"""From a network in a file, or a function, to an encoder: settle its input, probe its answers.
+"""From somebody's network or function to an encoder: work out its input, probe its answers.
 
 What a network wants is taken from the first of these that knows: the file itself (a fixed size
 cannot be argued with), the options and the card that the user gave, what can be read from the file,
@@ -14,17 +14,17 @@ at a time from then on.
 
 from __future__ import annotations
 
+import traceback
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nbnet_lib.encoders.base import UNIT, Encoder
+from nbnet_lib.encoders.base import Encoder, unit_templates
 from nbnet_lib.encoders.card import MAX_DIM, MIN_DIM, complete_card, preprocess_fields
 from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError, NbnetWarning
@@ -44,24 +44,63 @@ PEOPLE = range(4)  # of the evaluation identities
 DRAWN_SIZE = 112  # pixels
 SAME = 1e-4  # templates whose cosine is nearer to 1 are the same up to rounding
 ALIKE = 1e-3  # different people nearer than this are suspicious
-RANGE = "check its range of input pixels (mean and std in its card)"
+LONGEST = 250  # characters of an error that are shown: its end says what happened
 
 
-@dataclass(frozen=True)
-class Input:
-    """How a network is fed.
+class Recogniser(nn.Module):
+    """Somebody's network: its errors are one sentence, its answers templates [N, template_dim].
+
+    Args:
+        name: what errors call it.
+        network: network inputs [N, ...] -> floats [N, d] or [N, d, 1, 1].
 
     Attributes:
-        entries: all entries of the card that are known.
-        assumed: which of them are only a convention, and other guesses, as sentences.
-        device: of the inputs.
-        alignment: see `Encoder`; None for what the card says, or "framing".
+        template_dim: d of the first answer, which all others must have.
+        one_by_one: whether the network is given one picture at a time.
     """
 
-    entries: dict[str, Any]
-    assumed: list[str]
-    device: str | torch.device
-    alignment: str | None
+    def __init__(self, name: str, network: Callable[[Tensor], Any]):
+        super().__init__()
+        self.name, self.network = name, network
+        self.template_dim: int | None = None
+        self.one_by_one = False
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Network inputs of N pictures -> templates [N, d] of any length."""
+        if self.one_by_one and len(inputs) > 1:
+            return torch.cat([self._ask(inputs[i : i + 1]) for i in range(len(inputs))])
+        return self._ask(inputs)
+
+    def _ask(self, inputs: Tensor) -> Tensor:
+        try:
+            answer = self.network(inputs.clone())  # it may write into it
+        except Exception as error:
+            raise NbnetError(
+                f"{self.name} failed on pictures {list(inputs.shape)} ({one_line(error)}): check "
+                "image_size, layout and the like in its card"
+            ) from error
+        if isinstance(answer, Tensor) and answer.ndim == 4 and answer.shape[2:] == (1, 1):
+            answer = answer[:, :, 0, 0]
+        rows = isinstance(answer, Tensor) and answer.ndim == 2 and answer.is_floating_point()
+        if rows and self.template_dim is None:
+            self.template_dim = answer.shape[1]
+        count, dim = len(inputs), self.template_dim or "d"
+        if not rows or len(answer) != count or answer.shape[1] != dim:
+            given = type(answer).__name__
+            if isinstance(answer, Tensor):
+                given = f"{answer.dtype} {list(answer.shape)}"
+            raise NbnetError(
+                f"{self.name} answers a batch of {count} with {given}: expected floats "
+                f"[{count}, {dim}], one template for each picture"
+            )
+        return answer
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error of somebody else's code in one line, with the line that raised it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f", {Path(frames[-1].filename).name} line {frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[-LONGEST:]}{where}"
 
 
 def resolve_options(
@@ -93,61 +132,50 @@ def resolve_options(
     return {**missing, **known}, [f"{key}: {value}" for key, value in missing.items()]
 
 
-def wrap_model(name: str, network: nn.Module | Callable[[Tensor], Any], fed: Input) -> Encoder:
+def wrap_model(
+    name: str,
+    network: Callable[[Tensor], Any],
+    entries: Mapping[str, Any],
+    assumed: list[str],
+    device: str | torch.device,
+    alignment: str | None,
+) -> Encoder:
     """Probe a network and make an encoder of it.
 
     Args:
         name: what errors call it, and reports where the card has no name.
         network: network inputs -> templates [N, d].
-        fed: its inputs.
+        entries: all entries of the card that are known.
+        assumed: which of them are only a convention, and other guesses, as sentences.
+        device: of the inputs.
+        alignment: see `Encoder`; None for what the card says, or "framing".
 
     Raises:
         NbnetError: the input is described wrongly, or the network is not a recogniser.
     """
-    if isinstance(network, nn.Module):
-        network.eval().requires_grad_(False)
-    preprocess = Preprocess(**preprocess_fields(fed.entries))
-    template_dim, one_by_one, notes = probe_model(name, network, preprocess, fed.device)
-    wanted = fed.entries.get("template_dim", template_dim)
-    if wanted != template_dim:
+    preprocess = Preprocess(**preprocess_fields(entries))
+    recogniser = Recogniser(name, network).to(device).eval().requires_grad_(False)
+    source, target = find_framing("synthfaces"), preprocess.own_framing
+    framed = reframe(_faces(), source, target, preprocess.size)
+    notes = _probe(recogniser, preprocess(framed.to(device)))
+    template_dim = recogniser.template_dim
+    assert template_dim is not None  # known from the first answer on
+    if entries.get("template_dim", template_dim) != template_dim:
         raise NbnetError(
-            f"{name} makes templates of length {template_dim} but its card says "
-            f"template_dim {wanted}: correct the card, or name another output"
+            f"{name} makes templates of length {template_dim} but its card says template_dim "
+            f"{entries['template_dim']}: correct the card, or name another output"
         )
-    card = complete_card(
-        {**fed.entries, "assumed": fed.assumed, "notes": notes}, preprocess, template_dim
-    )
+    card = complete_card({**entries, "assumed": assumed, "notes": notes}, preprocess, template_dim)
     return Encoder(
         str(card.get("name", name)),
-        _OneByOne(name, network, template_dim) if one_by_one else network,
+        recogniser,
         preprocess.size,
         template_dim,
         card,
         preprocess=preprocess,
-        alignment=fed.alignment or fed.entries.get("alignment", "framing"),
-        device=fed.device,
+        alignment=alignment or entries.get("alignment", "framing"),
+        device=device,
     )
-
-
-class _OneByOne(nn.Module):
-    """Gives a network one picture at a time; it must answer each with [1, template_dim]."""
-
-    def __init__(self, name: str, network: Callable[[Tensor], Any], template_dim: int):
-        super().__init__()
-        self.name, self.network, self.template_dim = name, network, template_dim
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Network inputs of N pictures -> templates [N, d]."""
-        answers = [self.network(inputs[i : i + 1]) for i in range(len(inputs))]
-        for i, answer in enumerate(answers):
-            tensor = isinstance(answer, Tensor)
-            shape = list(answer.shape) if tensor else type(answer).__name__
-            if shape != [1, self.template_dim]:
-                raise NbnetError(
-                    f"{self.name} answers picture {i} of a batch of {len(inputs)} with {shape}: "
-                    f"expected [1, {self.template_dim}]"
-                )
-        return torch.cat(answers)
 
 
 @lru_cache(1)
@@ -156,55 +184,40 @@ def _faces() -> Tensor:
 
 
 @torch.no_grad()
-def probe_model(
-    name: str,
-    network: Callable[[Tensor], Any],
-    preprocess: Preprocess,
-    device: str | torch.device = "cpu",
-) -> tuple[int, bool, list[str]]:
-    """Ask a network for templates of SynthFaces and judge them.
-
-    Args:
-        name: what errors call it.
-        network: network inputs -> templates [N, d].
-        preprocess: makes the inputs.
-        device: where the inputs go.
+def _probe(recogniser: Recogniser, inputs: Tensor) -> list[str]:
+    """Ask for templates of different people and judge them; decide how pictures are given.
 
     Returns:
-        length of a template; whether pictures must be given singly; a note for the card, and a
-        warning, for each thing that is not as it should be.
+        A note for the card, and a warning, for each thing that is not as it should be.
 
     Raises:
         NbnetError: answers of another shape or type, a length outside 16 to 2048, values that are
             not finite, the same template for different people, or an error of the network's own.
     """
-    framed = reframe(_faces(), find_framing("synthfaces"), preprocess.own_framing, preprocess.size)
-    inputs = preprocess(framed.to(device))
-    count = len(inputs)
-    singles, again = (
-        torch.cat([_ask(name, network, inputs[i : i + 1]) for i in range(count)]) for _ in range(2)
-    )
-    dim = singles.shape[1]
-    if not MIN_DIM <= dim <= MAX_DIM:
+    name, count, notes = recogniser.name, len(inputs), []
+
+    def ask(batch: Tensor) -> Tensor:
+        return unit_templates(name, recogniser(batch)).cpu()
+
+    recogniser.one_by_one = True
+    singles, again = ask(inputs), ask(inputs)
+    recogniser.one_by_one = False
+    if not MIN_DIM <= singles.shape[1] <= MAX_DIM:
         raise NbnetError(
-            f"{name} answers with {dim} numbers per picture: a template has {MIN_DIM} to {MAX_DIM}"
+            f"{name} answers with {singles.shape[1]} numbers per picture: a template has "
+            f"{MIN_DIM} to {MAX_DIM}"
         )
-    notes: list[str] = []
-    steady = _distance(singles, again) <= SAME
-    if not steady:
+    repeatable = _distance(singles, again) <= SAME
+    if not repeatable:
         notes.append("gives the same picture another template each time: no number is repeatable")
-    one_by_one = False
     try:
-        batches = [_ask(name, network, inputs), _ask(name, network, inputs[1:])]
-        if any(batch.shape[1] != dim for batch in batches):
-            raise NbnetError(f"{name} answers with another length of template in a batch")
+        apart = max(_distance(singles, ask(inputs)), _distance(singles[1:], ask(inputs[1:])))
     except NbnetError as error:
-        one_by_one = True
+        recogniser.one_by_one = True
         notes.append(f"takes one picture at a time, which is slower ({error})")
     else:
-        apart = max(_distance(singles, batches[0]), _distance(singles[1:], batches[1]))
-        if steady and apart > SAME:
-            one_by_one = True
+        if repeatable and apart > SAME:
+            recogniser.one_by_one = True
             notes.append(
                 "gives a picture another template next to other pictures (cosine "
                 f"{1 - apart:.4f}), so it gets one at a time: is it in evaluation mode?"
@@ -212,8 +225,8 @@ def probe_model(
     others = 1 - (singles @ singles.T)[~torch.eye(count, dtype=torch.bool)].min()
     if others <= 1e-6:
         raise NbnetError(
-            f"{name} gives {count} different people the same template: {RANGE}, and which of its "
-            "outputs holds the template"
+            f"{name} gives {count} different people the same template: check its range of input "
+            "pixels (mean and std in its card), and which of its outputs holds the template"
         )
     if others <= ALIKE:
         notes.append(
@@ -222,28 +235,7 @@ def probe_model(
         )
     for note in notes:
         warnings.warn(f"{name} {note}", NbnetWarning, stacklevel=2)
-    return dim, one_by_one, notes
-
-
-def _ask(name: str, network: Callable[[Tensor], Any], inputs: Tensor) -> Tensor:
-    """Return templates float32 [N, d] of unit length on the CPU, or say what came instead."""
-    answer = network(inputs)
-    answered = f"{name} answers {len(inputs)} picture{'s' if len(inputs) > 1 else ''} with"
-    if not isinstance(answer, Tensor):
-        raise NbnetError(f"{answered} {type(answer).__name__}: expected one array of templates")
-    if answer.ndim != 2 or len(answer) != len(inputs) or not answer.is_floating_point():
-        raise NbnetError(
-            f"{answered} {answer.dtype} {list(answer.shape)}: expected floats [{len(inputs)}, d], "
-            "a row for each picture"
-        )
-    answer = answer.float().cpu()
-    unit = F.normalize(answer)
-    # Not so after zeros, NaN and infinity, nor after squares beyond the range of 32 bits.
-    if not ((unit.norm(dim=1) - 1).abs() < UNIT).all():
-        largest = float(answer.abs().max())  # NaN where there is one
-        what = "zeros only" if not answer.any(1).all() else f"numbers up to {largest:.0e}"
-        raise NbnetError(f"{answered} {what}, which have no direction: {RANGE}")
-    return unit
+    return notes
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

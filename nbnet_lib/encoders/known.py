@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nbnet_lib.encoders import dlib_encoder, facenet, synth
 from nbnet_lib.encoders.registry import ENCODERS
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces import dlib_models
+from nbnet_lib.weights import load_card
 
 
 @dataclass(frozen=True)
@@ -38,49 +41,23 @@ def known_encoder(name: str) -> Known:
     Raises:
         NbnetError: no such name, or the card of shipped weights is missing or damaged.
     """
-    if name in ("synth", "synth-mobile"):
-        return _synth(name)
+    if name in synth.WEIGHTS:
+        card = load_card(synth.WEIGHTS[name])
+        size, dim = synth.IMAGE_SIZE, synth.TEMPLATE_DIM
+        return Known(name, dim, size, "framing", True, "shipped", card)
     if name == "dlib":
-        return _dlib()
-    if name in ENCODERS:
-        return _facenet(name)
+        ready = dlib_models.installed()
+        weights = "installed" if ready else 'missing: pip install "nbnet-lib[dlib]"'
+        size, dim, card = dlib_models.CHIP_SIZE, dlib_models.DIM, dict(dlib_encoder.DLIB_CARD)
+        return Known(name, dim, size, "detect", ready, weights, card)
+    if name in facenet.PUBLISHED:
+        path = facenet.local_weights(name)
+        weights = str(path) if path else f"not here: downloaded when used, or {facenet.OPTION}"
+        size, dim, card = facenet.IMAGE_SIZE, facenet.TEMPLATE_DIM, facenet.facenet_card(name)
+        return Known(name, dim, size, "detect", path is not None, weights, card)
     raise NbnetError(f"no encoder named {name!r}: choose one of {', '.join(ENCODERS)}")
 
 
 def known_encoders() -> list[Known]:
     """Return what is known of all of them."""
     return [known_encoder(name) for name in ENCODERS]
-
-
-def _synth(name: str) -> Known:
-    from nbnet_lib.encoders.synth import IMAGE_SIZE, TEMPLATE_DIM, WEIGHTS
-    from nbnet_lib.weights import load_card
-
-    card = load_card(WEIGHTS[name])
-    return Known(name, TEMPLATE_DIM, IMAGE_SIZE, "framing", True, "shipped", card)
-
-
-def _dlib() -> Known:
-    from nbnet_lib.encoders.dlib_encoder import dlib_card
-    from nbnet_lib.faces.dlib_models import CHIP_SIZE, DIM, installed
-
-    ready = installed()
-    weights = "installed" if ready else 'missing: pip install "nbnet-lib[dlib]"'
-    return Known("dlib", DIM, CHIP_SIZE, "detect", ready, weights, dlib_card())
-
-
-def _facenet(name: str) -> Known:
-    from nbnet_lib.encoders import facenet
-
-    path = facenet.local_weights(name)
-    weights = str(path) if path else f"not here: downloaded when used, or {facenet.OPTION}"
-    card = facenet.facenet_card(name)
-    return Known(
-        name,
-        facenet.TEMPLATE_DIM,
-        facenet.IMAGE_SIZE,
-        "detect",
-        path is not None,
-        weights,
-        card,
-    )

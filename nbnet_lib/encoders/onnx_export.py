@@ -19,7 +19,10 @@ from torch import Tensor, nn
 
 from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import TEXTS
+from nbnet_lib.encoders.foreign import Recogniser
 from nbnet_lib.encoders.onnx_graph import CARD_KEY
+from nbnet_lib.encoders.onnx_model import open_onnx
+from nbnet_lib.encoders.preprocess import Preprocess
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import render_set
 from nbnet_lib.files import atomic_path
@@ -60,14 +63,13 @@ def export_onnx(encoder: Encoder, path: str | os.PathLike[str]) -> dict[str, Any
     if path.suffix != ".onnx":
         raise NbnetError(f"networks are written as .onnx files, not {path.name}")
     network, preprocess = encoder.network, encoder.preprocess
-    if not isinstance(network, nn.Module) or preprocess is None:
+    inner = network.network if isinstance(network, Recogniser) else network
+    if not (isinstance(network, nn.Module) and isinstance(inner, nn.Module)) or preprocess is None:
         raise NbnetError(
             f"the encoder {encoder.name} is not a torch network: it cannot be exported"
         )
     try:
         import onnx
-
-        from nbnet_lib.encoders.onnx_model import open_onnx
     except ImportError as error:
         raise NbnetError(f"writing {path} needs onnx: pip install onnx onnxruntime") from error
     size = preprocess.size
@@ -88,7 +90,7 @@ def export_onnx(encoder: Encoder, path: str | os.PathLike[str]) -> dict[str, Any
                 dynamo=False,
             )
         model = onnx.load(temporary)
-        model.metadata_props.add(key=CARD_KEY, value=json.dumps(_card(encoder)))
+        model.metadata_props.add(key=CARD_KEY, value=json.dumps(_card(encoder, preprocess)))
         onnx.checker.check_model(model)
         onnx.save(model, temporary)
         again = open_onnx(str(temporary), card={})
@@ -107,15 +109,14 @@ def export_onnx(encoder: Encoder, path: str | os.PathLike[str]) -> dict[str, Any
     }
 
 
-def _card(encoder: Encoder) -> dict[str, Any]:
+def _card(encoder: Encoder, preprocess: Preprocess) -> dict[str, Any]:
     """Return the card as `encoders.card` reads it."""
     entries = {key: encoder.card[key] for key in TEXTS if isinstance(encoder.card.get(key), str)}
-    assert encoder.preprocess is not None  # checked before
     return {
         **entries,
-        "name": f"{encoder.name}-onnx",  # reports tell it from the network that it was made of
+        "name": f"{encoder.name}-onnx",  # not the network that it was made of
         "output": OUTPUT,
         "template_dim": encoder.template_dim,
         "verification": encoder.card.get("verification"),
-        **encoder.preprocess.describe(),
+        **preprocess.describe(),
     }

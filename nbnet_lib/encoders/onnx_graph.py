@@ -62,39 +62,38 @@ def read_graph(path: Path, given: Mapping[str, Any]) -> Graph:
     """Read a file and say what it wants and gives.
 
     Args:
-        path: the ``.onnx`` file; weights that it keeps in other files must be in its folder.
+        path: the ``.onnx`` file.
         given: what the user says of it (``output``, ``layout``), checked.
 
     Raises:
-        NbnetError: no such file, not ONNX, weights missing, or an input or output that is not a
-            recogniser's; onnx is not installed.
+        NbnetError: no such file, not ONNX, or an input or output that is not a recogniser's; onnx
+            is not installed.
     """
     model = _load(path)
-    _require_weights(model, path)
     carried = _carried_card(model, path)
-    source = _only_input(model.graph, path)
-    kind, shape = _type_and_shape(source)
-    if kind not in INPUT_TYPES:
+    # Files of ONNX's first years list the weights among the inputs.
+    weights = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in weights]
+    if len(inputs) != 1:
+        names = ", ".join(repr(value.name) for value in inputs) or "none"
         raise NbnetError(
-            f"the input of {path} holds {kind}: expected pixels, {' or '.join(INPUT_TYPES)}"
+            f"{path} has {len(inputs)} inputs ({names}): expected one, the pictures; is it a "
+            "recognition network?"
         )
-    if len(shape) != 4:
-        raise NbnetError(
-            f"the input {source.name!r} of {path} has {_written(shape)}: expected pictures "
-            "[N, 3, S, S] or [N, S, S, 3]"
-        )
-    fixed, read, reasons = _read_shape(path, shape, given)
+    name = inputs[0].name
+    kind, shape = _type_and_shape(inputs[0])
+    fixed, read, reasons = _read_shape(path, kind, shape, given), {}, []
     if kind == "UINT8":
-        read |= {"mean": 0.0, "std": 1.0}
-        reasons.append("pixels from 0 to 255: the input holds bytes")
-    elif scaling := read_scaling(model.graph, source.name):
-        read |= {"mean": scaling[0], "std": scaling[1]}
-        reasons.append(scaling[2])
+        read = {"mean": 0.0, "std": 1.0}
+        reasons = ["pixels from 0 to 255: the input holds bytes"]
+    elif scaling := read_scaling(model.graph, name):
+        read = {"mean": scaling[0], "std": scaling[1]}
+        reasons = [scaling[2]]
     output, width = _template_output(model.graph, path, {**carried, **given}.get("output"))
     if width is not None:
         fixed["template_dim"] = width
     return Graph(
-        source.name,
+        name,
         INPUT_TYPES[kind],
         shape[0] if isinstance(shape[0], int) else None,
         output,
@@ -110,59 +109,27 @@ def _load(path: Path) -> Any:
         from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
     except ImportError as error:
         raise NbnetError(f"{path} needs onnx ({error}): pip install onnx onnxruntime") from error
-    if not path.is_file():
-        raise NbnetError(f"no file {path}: give the path of an .onnx file")
     try:
         model = onnx.load(path, load_external_data=False)
     except OSError as error:
-        raise NbnetError(f"{path} cannot be read ({error.strerror}): check its rights") from error
-    except (DecodeError, ValueError) as error:
+        raise NbnetError(
+            f"no file {path} that can be read ({error.strerror}): give the path of an .onnx file"
+        ) from error
+    except (DecodeError, ValueError):
+        model = onnx.ModelProto()
+    if not model.graph.node or not model.ir_version:
         raise NbnetError(
             f"{path} is not an ONNX file, or only a part of one: export or copy it again"
-        ) from error
-    if not model.graph.node or not model.ir_version:
-        raise NbnetError(f"{path} holds no ONNX graph: export or copy it again")
+        )
     return model
-
-
-def _require_weights(model: Any, path: Path) -> None:
-    """Raise unless weights that are kept in other files are in the model's own folder."""
-    folder = path.parent.resolve()
-    for tensor in model.graph.initializer:
-        for entry in tensor.external_data:
-            file = (folder / entry.value).resolve()
-            if entry.key == "location" and not (file.is_relative_to(folder) and file.is_file()):
-                raise NbnetError(
-                    f"{path} keeps its weights in {entry.value}, which is not a file in its "
-                    "folder: copy both into one"
-                )
 
 
 def _carried_card(model: Any, path: Path) -> dict[str, Any]:
     """Return the card that our own export wrote into the file, or nothing."""
     for entry in model.metadata_props:
         if entry.key == CARD_KEY:
-            try:
-                card = json.loads(entry.value)
-            except ValueError as error:
-                raise NbnetError(
-                    f"the card in {path} is not JSON ({error}): export again"
-                ) from error
-            return check_card(card, f"the card in {path}")
+            return check_card(json.loads(entry.value), f"the card in {path}")
     return {}
-
-
-def _only_input(graph: Any, path: Path) -> Any:
-    # Files of ONNX's first years list the weights among the inputs.
-    weights = {tensor.name for tensor in graph.initializer}
-    inputs = [value for value in graph.input if value.name not in weights]
-    if len(inputs) != 1:
-        names = ", ".join(repr(value.name) for value in inputs) or "none"
-        raise NbnetError(
-            f"{path} has {len(inputs)} inputs ({names}): expected one, the pictures; is it a "
-            "recognition network?"
-        )
-    return inputs[0]
 
 
 def _type_and_shape(value: Any) -> tuple[str, list[int | str]]:
@@ -174,89 +141,60 @@ def _type_and_shape(value: Any) -> tuple[str, list[int | str]]:
         d.dim_value if d.HasField("dim_value") and d.dim_value > 0 else (d.dim_param or "?")
         for d in tensor.shape.dim
     ]
-    known = tensor.elem_type in TensorProto.DataType.values()
-    return TensorProto.DataType.Name(tensor.elem_type) if known else "an unknown type", shape
-
-
-def _written(shape: list[int | str]) -> str:
-    return f"the shape [{', '.join(map(str, shape))}]" if shape else "no shape"
+    return TensorProto.DataType.Name(tensor.elem_type), shape
 
 
 def _read_shape(
-    path: Path, shape: list[int | str], given: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
-    """Return (fixed entries, suggested entries, reasons) that the shape of the input gives."""
-    places = {"nchw": (1, 2, 3), "nhwc": (3, 1, 2)}
+    path: Path, kind: str, shape: list[int | str], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the layout and the image size, as far as the input fixes them."""
+    layouts = {}
+    if kind in INPUT_TYPES and len(shape) == 4:
+        layouts = {"nchw": (shape[1], shape[2:]), "nhwc": (shape[3], shape[1:3])}
     # A layout is possible unless its channels have a number other than 3.
-    possible = [name for name, (c, _, _) in places.items() if shape[c] in (3,) or _open(shape[c])]
-    certain = [name for name, (c, _, _) in places.items() if shape[c] == 3]
-    if not possible or (not certain and not any(_open(size) for size in shape[1:])):
-        raise NbnetError(
-            f"the input of {path} has {_written(shape)}: expected three colours, [N, 3, S, S] or "
-            "[N, S, S, 3]"
-        )
+    certain = [name for name, (channels, _) in layouts.items() if channels == 3]
+    possible = certain or [name for name, (c, _) in layouts.items() if isinstance(c, str)]
+    sides: set[int | str] = set()
     fixed: dict[str, Any] = {}
-    read: dict[str, Any] = {}
-    reasons: list[str] = []
-    layout = given.get("layout", (certain or possible)[0])
-    if len(certain) == 1 or len(possible) == 1:
-        layout = fixed["layout"] = (certain or possible)[0]
-    _, first, second = places[layout]
-    height, width = shape[first], shape[second]
-    if not _open(height) and not _open(width) and height != width:
+    if possible:
+        if len(possible) == 1:
+            fixed["layout"] = possible[0]
+        layout = fixed.get("layout", given.get("layout", possible[0]))
+        sides = {side for side in layouts[layout][1] if isinstance(side, int)}
+    if not possible or len(sides) > 1:
         raise NbnetError(
-            f"the input of {path} is {width} pixels wide and {height} high: only square pictures "
-            "are supported; wrap it in a function that cuts (python:FILE.py:FUNCTION)"
+            f"the input of {path} holds {kind} {_written(shape)}: expected square pictures in "
+            f"colour, [N, 3, S, S] or [N, S, S, 3], {' or '.join(INPUT_TYPES)}; wrap any other in "
+            "a function (python:FILE.py:FUNCTION)"
         )
-    size = width if _open(height) else height
-    if not _open(size):
-        fixed["image_size"] = size
-    return fixed, read, reasons
+    if sides:
+        fixed["image_size"] = sides.pop()
+    return fixed
 
 
-def _open(size: int | str) -> bool:
-    return isinstance(size, str)
+def _written(shape: list[int | str]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
 
 
 def _template_output(graph: Any, path: Path, wanted: str | None) -> tuple[str, int | None]:
     """Return the name of the output with the templates and their length, where it is fixed."""
     outputs = {value.name: _type_and_shape(value) for value in graph.output}
-    if wanted is not None and wanted not in outputs:
-        raise NbnetError(f"{path} has no output {wanted!r}: it has {', '.join(map(repr, outputs))}")
-    if wanted is None:
-        fitting = [
-            name
-            for name, (kind, shape) in outputs.items()
-            if kind in OUTPUT_TYPES and (_squeezed(shape) is not None or not shape)
-        ]
-        if len(fitting) != 1:
-            listed = ", ".join(
-                f"{name!r} [{', '.join(map(str, s))}]" for name, (_, s) in outputs.items()
-            )
-            need = (
-                "name the right one as `output` in its card" if fitting else "is it a recogniser?"
-            )
-            raise NbnetError(
-                f"{path} has {len(fitting)} outputs that could be templates [N, d] ({listed}): "
-                f"{need}"
-            )
+    fitting = [
+        name
+        for name, (kind, shape) in outputs.items()
+        if kind in OUTPUT_TYPES  # and [N, d], [N, d, 1, 1] or nothing known
+        and (not shape or len(shape) in (2, 4) and all(size == 1 for size in shape[2:]))
+    ]
+    if wanted is None and len(fitting) == 1:
         wanted = fitting[0]
-    kind, shape = outputs[wanted]
-    flat = _squeezed(shape)
-    if kind not in OUTPUT_TYPES or (shape and flat is None):
+    if wanted is None or wanted not in fitting:
+        listed = ", ".join(f"{name!r} {_written(shape)}" for name, (_, shape) in outputs.items())
         raise NbnetError(
-            f"the output {wanted!r} of {path} holds {kind} with {_written(shape)}: expected "
-            "templates, floats [N, d]"
+            f"{path} has the outputs {listed}, of which {len(fitting)} could be templates, floats "
+            f"[N, d]: name the right one as `output` in its card (it says {wanted})"
         )
-    width = flat[1] if flat else None
-    return wanted, width if isinstance(width, int) else None
-
-
-def _squeezed(shape: list[int | str]) -> list[int | str] | None:
-    """Return [N, d] of [N, d] or [N, d, 1, 1], None of others."""
-    if len(shape) in (2, 4) and all(size == 1 for size in shape[2:]):
-        return shape[:2]
-    return None
+    shape = outputs[wanted][1]
+    return wanted, shape[1] if shape and isinstance(shape[1], int) else None
 
 
 def read_scaling(graph: Any, name: str) -> tuple[float, float, str] | None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import check_card, find_card
-from nbnet_lib.encoders.foreign import INSIGHTFACE, Input, resolve_options, wrap_model
+from nbnet_lib.encoders.foreign import INSIGHTFACE, one_line, resolve_options, wrap_model
 from nbnet_lib.encoders.onnx_graph import Graph, read_graph
 from nbnet_lib.errors import NbnetError
 
@@ -53,55 +53,37 @@ class OnnxNetwork:
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = FATAL_ONLY
-        providers = ["CPUExecutionProvider"]
-        if torch.device(device).type == "cuda":
-            if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-                number = torch.device(device).index or 0
-                providers.insert(0, ("CUDAExecutionProvider", {"device_id": number}))  # type: ignore[arg-type]
+        providers: list[Any] = ["CPUExecutionProvider"]
+        cuda = "CUDAExecutionProvider"
+        if torch.device(device).type == "cuda" and cuda in onnxruntime.get_available_providers():
+            providers.insert(0, (cuda, {"device_id": torch.device(device).index or 0}))
         try:
             self._session = onnxruntime.InferenceSession(path, options, providers)
         except Exception as error:  # onnxruntime has no common class for its errors
             raise NbnetError(
-                f"onnxruntime {onnxruntime.__version__} cannot run {path} "
-                f"({_first_line(error, path)}): "
+                f"onnxruntime {onnxruntime.__version__} cannot run {path} ({one_line(error)}): "
                 "export it again, for an older opset or without special operators"
             ) from error
 
     def __call__(self, inputs: Tensor) -> Tensor:
-        """Network inputs of N pictures -> float32 [N, d] on the CPU."""
+        """Network inputs of N pictures -> float32 [N, ...] on the CPU."""
         array = inputs.cpu().numpy()
         if self.graph.dtype == "uint8":
             array = array.round().clip(0, 255)
         array = np.ascontiguousarray(array.astype(self.graph.dtype))
         step = self.graph.batch or max(1, len(array))
         parts = [self._run(array[start : start + step]) for start in range(0, len(array), step)]
-        return torch.from_numpy(np.concatenate(parts)) if parts else inputs.new_empty(0, 0)
+        return torch.from_numpy(np.concatenate(parts))
 
     def _run(self, pictures: np.ndarray) -> np.ndarray:
-        """Return templates float32 [n, d] of at most one batch."""
+        """Return templates float32 [n, ...] of at most one batch."""
         count = len(pictures)
         if self.graph.batch is not None and count < self.graph.batch:
             # The batch has a fixed size: the last picture fills it up.
             rest = np.repeat(pictures[-1:], self.graph.batch - count, axis=0)
             pictures = np.concatenate([pictures, rest])
-        try:
-            (answer,) = self._session.run([self.graph.output], {self.graph.input: pictures})
-        except Exception as error:
-            raise NbnetError(
-                f"onnxruntime failed on {self.path} with pictures {list(pictures.shape)} "
-                f"({_first_line(error)}): check image_size and layout in its card"
-            ) from error
-        if answer.ndim == 4 and answer.shape[2:] == (1, 1):
-            answer = answer[:, :, 0, 0]
+        (answer,) = self._session.run([self.graph.output], {self.graph.input: pictures})
         return answer[:count].astype(np.float32)
-
-
-def _first_line(error: BaseException, path: Path | None = None) -> str:
-    """Return the first 200 characters; a path that the message names already is cut short."""
-    text = str(error).strip().split("\n")[0]
-    if path is not None:
-        text = text.replace(str(path), path.name)
-    return text[:200] or type(error).__name__
 
 
 def open_onnx(
@@ -128,12 +110,12 @@ def open_onnx(
     given = {**find_card(card, file), **check_card(options, f"create_encoder of {name}")}
     graph = read_graph(file, given)
     if "takes" in given:
-        raise NbnetError(f"the card of {name} has takes: {given['takes']}, which is for functions")
+        raise NbnetError(f"the card of {name} has takes: {given['takes']}, which it cannot use")
     entries, assumed = resolve_options(name, given, graph.fixed, graph.read, INSIGHTFACE)
     if graph.dtype == "uint8" and (entries["mean"], entries["std"]) != (0.0, 1.0):
         raise NbnetError(f"{name} takes bytes: leave mean and std out of its card")
+    network = OnnxNetwork(file, graph, device)
     # Pictures go to onnxruntime by way of the CPU.
-    fed = Input(entries, [*assumed, *graph.reasons], "cpu", alignment)
-    encoder = wrap_model(name, OnnxNetwork(file, graph, device), fed)
+    encoder = wrap_model(name, network, entries, [*assumed, *graph.reasons], "cpu", alignment)
     encoder.card["output"] = graph.output
     return encoder

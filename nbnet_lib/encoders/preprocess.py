@@ -46,7 +46,7 @@ class Preprocess:
     std: tuple[float, ...] = (127.5, 127.5, 127.5)
 
     def __post_init__(self) -> None:
-        whole = isinstance(self.size, int | np.integer) and not isinstance(self.size, bool)
+        whole = isinstance(self.size, int | np.integer)
         if not whole or not MIN_SIZE <= self.size <= MAX_SIZE:
             raise NbnetError(
                 f"the image size is {self.size!r}: give a whole number of pixels from {MIN_SIZE} "
@@ -106,17 +106,13 @@ class Preprocess:
 
 def _three(name: str, values: object) -> tuple[float, float, float]:
     """Return three floats of three numbers or of one."""
-    try:
-        if isinstance(values, str | bytes | bool) or values is None:
-            raise TypeError
-        array = np.asarray(values, np.float64)
-        if array.shape not in ((), (1,), (3,)) or not np.isfinite(array).all():
-            raise ValueError
-    except (TypeError, ValueError, OverflowError) as error:
+    array = np.asarray(values)
+    usable = array.dtype.kind in "iuf" and array.shape in ((), (1,), (3,))
+    if not usable or not np.isfinite(array).all():
         raise NbnetError(
             f"{name} is {values!r}: give one number or three, on the scale of pixels from 0 to 255"
-        ) from error
-    red, green, blue = np.broadcast_to(array, (3,)).tolist()
+        )
+    red, green, blue = np.broadcast_to(array.astype(float), (3,)).tolist()
     return (red, green, blue)
 
 

@@ -1,79 +1,42 @@
 """Encoders by name: ``create_encoder("synth")``, ``create_encoder("onnx:w600k_r50.onnx")``.
 
 A name with a colon says what kind of file to open; anything else is a known recogniser, or a
-function of the user's. Each is made by the file that knows it, imported when it is needed.
+function of the user's. Each is made by the function that knows it, which is called with ``device``,
+``card``, ``alignment`` and the other options as keywords and refuses what it cannot use.
 """
 
 from __future__ import annotations
 
-import importlib
 import inspect
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from nbnet_lib.encoders.base import ALIGNMENTS, Encoder
+from nbnet_lib.encoders.dlib_encoder import open_dlib
+from nbnet_lib.encoders.facenet import open_facenet
+from nbnet_lib.encoders.functions import open_python, wrap
+from nbnet_lib.encoders.onnx_model import open_onnx
+from nbnet_lib.encoders.synth import open_synth
+from nbnet_lib.encoders.torchscript import open_torchscript
 from nbnet_lib.errors import NbnetError
 
-
-@dataclass(frozen=True)
-class Entry:
-    """A known encoder or kind of file: what it is, and the function that makes it.
-
-    The function is called with ``name`` (or the part after the colon), ``device``, ``weights``,
-    ``card``, ``alignment`` and the other options as keywords; it refuses what it cannot use.
-    """
-
-    what: str
-    module: str
-    function: str
-
-    def make(self) -> Callable[..., Encoder]:
-        """Import and return the function."""
-        module = importlib.import_module(f"nbnet_lib.encoders.{self.module}")
-        return getattr(module, self.function)
-
-
-ENCODERS = {
-    "synth": Entry(
-        "the course's own: 64x64 pixels, 128-D, trained on SynthFaces, shipped",
-        "synth",
-        "open_synth",
-    ),
-    "synth-mobile": Entry(
-        "the independent judge: MobileFaceNet's blocks, 64x64 pixels, 128-D, trained on other "
-        "SynthFaces, shipped",
-        "synth",
-        "open_synth",
-    ),
-    "facenet-vggface2": Entry(
-        "FaceNet of facenet-pytorch, trained on VGGFace2: 160x160 pixels, 512-D",
-        "facenet",
-        "open_facenet",
-    ),
-    "facenet-casia": Entry(
-        "FaceNet of facenet-pytorch, trained on CASIA-WebFace: 160x160 pixels, 512-D",
-        "facenet",
-        "open_facenet",
-    ),
-    "dlib": Entry(
-        "dlib's ResNet with its own detector: 150x150 pixels, 128-D", "dlib_encoder", "open_dlib"
-    ),
+ENCODERS: dict[str, Callable[..., Encoder]] = {
+    "synth": open_synth,
+    "synth-mobile": open_synth,
+    "facenet-vggface2": open_facenet,
+    "facenet-casia": open_facenet,
+    "dlib": open_dlib,
 }
-KINDS = {
-    "onnx": Entry("onnx:FILE.onnx, a network for onnxruntime", "onnx_model", "open_onnx"),
-    "torchscript": Entry(
-        "torchscript:FILE.pt, a network written by torch.jit.save",
-        "torchscript",
-        "open_torchscript",
-    ),
-    "python": Entry(
+# What stands before the colon, how the rest is written, and what opens it.
+KINDS: dict[str, tuple[str, Callable[..., Encoder]]] = {
+    "onnx": ("onnx:FILE.onnx, a network for onnxruntime", open_onnx),
+    "torchscript": ("torchscript:FILE.pt, a network written by torch.jit.save", open_torchscript),
+    "python": (
         "python:FILE.py:FUNCTION or python:MODULE:FUNCTION, images -> templates",
-        "functions",
-        "open_python",
+        open_python,
     ),
 }
 
@@ -85,7 +48,7 @@ def encoder_names() -> list[str]:
 
 def encoder_kinds() -> dict[str, str]:
     """Return the kinds of file that `create_encoder` opens, and how each is written."""
-    return {kind: entry.what for kind, entry in KINDS.items()}
+    return {kind: what for kind, (what, _) in KINDS.items()}
 
 
 def create_encoder(
@@ -118,34 +81,23 @@ def create_encoder(
     """
     if alignment is not None and alignment not in ALIGNMENTS:
         raise NbnetError(f"alignment is {alignment!r}: give {' or '.join(ALIGNMENTS)}")
-    shared = {"device": device, "card": card, "alignment": alignment, **options}
-    if not isinstance(name, str):
-        if not callable(name):
+    options |= {"device": device, "card": card, "alignment": alignment}
+    if isinstance(name, str) and name in ENCODERS:
+        make = ENCODERS[name]
+        unknown = options.keys() - inspect.signature(make).parameters
+        if unknown:
+            raise NbnetError(f"the encoder {name} has no option {', '.join(sorted(unknown))}")
+        return make(name, weights=weights, **options)
+    make = wrap
+    what: Any = name
+    if isinstance(name, str):
+        kind, _, what = name.partition(":")
+        if kind not in KINDS or not what:
             raise NbnetError(
-                f"an encoder cannot be made of {type(name).__name__}: give a name or a function"
+                f"no encoder named {name!r}: choose one of {', '.join(ENCODERS)}, or write "
+                f"{'; '.join(encoder_kinds().values())}"
             )
-        _without_weights("a function", weights)
-        from nbnet_lib.encoders.functions import wrap
-
-        return wrap(name, **shared)
-    kind, colon, rest = name.partition(":")
-    if colon and kind in KINDS:
-        if not rest:
-            raise NbnetError(f"{name!r} names no file: write {KINDS[kind].what.split(',')[0]}")
-        _without_weights(name, weights)
-        return KINDS[kind].make()(rest, **shared)
-    if name not in ENCODERS:
-        raise NbnetError(
-            f"no encoder named {name!r}: choose one of {', '.join(ENCODERS)}, or a file as "
-            f"{', '.join(f'{kind}:...' for kind in KINDS)}"
-        )
-    make = ENCODERS[name].make()
-    unknown = [option for option in options if option not in inspect.signature(make).parameters]
-    if unknown:
-        raise NbnetError(f"the encoder {name} has no option {', '.join(unknown)}")
-    return make(name, weights=weights, **shared)
-
-
-def _without_weights(name: str, weights: object) -> None:
+        make = KINDS[kind][1]
     if weights is not None:
         raise NbnetError(f"{name} brings its weights along: leave weights={weights!r} out")
+    return make(what, **options)

@@ -15,35 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import check_card, find_card
-from nbnet_lib.encoders.foreign import INSIGHTFACE, Input, resolve_options, wrap_model
+from nbnet_lib.encoders.foreign import INSIGHTFACE, resolve_options, wrap_model
 from nbnet_lib.errors import NbnetError
-
-
-class _Script(nn.Module):
-    """A TorchScript module whose errors are one sentence."""
-
-    def __init__(self, name: str, script: nn.Module):
-        super().__init__()
-        self.name, self.script = name, script
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        """Network inputs -> whatever the file answers."""
-        try:
-            answer = self.script(inputs.clone())  # it may write into it
-        except RuntimeError as error:
-            # The reason stands at the end, below the program's own lines.
-            reason = str(error).strip().split("\n")[-1][:200]
-            raise NbnetError(
-                f"{self.name} failed on pictures {list(inputs.shape)} ({reason}): check image_size "
-                "and layout in its card"
-            ) from error
-        if isinstance(answer, Tensor) and answer.ndim == 4 and answer.shape[2:] == (1, 1):
-            return answer[:, :, 0, 0]
-        return answer
 
 
 def open_torchscript(
@@ -68,25 +44,17 @@ def open_torchscript(
     file = Path(path)
     name = f"torchscript:{file.name}"
     given = {**find_card(card, file), **check_card(options, f"create_encoder of {name}")}
-    for key in ("takes", "output"):
-        if key in given:
-            raise NbnetError(f"the card of {name} has {key}: {given[key]}, which it cannot use")
-    entries, assumed = resolve_options(name, given, {}, {}, INSIGHTFACE)
-    fed = Input(entries, assumed, device, alignment)
-    return wrap_model(name, _Script(name, _load(file, device)), fed)
-
-
-def _load(file: Path, device: str | torch.device) -> nn.Module:
-    if not file.is_file():
-        raise NbnetError(f"no file {file}: give the path of a file written by torch.jit.save")
+    for key in given.keys() & {"takes", "output"}:
+        raise NbnetError(f"the card of {name} has {key}: {given[key]}, which it cannot use")
     try:
         with warnings.catch_warnings():  # torch recommends other formats to those who export
-            warnings.filterwarnings("ignore", category=DeprecationWarning)
-            warnings.filterwarnings("ignore", category=FutureWarning)
-            return torch.jit.load(str(file), map_location=device)
+            warnings.simplefilter("ignore")
+            network = torch.jit.load(str(file), map_location=device)
     except (RuntimeError, ValueError, OSError) as error:
         raise NbnetError(
             f"{file} is not a TorchScript file that this torch {torch.__version__} can open: write "
             "it by torch.jit.save(torch.jit.trace(model.eval(), example), path); a file of "
             "weights alone is not enough"
         ) from error
+    entries, assumed = resolve_options(name, given, {}, {}, INSIGHTFACE)
+    return wrap_model(name, network, entries, assumed, device, alignment)

@@ -65,8 +65,29 @@ def augment(images: Tensor, generator: torch.Generator) -> Tensor:
     return images * contrast + brightness
 
 
+class CosFace(nn.Module):
+    """A network with one direction for each identity of the training set.
+
+    Args:
+        network: images [N, 3, S, S] -> templates [N, TEMPLATE_DIM].
+        identities: how many.
+        scale: of the cosines; the higher, the nearer to the plain margin.
+    """
+
+    def __init__(self, network: nn.Module, identities: int, scale: float):
+        super().__init__()
+        self.network, self.scale = network, scale
+        self.prototypes = nn.Parameter(0.05 * torch.randn(identities, TEMPLATE_DIM))
+
+    def forward(self, images: Tensor, labels: Tensor, margin: float) -> Tensor:
+        """Return the mean loss of images with labels int64 [N] from 0 up."""
+        cosines = F.normalize(self.network(images)) @ F.normalize(self.prototypes).T
+        cosines = cosines - margin * F.one_hot(labels, len(self.prototypes))
+        return F.cross_entropy(self.scale * cosines, labels)
+
+
 class _Run:
-    """Everything that changes while training, so that it can be saved and taken up again."""
+    """A training run, epoch by epoch, that can be saved and resumed after each."""
 
     def __init__(
         self,
@@ -77,16 +98,17 @@ class _Run:
         settings: EncoderSettings,
         device: str,
     ):
-        # The channels-last layout is six times as fast here on CPUs, and changes no number's place.
-        self.network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.settings, self.device = settings, device
+        self.images = torch.from_numpy(faces.images).permute(0, 3, 1, 2).contiguous()
         _, labels = np.unique(faces.identities, return_inverse=True)
         self.labels = torch.from_numpy(labels)
-        count = int(labels.max()) + 1
-        self.prototypes = nn.Parameter(0.05 * torch.randn(count, TEMPLATE_DIM).to(device))
+        model = CosFace(network, int(labels.max()) + 1, settings.scale)
+        # The channels-last layout is six times as fast here on CPUs, and changes no number's place.
+        self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": self.network.parameters(), "weight_decay": settings.weight_decay},
-                {"params": [self.prototypes], "weight_decay": 1e-3},
+                {"params": network.parameters(), "weight_decay": settings.weight_decay},
+                {"params": [model.prototypes], "weight_decay": 1e-3},
             ],
             lr=settings.learning_rate,
         )
@@ -95,84 +117,52 @@ class _Run:
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, settings.learning_rate, total_steps=self.total, pct_start=0.2
         )
+        self.parts = (self.model, self.optimizer, self.schedule)
         self.generator = torch.Generator().manual_seed(seed)
-        self.epoch = 0
+        self.epoch, self.loss = 0, float("nan")  # mean loss of the last epoch
 
     def state(self) -> dict[str, Any]:
         return {
-            "network": self.network.state_dict(),
-            "prototypes": self.prototypes.data,
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
+            "parts": [part.state_dict() for part in self.parts],
             "generator": self.generator.get_state(),
             "dropout": torch.random.get_rng_state(),
             "epoch": self.epoch,
+            "loss": self.loss,
         }
 
     def load(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.prototypes.data.copy_(state["prototypes"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.generator.set_state(state["generator"])
-        torch.random.set_rng_state(state["dropout"])
-        self.epoch = state["epoch"]
+        for part, saved in zip(self.parts, state["parts"], strict=True):
+            part.load_state_dict(saved)
+        self.generator.set_state(state["generator"].cpu())
+        torch.random.set_rng_state(state["dropout"].cpu())
+        self.epoch, self.loss = state["epoch"], state["loss"]
 
-
-def _train_epoch(run: _Run, images: Tensor, settings: EncoderSettings, device, bar) -> float:
-    """Go once through all images in a new order; return the mean loss."""
-    run.network.train()
-    order = torch.randperm(len(images), generator=run.generator)
-    losses = []
-    for i in range(run.steps_per_epoch):
-        chosen = order[i * settings.batch_size : (i + 1) * settings.batch_size]
-        batch = images[chosen].float().div_(127.5).sub_(1)
-        batch = augment(batch, run.generator).to(device, memory_format=torch.channels_last)
-        labels = run.labels[chosen].to(device)
-        done = (run.epoch * run.steps_per_epoch + i) / run.total
-        margin = settings.margin * min(1.0, done / 0.4)
-        cosines = F.normalize(run.network(batch)) @ F.normalize(run.prototypes).T
-        cosines = cosines - margin * F.one_hot(labels, len(run.prototypes))
-        loss = F.cross_entropy(settings.scale * cosines, labels)
-        if not math.isfinite(loss.item()):
-            raise NbnetError(
-                f"the loss became {loss.item()} at step {run.epoch * run.steps_per_epoch + i} with "
-                f"learning rate {run.schedule.get_last_lr()[0]:.2g}: train with a lower one"
-            )
-        run.optimizer.zero_grad()
-        loss.backward()
-        run.optimizer.step()
-        run.schedule.step()
-        losses.append(loss.item())
-        bar.update()
-        bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}", refresh=False)
-    run.epoch += 1
-    return float(np.mean(losses))
-
-
-def _train(run, images, epochs, settings, device, checkpoint, recipe, progress) -> float:
-    """Train to the end, from the checkpoint if there is one; return the last epoch's mean loss."""
-    loss = float("nan")
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True, map_location=device)
-        if saved["recipe"] != recipe:
-            raise NbnetError(
-                f"{checkpoint} belongs to a run with other settings: delete it or choose "
-                "another --out"
-            )
-        run.load(saved["state"])
-        loss = saved["loss"]
-    with tqdm(
-        total=run.total,
-        initial=run.epoch * run.steps_per_epoch,
-        desc="training the encoder",
-        disable=not progress,
-    ) as bar:
-        while run.epoch < epochs:
-            loss = _train_epoch(run, images, settings, device, bar)
-            with atomic_path(checkpoint) as temporary:
-                torch.save({"recipe": recipe, "state": run.state(), "loss": loss}, temporary)
-    return loss
+    def train_epoch(self, bar: tqdm) -> None:
+        """Go once through all images in a new order."""
+        self.model.train()
+        order = torch.randperm(len(self.images), generator=self.generator)
+        losses = []
+        size, first_step = self.settings.batch_size, self.epoch * self.steps_per_epoch
+        for step in range(first_step, first_step + self.steps_per_epoch):
+            chosen = order[(step - first_step) * size :][:size]
+            batch = self.images[chosen].float().div_(127.5).sub_(1)
+            batch = augment(batch, self.generator)
+            batch = batch.to(self.device, memory_format=torch.channels_last)
+            margin = self.settings.margin * min(1.0, step / self.total / 0.4)
+            loss = self.model(batch, self.labels[chosen].to(self.device), margin)
+            if not math.isfinite(loss.item()):
+                raise NbnetError(
+                    f"the loss became {loss.item()} at step {step} with learning rate "
+                    f"{self.schedule.get_last_lr()[0]:.2g}: train with a lower one"
+                )
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            self.schedule.step()
+            losses.append(loss.item())
+            bar.update()
+            bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}", refresh=False)
+        self.epoch, self.loss = self.epoch + 1, float(np.mean(losses))
 
 
 def train_encoder(
@@ -224,7 +214,6 @@ def train_encoder(
             f"{len(faces)} pictures are fewer than one batch of {settings.batch_size}: "
             "give more identities or samples"
         )
-    images = torch.from_numpy(faces.images).permute(0, 3, 1, 2).contiguous()
     data = f"SynthFaces {people[0]}-{people[-1]} ({len(people)} identities) x {samples}"
     recipe = {"data": data, "renderer_version": RENDERER_VERSION, "epochs": epochs, "seed": seed}
     recipe |= asdict(settings) | {"network": network}
@@ -233,8 +222,27 @@ def train_encoder(
     with torch.random.fork_rng():  # initial weights and dropout; the caller's generator stays
         torch.manual_seed(seed)
         run = _Run(NETWORKS[network](), faces, epochs, seed, settings, device)
-        loss = _train(run, images, epochs, settings, device, checkpoint, recipe, progress)
-    parameters = sum(p.numel() for p in run.network.parameters())
+        if checkpoint.exists():
+            saved = torch.load(checkpoint, weights_only=True, map_location=device)
+            if saved["recipe"] != recipe or "parts" not in saved["state"]:
+                raise NbnetError(
+                    f"{checkpoint} belongs to a run with other settings or an older version: "
+                    "delete it or choose another --out"
+                )
+            run.load(saved["state"])
+        bar = tqdm(
+            total=run.total,
+            initial=run.epoch * run.steps_per_epoch,
+            desc="training the encoder",
+            disable=not progress,
+        )
+        with bar:
+            while run.epoch < epochs:
+                run.train_epoch(bar)
+                with atomic_path(checkpoint) as temporary:
+                    torch.save({"recipe": recipe, "state": run.state()}, temporary)
+    state = run.model.network.state_dict()
+    parameters = sum(p.numel() for p in run.model.network.parameters())
     first, last = people[0], people[-1]
     spans = f"{first}-{last}" if last - first + 1 == len(people) else ",".join(map(str, people))
     command = ["nbnet", "encoder", "train", "--identities", spans, "--samples", str(samples)]
@@ -244,11 +252,11 @@ def train_encoder(
         "what": f"64x64 face -> {TEMPLATE_DIM}-D template, {parameters:,} parameters",
         **recipe,
         "loss": "CosFace",
-        "final_loss": round(loss, 4),
+        "final_loss": round(run.loss, 4),
         "command": shlex.join(command),
         "training_seconds": round(time.perf_counter() - started),
         "licence": "MIT; trained on synthetic faces only, no real person's image",
     }
-    save_weights(out, run.network.state_dict(), card)
+    save_weights(out, state, card)
     checkpoint.unlink(missing_ok=True)
     return card

@@ -38,7 +38,6 @@ EVERYTHING = {
     "defocus": 1,
     "jpeg_quality": 50,
 }
-LONGEST = 45.0  # seconds: a machine that first has to compile the renderer draws for less long
 REFERENCE_STEPS = 50_000_000
 REFERENCE_TABLE = 1 << 16  # float32: 256 kB, more than the nearest cache holds
 
@@ -75,7 +74,7 @@ def bench(seconds: float = 6.0, workers: int | None = None) -> dict[str, Any]:
     """Measure the drawing rate at 64, 112 and 160 px.
 
     Args:
-        seconds: how long to draw at each size at most (and to finish what was begun).
+        seconds: how long to draw at each size (and to finish what was begun).
         workers: how many draw at the same time; None for one per CPU core.
 
     Returns:
@@ -83,12 +82,9 @@ def bench(seconds: float = 6.0, workers: int | None = None) -> dict[str, Any]:
         depends on what else the machine does; reference_seconds, the median of the reference work
         before, between and after the sizes; samples of a person, workers, cores and the machine.
     """
-    started = time.perf_counter()
     workers = cores(workers)
     warm_up(workers)
     reference = [reference_seconds(workers)]
-    left = LONGEST - (time.perf_counter() - started)
-    seconds = min(seconds, max(1.0, left / len(SIZES) - reference[0]))
     result: dict[str, Any] = {}
     for number, size in enumerate(SIZES):
         first = FIRST_IDENTITY + 100_000 * (number + 1)

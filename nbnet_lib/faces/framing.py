@@ -133,7 +133,7 @@ def find_framing(name: str) -> Framing:
 def reframe(images: Tensor, source: Framing, target: Framing, size: int) -> Tensor:
     """Cut pictures of one framing as another framing has them; one fixed transform for all.
 
-    Where the target shows more than the source does, the edge pixels go on. Differentiable.
+    Where the target shows more than the source does, edge pixels are repeated. Differentiable.
 
     Args:
         images: float32 [N, 3, S, S] in [-1, 1], of the framing ``source``.
@@ -173,7 +173,7 @@ def reframe(images: Tensor, source: Framing, target: Framing, size: int) -> Tens
 def cut(picture: np.ndarray, points: np.ndarray, framing: Framing, size: int) -> np.ndarray:
     """Cut out the face that five points show.
 
-    Beyond the edges of the picture, its edge pixels go on.
+    Beyond the edges of the picture, its edge pixels are repeated.
 
     Args:
         picture: uint8 [H, W, 3], RGB.
@@ -186,20 +186,15 @@ def cut(picture: np.ndarray, points: np.ndarray, framing: Framing, size: int) ->
         uint8 [size, size, 3].
 
     Raises:
-        NbnetError: wrong type or shape, points that are not finite, all in one place or so far
-            apart that nothing of the face would remain, or a size below 1.
+        NbnetError: a picture that is not uint8, points that are not finite or all in one place, or
+            that resemble no face.
     """
-    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
-        raise NbnetError(
-            f"the picture is {picture.dtype} {list(picture.shape)}: expected uint8 [H, W, 3]"
-        )
     points = np.asarray(points, np.float64)
-    if points.shape != (5, 2) or not np.isfinite(points).all():
+    if picture.dtype != np.uint8 or points.shape != (5, 2) or not points.std() > 1e-3:
         raise NbnetError(
-            f"the points of the face are {points.tolist()}: expected five pairs of finite numbers"
+            f"the picture is {picture.dtype} and the points of its face are {points.tolist()}: "
+            "expected uint8 and five pairs of numbers, not all in one place"
         )
-    if points.std() < 1e-3:
-        raise NbnetError(f"the points of the face are all at {points[0].tolist()}: find them again")
     # Towards the framing, then turned round: from a pixel of the result to one of the picture.
     matrix, shift = fit_similarity(points, framing.pixels(size))
     scale = math.sqrt(abs(np.linalg.det(matrix)))

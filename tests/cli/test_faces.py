@@ -1,4 +1,4 @@
-"""`nbnet faces render`, `sheet`, `table` and `parameters`."""
+"""`nbnet faces`: pictures, sheets, tables, parameters, shards and speed."""
 
 import json
 
@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from nbnet_lib.cli import main
 from nbnet_lib.faces import render, table
 from synthfaces.parameters import parameters
 
@@ -59,32 +58,14 @@ def test_one_picture_with_changes(nbnet, tmp_path):
 
 
 def test_truth_lies_beside_each_picture(nbnet, tmp_path):
-    report = json.loads(
-        nbnet(
-            "faces",
-            "render",
-            *MANY,
-            "--truth",
-            "--set",
-            "jaw_open=0.5",
-            "--out",
-            tmp_path,
-            "--json",
-        )  # fmt: skip
-    )
+    changed = ["--truth", "--set", "jaw_open=0.5", "--out", tmp_path]
+    report = json.loads(nbnet("faces", "render", *MANY, *changed, "--json"))
     assert report["files"][:2] == ["000000-000.png", "000000-000.npz"]
     with np.load(tmp_path / "000002-001.npz") as truth:
         assert truth["mask_mouth"].shape == truth["depth"].shape == (48, 48)
         assert truth["normals"].shape == (48, 48, 3) and truth["landmarks"].shape == (5, 2)
     picture = pixels(tmp_path / "000002-001.png")
     assert np.array_equal(picture, render(2, 1, 48, changes={"jaw_open": 0.5}))
-
-
-def test_a_sheet_with_one_thing_changed(nbnet, tmp_path):
-    arguments = ["--set", "melanin=0.9", "--difficulty", "2", "--out", tmp_path / "s.png"]
-    nbnet("faces", "sheet", *MANY, *arguments)
-    tile = pixels(tmp_path / "s.png")[4:52, 4:52]
-    assert np.array_equal(tile, render(0, 0, 48, 2, {"melanin": 0.9}))
 
 
 def test_the_table_as_text_csv_and_json(nbnet, tmp_path):
@@ -118,38 +99,45 @@ ONE = ["render", "--identity", "3", "--out", "x.png"]
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ([*ONE, "--size", "0"], "size is 0: expected whole pixels from 32 to 512"),
-        ([*ONE, "--size", "5000"], "size is 5000: expected whole pixels from 32 to 512"),
-        (["sheet", "--size", "5000", "--out", "x.png"], "size is 5000: expected whole pixels"),
-        (["render", "--size", "0", "--out", "x"], "size is 0: expected whole pixels"),
-        ([*ONE, "--set", "yaw=1"], "no parameter is named 'yaw': did you mean yaw_deg?"),
-        ([*ONE, "--set", "yaw_deg=99"], "yaw_deg is 99: expected a number from -40 to 40 degrees"),
-        ([*ONE, "--set", "yaw_deg"], "'yaw_deg' sets nothing: write name=value"),
-        ([*ONE, "--set", "gender=male"], "gender is a label and cannot be changed alone"),
-        ([*ONE, "--difficulty", "9"], "difficulty is 9.0: expected 0.25 (easy) to 2"),
-        (["sheet", "--set", "melanin=2", "--out", "x.png"], "melanin is 2: expected a number"),
+        ([*ONE, "--size", "0"], "size is 0"),
+        ([*ONE, "--set", "yaw=1"], "no parameter is named 'yaw'"),
+        ([*ONE, "--set", "yaw_deg=99"], "yaw_deg is 99"),
+        ([*ONE, "--difficulty", "9"], "difficulty is 9"),
+        (["sheet", "--set", "melanin=2", "--out", "x.png"], "melanin is 2"),
         ([*ONE, "--samples", "2"], "--identity draws one picture: give --sample, not a range"),
-        ([*ONE, "--identities", "2"], "--identity draws one picture"),
         (["render", "--identity", "3", "--out", "x"], "--out is x: give a file ending in .png"),
         (["render", "--out", "x.png"], "give a folder, or --identity for one picture"),
         (["render", "--sample", "3", "--out", "x"], "--sample needs --identity"),
         (["sheet", "--out", "x"], "--out is x: give a file ending in .png"),
-        (["table", "--columns", "yaw"], "no parameter is named 'yaw'"),
         (["table", "--columns", "yaw_deg"], "yaw_deg belongs to a picture"),
-        (["table", "--difficulty", "9"], "difficulty is 9.0"),
+        (["shard", "--size", "0", "--out", "x"], "size is 0"),
+        (["shard", "--out", "file"], "cannot write to the folder"),
         (["parameters", "qqq"], "no parameter has 'qqq' in its name"),
     ],
 )
 def test_bad_input_is_one_sentence(fails, command, said, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("in the way")
     assert said in fails("faces", *command)
     assert not list(tmp_path.rglob("*.p*"))
 
 
-@pytest.mark.parametrize("wrong", ["-1", "x", "1.5"])
-def test_an_identity_that_is_no_number_is_told(capsys, wrong):
-    with pytest.raises(SystemExit) as stopped:
-        main(["faces", "render", "--identity", wrong, "--out", "x.png"])
-    assert stopped.value.code == 2
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith(f"--identity: {wrong!r} is not a whole number of 0 or more")
+def test_shard_writes_and_keeps(nbnet, tmp_path):
+    command = ["faces", "shard", "--identities", "10000-10002", "--samples", "1", "--size", "32"]
+    command += ["--per-shard", "2", "--out", tmp_path]
+    report = json.loads(nbnet(*command, "--json"))
+    assert [s["images"] for s in report["shards"]] == [2, 1]
+    stamps = {p: p.stat().st_mtime_ns for p in tmp_path.glob("*.tar")}
+    assert len(stamps) == 2
+    assert "3 pictures in 2 shards" in nbnet(*command)
+    assert {p: p.stat().st_mtime_ns for p in stamps} == stamps
+
+
+def test_bench_prints_one_json_object(nbnet, monkeypatch):
+    row = {"images_per_second": 151.0, "images": 24, "cpu_ms_per_image": 12.5}
+    result = {size: row for size in ("64", "112", "160")}
+    result |= {"reference_seconds": 0.1, "samples": 6, "workers": 2}
+    monkeypatch.setattr("nbnet_lib.faces.bench.bench", lambda workers: result)
+    assert json.loads(nbnet("faces", "bench", "--json")) == result
+    text = nbnet("faces", "bench", "--workers", "2")
+    assert "151.0" in text and "reference work: 0.1 s" in text

@@ -14,7 +14,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from nbnet_lib.encoders import create_encoder, facenet
-from nbnet_lib.encoders.cutter import BoxCutter
+from nbnet_lib.encoders.cutter import DetectingCutter
 from nbnet_lib.encoders.facenet import find_weights
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import render, to_tensor
@@ -98,7 +98,7 @@ class _Finds:
 @pytest.mark.parametrize("box", [(41.7, 30.2, 130.9, 150.6), (-9.0, -3.0, 170.0, 166.0)])
 def test_faces_are_cut_as_facenet_pytorch_cuts_them(box):
     picture = render(3, 0, 160)
-    cutter = BoxCutter(160)
+    cutter = DetectingCutter(160, None)
     margin = round(0.3 * 160)
     cutter._detector = _Finds(np.add((60, 60, 70, 75), margin), np.add(box, margin))
     (cut,) = cutter(picture[None])
@@ -107,7 +107,7 @@ def test_faces_are_cut_as_facenet_pytorch_cuts_them(box):
 
 
 def test_a_box_beside_the_picture_is_no_face():
-    cutter = BoxCutter(160)
+    cutter = DetectingCutter(160, None)
     cutter._detector = _Finds((1.0, 1.0, 20.0, 20.0))  # in the margin
     assert cutter(render(3, 0, 160)[None]) == [None]
 
@@ -119,28 +119,17 @@ def _said(path, name=NAME):
     return str(caught.value)
 
 
-def test_other_files_are_refused_in_one_sentence(weights, tmp_path):
+def test_other_files_are_refused_in_one_sentence(network, weights, tmp_path):
     assert "no weights at" in _said(tmp_path / "missing.pt")
     path = tmp_path / "x.pt"
-    path.write_bytes(weights.read_bytes()[:3_000_000])
-    assert "cannot be read as weights" in _said(path)
     path.write_bytes(b"<html>please log in</html>")
     assert "cannot be read as weights" in _said(path)
     torch.save({"logits.weight": torch.zeros(10575, 512)}, path)
-    assert "trained on 10,575 people" in _said(path) and "it is facenet-casia" in _said(path)
-    torch.save({"logits.weight": torch.zeros(7, 512)}, path)
-    assert "trained on 7 people" in _said(path, "facenet-casia")
-    torch.save({"last_bn.weight": torch.zeros(3)}, path)
+    assert "trained on 10,575 people" in _said(path)
+    torch.save({"last_bn.weight": torch.zeros(512)}, path)
     assert "does not hold the weights of facenet-vggface2" in _said(path)
-    torch.save([torch.zeros(3)], path)
-    assert "cannot be read as weights" in _said(path)
-
-
-def test_one_tensor_of_another_shape_is_refused(network, tmp_path):
-    state = dict(network.state_dict())
-    state["block8.conv2d.bias"] = torch.zeros(5)
-    torch.save(state, tmp_path / "x.pt")
-    assert "block8.conv2d.bias" in _said(tmp_path / "x.pt")
+    torch.save(network.state_dict() | {"block8.conv2d.bias": torch.zeros(5)}, path)
+    assert "block8.conv2d.bias" in _said(path)
 
 
 class _Program:
@@ -151,24 +140,6 @@ class _Program:
 
     def __reduce__(self):
         return open, (str(self.path), "w")
-
-
-@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
-def test_damage_to_a_file_of_an_old_torch_is_one_sentence(tmp_path):
-    """The reader of files from before zip archives fails in many ways."""
-    path, rng = tmp_path / "old.pt", np.random.default_rng(0)
-    torch.save({"a": torch.zeros(30)}, path, _use_new_zipfile_serialization=False)
-    whole = np.frombuffer(path.read_bytes(), np.uint8)
-    refused = 0
-    for _ in range(60):
-        damaged = whole.copy()
-        damaged[rng.integers(0, len(whole), 3)] = rng.integers(0, 256, 3)
-        path.write_bytes(damaged.tobytes())
-        try:
-            facenet._read(path)
-        except NbnetError:
-            refused += 1
-    assert refused > 30
 
 
 def test_a_program_in_a_weight_file_is_not_run(tmp_path):
@@ -226,10 +197,3 @@ def test_options_without_meaning_are_refused(weights):
         create_encoder(NAME, weights=weights, card={"channels": "bgr"})
     with pytest.raises(NbnetError, match="no option size"):
         create_encoder(NAME, weights=weights, size=3)
-
-
-def test_a_missing_package_is_named(weights, monkeypatch):
-    import sys
-
-    monkeypatch.setitem(sys.modules, "facenet_pytorch", None)
-    assert "pip install" in _said(weights)

@@ -25,10 +25,6 @@ SIZE = {"image_size": 64}
         lambda y: y.half(),
         lambda y: list(y),
         lambda y: y.tolist(),
-        lambda y: [row.numpy() for row in y],
-        lambda y: y.numpy().astype(">f4"),
-        lambda y: y.numpy().astype(np.longdouble),
-        lambda y: y.to_sparse(),
     ],
 )
 def test_arrays_of_every_kind_are_templates(tiles, faces, give):
@@ -136,28 +132,37 @@ def test_a_function_for_single_pictures(tiles, faces):
 
 @pytest.mark.parametrize("answer", [None, torch.zeros(1, 7)])
 def test_a_function_for_single_pictures_that_finds_no_face(tiles, faces, answer):
-    asked = []
+    embedded = []
 
     def embed(x):
         (picture,) = x  # of several, a ValueError
-        asked.append(picture)
-        return answer if len(asked) == 12 else tiles(x)
+        embedded.append(picture)
+        return answer if len(embedded) == 12 else tiles(x)
 
     with pytest.warns(NbnetWarning, match="one picture at a time"):
         encoder = create_encoder(embed, **SIZE)
-    count = len(asked)  # of the examination
-    said = "NoneType" if answer is None else r"\[1, 7\]"
-    with pytest.raises(NbnetError, match=rf"picture {11 - count} of a batch of .* with {said}"):
+    given = "NoneType" if answer is None else r"\[1, 7\]"
+    with pytest.raises(NbnetError, match=rf"{given}: expected floats \[1, 48\]"):
         encoder.embed(faces.images)
+
+
+def test_an_answer_may_be_the_same_array_each_time(tiles, faces):
+    buffer = np.empty((1, 48), np.float32)
+
+    def embed(x):
+        (picture,) = x
+        buffer[:] = tiles(picture[None]).numpy()
+        return buffer
+
+    with pytest.warns(NbnetWarning, match="one picture at a time"):
+        encoder = create_encoder(embed, **SIZE)
+    expected = F.normalize(tiles(to_tensor(faces.images[:3])))
+    torch.testing.assert_close(encoder.embed(faces.images[:3]), expected)
 
 
 def test_templates_that_hardly_differ_are_suspicious(tiles):
     with pytest.warns(NbnetWarning, match="4 different people nearly the same template"):
         create_encoder(lambda x: tiles(x) + 1000, **SIZE)
-
-
-def leaves(x):
-    sys.exit(3)
 
 
 def fails(x):
@@ -167,19 +172,18 @@ def fails(x):
 @pytest.mark.parametrize(
     "function, words",
     [
-        (fails, r"fails failed on a batch of 1 \(KeyError: 'model not loaded', test_functions.py"),
-        (lambda x: None, "answers 1 picture with NoneType: expected one array"),
-        (lambda x: ["a"], "answers 1 picture with list"),
+        (fails, r"fails failed on .*KeyError: 'model not loaded', test_functions.py line"),
+        (lambda x: None, "with NoneType: expected floats"),
+        (lambda x: ["a"], "failed on .*TypeError"),
         (lambda x: x.flatten(1)[:, :64].flatten(), r"float32 \[64\]: expected floats \[1, d\]"),
         (lambda x: torch.ones(len(x), 64, dtype=torch.int64), r"int64 \[1, 64\]: expected floats"),
-        (lambda x: torch.ones(7, 64), r"\[7, 64\]: expected floats \[1, d\]"),
-        (lambda x: x.flatten(1)[:, :8], "8 numbers per picture: a template has 16 to 2048"),
+        (lambda x: torch.ones(7, 64), r"\[7, 64\]: expected floats \[1, 64\]"),
+        (lambda x: x.flatten(1)[:, :15], "15 numbers per picture"),
         (lambda x: x.flatten(1)[:, :2049], "2049 numbers per picture"),
-        (lambda x: torch.log(x.flatten(1)[:, :64]), "up to nan"),
-        (lambda x: torch.zeros(len(x), 64), "zeros only"),
-        (lambda x: 1e25 * x.flatten(1)[:, :64], r"up to .e\+2."),
-        (lambda x: 1e-20 * x.flatten(1)[:, :64], "up to .e-2."),
-        (leaves, r"leaves failed on a batch of 1 \(SystemExit: 3, test_functions.py"),
+        (lambda x: torch.log(x.flatten(1)[:, :64]), "NaN"),
+        (lambda x: torch.zeros(len(x), 64), "zeros"),
+        (lambda x: 1e25 * x.flatten(1)[:, :64], "infinity"),
+        (lambda x: 1e-20 * x.flatten(1)[:, :64], "zeros"),
         (lambda x: torch.ones(len(x), 64), "4 different people the same template"),
         (nn.Linear, "Linear is a class: give a function"),
     ],
@@ -191,7 +195,7 @@ def test_what_is_no_recogniser_is_refused(function, words):
 
 def test_another_length_in_a_batch_is_refused_there(faces):
     """One length for one picture, another for several: pictures are then given singly."""
-    with pytest.warns(NbnetWarning, match="another length of template in a batch"):
+    with pytest.warns(NbnetWarning, match=r"one picture at a time.*expected floats \[4, 32\]"):
         encoder = create_encoder(lambda x: x.flatten(1)[:, : 32 * min(len(x), 2)], **SIZE)
     assert encoder.embed(faces.images[:3]).shape == (3, 32)
 
@@ -263,9 +267,7 @@ def test_a_function_in_a_module(write, monkeypatch):
     "what, words",
     [
         ("{path}", "names no function: write python:FILE.py:FUNCTION"),
-        ("{path}:", "names no function"),
         ("{path}:no_such", "has no function no_such: it has embed, prepare"),
-        ("{path}:OTHER", "has no function OTHER"),
         ("nothing.py:embed", "no file nothing.py"),
         ("no_such_module:embed", "no_such_module cannot be imported .ModuleNotFoundError"),
     ],
@@ -279,7 +281,6 @@ def test_a_name_that_leads_nowhere(write, what, words):
     "text, words",
     [
         ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
-        ("def embed(x)\n    return x", "SyntaxError"),
         ("import sys\nsys.exit(3)", "SystemExit: 3"),
         ("x = 1\ny = x / 0", "ZeroDivisionError: division by zero, mine_e.py line 2"),
     ],

@@ -62,7 +62,6 @@ def test_a_description_makes_it_again():
     [
         ({"size": 16}, "image size is 16"),
         ({"size": 112.0}, "image size is 112.0"),
-        ({"size": True}, "image size is True"),
         ({"channels": "gbr"}, "channels is 'gbr': give rgb or bgr"),
         ({"layout": "hwc"}, "layout is 'hwc': give nchw or nhwc"),
         ({"framing": "mtcnn"}, "no framing is named 'mtcnn'"),

@@ -117,8 +117,6 @@ def test_bad_input():
         Framing("one place", ((0.5, 0.5),) * 5)
     with pytest.raises(NbnetError, match="as shares"):  # ArcFace's template as it is published
         Framing("pixels", tuple(map(tuple, FRAMINGS["arcface"].pixels(112))))
-    with pytest.raises(NbnetError, match="as shares"):
-        Framing.from_card([[10**400, 0.5], *FRAMINGS["dlib"].points[1:]])
     source, target = FRAMINGS["synthfaces"], FRAMINGS["dlib"]
     with pytest.raises(NbnetError, match="images are 64x32 pixels: a framing needs squares"):
         reframe(torch.zeros(1, 3, 32, 64), source, target, 64)
@@ -181,12 +179,6 @@ def test_shrinking_averages():
     assert abs(float(small.mean()) - 127.5) < 3
 
 
-def test_growing_is_smooth(face):
-    large = cut(face, ARCFACE.pixels(160), ARCFACE, 480)
-    reference = np.asarray(Image.fromarray(face).resize((480, 480), Image.Resampling.BICUBIC))
-    assert difference(large, reference) < 1
-
-
 def test_the_edges_go_on():
     picture = np.full((100, 100, 3), 50, np.uint8)
     picture[:, :50] = (200, 10, 10)
@@ -204,21 +196,12 @@ def test_a_face_as_large_as_a_huge_picture_stays_cheap():
     assert (cut(picture, points, ARCFACE, 112) == 77).all()
 
 
-@pytest.mark.parametrize("size", [1, 2, 33])
-def test_sizes(face, size):
-    result = cut(face, ARCFACE.pixels(160), ARCFACE, size)
-    assert result.shape == (size, size, 3) and result.dtype == np.uint8
-
-
 def test_what_cannot_be_cut(face):
     right = ARCFACE.pixels(160)
-    with pytest.raises(NbnetError, match="five pairs of finite numbers"):
-        cut(face, right[:4], ARCFACE, 64)
-    with pytest.raises(NbnetError, match="five pairs of finite numbers"):
-        cut(face, np.where(right > 100, np.nan, right), ARCFACE, 64)
-    with pytest.raises(NbnetError, match="are all at"):
-        cut(face, np.full((5, 2), 7.0), ARCFACE, 64)
-    with pytest.raises(NbnetError, match="expected uint8"):
+    for points in (right[:4], np.where(right > 100, np.nan, right), np.full((5, 2), 7.0)):
+        with pytest.raises(NbnetError, match="five pairs of numbers"):
+            cut(face, points, ARCFACE, 64)
+    with pytest.raises(NbnetError, match="is float64"):
         cut(face.astype(float), right, ARCFACE, 64)
     # Points whose pattern has nothing in common with a face: no turn or scale fits.
     centred = ARCFACE.pixels(1) - ARCFACE.pixels(1).mean(0)

@@ -108,12 +108,7 @@ for _ in parallel.in_parallel(Recipe(1, 32).draw, range(100_000), 2):
     [
         (dict(identities=[]), "at least one identity"),
         (dict(samples=-3), "at least one sample"),
-        (dict(samples=[-1]), "sample is -1"),
         (dict(identities=[4, -2]), "identity is -2"),
-        (dict(identities=[1.5]), "identity numbers are float64"),
-        (dict(identities=[1 << 70]), "below 2\\^62"),
-        (dict(identities=5), "identity numbers are 5"),
-        (dict(samples=2.0), "sample numbers are 2.0"),
         (dict(size=0), "size is 0"),
         (dict(difficulty="hard"), "difficulty is hard"),
         (dict(workers=0), "workers is 0"),
@@ -137,16 +132,6 @@ def test_portraits_differ_by_the_person_only(cache):
     assert np.abs(face[0] - face[1]).mean() > 5
     # They are kept apart from the drawn pictures of the same people.
     assert not np.array_equal(portraits.images[0], render_set([3], 1, 64, progress=False).images[0])
-
-
-def test_a_portrait_is_frontal_and_about_symmetric(cache):
-    picture = render_set([20_010], "portrait", 64, progress=False).images[0].astype(float)
-    drawn = render_set([20_010], [0], 64, progress=False).images[0].astype(float)
-
-    def unlikeness(image):
-        return np.abs(image[16:56] - image[16:56, ::-1]).mean()
-
-    assert unlikeness(picture) < unlikeness(drawn)
 
 
 def faces(folder, identities=range(12), samples=1, **options) -> SynthFaces:
@@ -174,11 +159,10 @@ def test_an_item_is_a_tensor_and_its_labels(tmp_path):
     assert torch.equal(turned[1][0], image.flip(-1))
 
 
-def test_without_a_cache_nothing_is_written(tmp_path, monkeypatch):
-    monkeypatch.setenv("NBNET_CACHE", str(tmp_path))
+def test_without_a_cache_nothing_is_written(cache):
     data = SynthFaces([5], 2, SIZE, cache=False)
     assert torch.equal(data[1][0], to_tensor(render(5, 1, SIZE))[0])
-    assert not any(tmp_path.iterdir())
+    assert not any(cache.iterdir())
     with pytest.raises(NbnetError, match="without a cache"):
         data.build()
 
@@ -230,7 +214,6 @@ def test_overlapping_sets_share_blocks(tmp_path, count):
         lambda data: data[: len(data) // 2],
         lambda data: b"",
         lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:],
-        lambda data: data[:-1] + bytes([data[-1] ^ 1]),
         lambda data: data + b"more",
     ],
 )
@@ -329,18 +312,6 @@ def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path, count, monkeypatch):
             faces(tmp_path).build()
     assert not block_files(tmp_path) and not leftovers(tmp_path)
     faces(tmp_path).build()  # room was made
-
-
-def test_a_write_that_really_fails_leaves_no_half_file(tmp_path, count):
-    resource = pytest.importorskip("resource")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
-        with pytest.raises(NbnetError, match="cannot write 0.0 MB to the folder"):
-            faces(tmp_path).build()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert not block_files(tmp_path) and not leftovers(tmp_path)
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
