@@ -63,40 +63,34 @@ def _add_benchmarks(commands: Any) -> None:
         "given out on request is taken from --path: a folder is checked where it is, archives are "
         "verified and unpacked to --out.",
     )
-    get.add_argument("--out", type=Path, metavar="FOLDER", help="the folder to put it in")
-    get.add_argument("--path", type=Path, metavar="PATH", help="what you obtained")
-    get.add_argument(
-        "--accept-licence",
-        action="store_true",
-        help="you have read the licence (nbnet data info NAME) and agree to it",
-    )
+    option = get.add_argument
+    option("--out", type=Path, metavar="FOLDER", help="the folder to put it in")
+    option("--path", type=Path, metavar="PATH", help="what you obtained")
+    text = "you have read the licence (nbnet data info NAME) and agree to it"
+    option("--accept-licence", action="store_true", help=text)
     check = add_command(
         "check",
         run_check,
         "check a copy: layout, counts, checksums, readable pictures (status 1 if incomplete)",
     )
     check.add_argument("path", type=Path, metavar="FOLDER")
-    check.add_argument(
-        "--every", action="store_true", help="open every picture (default: some 200 of all)"
-    )
+    text = "open every picture (default: some 200 of all)"
+    check.add_argument("--every", action="store_true", help=text)
     rehearse = add_command(
         "rehearse",
         run_rehearse,
         "write SynthFaces in the layout of a benchmark, to try everything without it",
         "Nobody on these pictures exists. A second run completes an interrupted one.",
     )
-    rehearse.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    rehearse.add_argument(
-        "--identities",
-        type=identity_range,
-        metavar="RANGE",
-        help="who: 0-9999 where a benchmark is for evaluation, from 10000 where it is for training "
-        "(default: 40 people that fit)",
+    option = rehearse.add_argument
+    option("--out", type=Path, required=True, metavar="FOLDER")
+    text = (
+        "who: 0-9999 where a benchmark is for evaluation, from 10000 where it is for training "
+        "(default: 40 people that fit)"
     )
-    rehearse.add_argument(
-        "--samples", type=whole(1), metavar="N", help="pictures of each (default 6)"
-    )
-    rehearse.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the pairs")
+    option("--identities", type=identity_range, metavar="RANGE", help=text)
+    option("--samples", type=whole(1), metavar="N", help="pictures of each (default 6)")
+    option("--seed", type=whole(0), default=0, metavar="N", help="of the pairs")
     add_workers(rehearse)
 
 
@@ -108,52 +102,32 @@ def _add_align(commands: Any) -> None:
         "it out as a recogniser expects it. What an earlier run has done is kept: the same command "
         "resumes. OUT/alignment.parquet says which pictures failed, and why.",
     )
-    align.add_argument("source", type=Path, metavar="IN", help="folder of pictures")
-    align.add_argument("out", type=Path, metavar="OUT", help="folder for the aligned ones")
+    option = align.add_argument
+    option("source", type=Path, metavar="IN", help="folder of pictures")
+    option("out", type=Path, metavar="OUT", help="folder for the aligned ones")
     where = align.add_mutually_exclusive_group()
-    where.add_argument(
-        "--framing",
-        metavar="NAME",
-        help="where the faces are put: synthfaces (default), arcface, facenet or dlib",
+    text = "where the faces are put: synthfaces (default), arcface, facenet or dlib"
+    where.add_argument("--framing", metavar="NAME", help=text)
+    text = "take framing and size from this encoder, named as for `nbnet train`"
+    where.add_argument("--encoder", metavar="NAME", help=text)
+    option("--encoder-weights", metavar="FILE", help="its weights, if it ships none")
+    option("--encoder-card", metavar="FILE.yaml", help="its card")
+    text = "side of an aligned picture (default 160, or what --encoder takes)"
+    option("--size", type=whole(1), metavar="PIXELS", help=text)
+    text = "of several faces: the central one, the largest, or fail (default central)"
+    option("--faces", choices=("central", "largest", "only"), default="central", help=text)
+    text = "no face found: fail, or take the middle of the picture (default fail)"
+    option("--missing", choices=("fail", "centre"), default="fail", help=text)
+    text = (
+        "smallest face to look for (default: an eighth of the picture's shorter side; where there "
+        "is none, a fortieth)"
     )
-    where.add_argument(
-        "--encoder",
-        metavar="NAME",
-        help="take framing and size from this encoder, named as for `nbnet train`",
+    option("--min-face", type=whole(12), metavar="PIXELS", help=text)
+    text = (
+        "take only pictures whose path in IN fits, for example '*/data/images/*' of color FERET, "
+        "which holds every picture in three sizes"
     )
-    align.add_argument("--encoder-weights", metavar="FILE", help="its weights, if it ships none")
-    align.add_argument("--encoder-card", metavar="FILE.yaml", help="its card")
-    align.add_argument(
-        "--size",
-        type=whole(1),
-        metavar="PIXELS",
-        help="side of an aligned picture (default 160, or what --encoder takes)",
-    )
-    align.add_argument(
-        "--faces",
-        choices=("central", "largest", "only"),
-        default="central",
-        help="of several faces: the central one, the largest, or fail (default central)",
-    )
-    align.add_argument(
-        "--missing",
-        choices=("fail", "centre"),
-        default="fail",
-        help="no face found: fail, or take the middle of the picture (default fail)",
-    )
-    align.add_argument(
-        "--min-face",
-        type=whole(12),
-        metavar="PIXELS",
-        help="smallest face to look for (default: an eighth of the picture's shorter side; "
-        "where there is none, a fortieth)",
-    )
-    align.add_argument(
-        "--only",
-        metavar="PATTERN",
-        help="take only pictures whose path in IN fits, for example '*/data/images/*' of color "
-        "FERET, which holds every picture in three sizes",
-    )
+    option("--only", metavar="PATTERN", help=text)
     add_workers(align, "processes")
     align.add_argument("--device", default="cpu", help="where the detector runs (default cpu)")
     add_json(align)

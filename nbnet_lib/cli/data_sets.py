@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from nbnet_lib.data.manifest import Manifest
 
 SYNTHFACES = "synthfaces"
+SOURCE = "a manifest (.parquet), or what `nbnet data manifest` makes one of"
 READ = "how many pictures are read at once"
 
 
@@ -38,64 +39,42 @@ def _add_manifest(commands: Any) -> None:
         description="List who is on which picture, look at every picture once, and say what looks "
         "wrong: pictures that cannot be read, people without a pair, one file under two people.",
     )
-    parser.add_argument(
-        "source",
-        metavar="SOURCE",
-        help="a folder of identity folders, a folder of tar shards, a list (.csv with "
-        f"image,identity; .txt of two columns), or {SYNTHFACES}",
+    option = parser.add_argument
+    text = (
+        "a folder of identity folders, a folder of tar shards, a list (.csv with image,identity; "
+        f".txt of two columns), or {SYNTHFACES}"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.parquet")
-    who = parser.add_argument_group("who is on a picture of a folder")
-    who.add_argument(
-        "--identity-from",
-        choices=("folder", "prefix", "picture", "none"),
-        help="folder: the folder says (the default); prefix: the file name up to the first '_' or "
-        "'-'; picture: everybody has one picture; none: nobody knows",
+    option("source", metavar="SOURCE", help=text)
+    option("--out", type=Path, required=True, metavar="FILE.parquet")
+    option = parser.add_argument_group("who is on a picture of a folder").add_argument
+    text = (
+        "folder: the folder says (the default); prefix: the file name up to the first '_' or '-'; "
+        "picture: everybody has one picture; none: nobody knows"
     )
-    who.add_argument(
-        "--identity-level",
-        type=whole(1),
-        metavar="N",
-        help="which folder below SOURCE: 2 for train/NAME/1.png (default 1)",
-    )
-    who.add_argument(
-        "--list",
-        type=Path,
-        metavar="FILE",
-        help="a list of who is on which picture of SOURCE, such as identity_CelebA.txt",
-    )
-    who.add_argument(
-        "--partition",
-        type=Path,
-        metavar="FILE",
-        help="with a list: which picture is for training, such as list_eval_partition.txt of "
-        "CelebA",
-    )
+    option("--identity-from", choices=("folder", "prefix", "picture", "none"), help=text)
+    text = "which folder below SOURCE: 2 for train/NAME/1.png (default 1)"
+    option("--identity-level", type=whole(1), metavar="N", help=text)
+    text = "a list of who is on which picture of SOURCE, such as identity_CelebA.txt"
+    option("--list", type=Path, metavar="FILE", help=text)
+    text = "with a list: which picture is for training, such as list_eval_partition.txt of CelebA"
+    option("--partition", type=Path, metavar="FILE", help=text)
     drawn = parser.add_argument_group(f"of {SYNTHFACES}")
-    drawn.add_argument("--identities", type=identity_range, metavar="RANGE")
-    drawn.add_argument("--samples", type=whole(1), metavar="N", help="pictures of each (default 6)")
+    option = drawn.add_argument
+    option("--identities", type=identity_range, metavar="RANGE")
+    option("--samples", type=whole(1), metavar="N", help="pictures of each (default 6)")
     add_difficulty(drawn)
     parser.set_defaults(difficulty=None)  # to tell whether it was given
     more = parser.add_argument_group("more")
-    more.add_argument("--name", help="what reports call the set (default: its folder's name)")
-    more.add_argument(
-        "--framing",
-        metavar="NAME",
-        help="how the faces are cut out, where no alignment.json says it",
-    )
-    more.add_argument(
-        "--quick", action="store_true", help="read only the beginnings of the files, for their size"
-    )
-    more.add_argument(
-        "--leave-out-missing",
-        action="store_true",
-        help="continue without listed pictures that are not there",
-    )
-    more.add_argument(
-        "--leave-out-unreadable",
-        action="store_true",
-        help="continue without pictures that cannot be read",
-    )
+    option = more.add_argument
+    option("--name", help="what reports call the set (default: its folder's name)")
+    text = "how the faces are cut out, where no alignment.json says it"
+    option("--framing", metavar="NAME", help=text)
+    text = "read only the beginnings of the files, for their size"
+    option("--quick", action="store_true", help=text)
+    text = "continue without listed pictures that are not there"
+    option("--leave-out-missing", action="store_true", help=text)
+    text = "continue without pictures that cannot be read"
+    option("--leave-out-unreadable", action="store_true", help=text)
     add_workers(more, READ)
     add_json(parser)
     parser.set_defaults(run=run_manifest)
@@ -108,16 +87,12 @@ def _add_split(commands: Any) -> None:
         description="Nobody is on both sides, nor are people who share a picture. People are drawn "
         "among those with about as many pictures.",
     )
-    _add_source(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE.parquet")
-    parser.add_argument(
-        "--share",
-        type=share,
-        default=0.2,
-        metavar="S",
-        help="part of the people for the evaluation (default 0.2)",
-    )
-    parser.add_argument("--seed", type=whole(0), default=0)
+    option = parser.add_argument
+    option("source", type=Path, metavar="SOURCE", help=SOURCE)
+    option("--out", type=Path, required=True, metavar="FILE.parquet")
+    text = "part of the people for the evaluation (default 0.2)"
+    option("--share", type=share, default=0.2, metavar="S", help=text)
+    option("--seed", type=whole(0), default=0)
     add_json(parser)
     parser.set_defaults(run=run_split)
 
@@ -129,37 +104,21 @@ def _add_shard(commands: Any) -> None:
         description="Write tar files of pictures and who is on them. Shards that are there and "
         "whole are kept: the same command resumes.",
     )
-    _add_source(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    parser.add_argument(
-        "--size", type=whole(1), metavar="PIXELS", help="side of a picture (default: as it is)"
+    option = parser.add_argument
+    option("source", type=Path, metavar="SOURCE", help=SOURCE)
+    option("--out", type=Path, required=True, metavar="FOLDER")
+    text = "side of a picture (default: as it is)"
+    option("--size", type=whole(1), metavar="PIXELS", help=text)
+    text = (
+        "keep: the bytes of the files (PNG where a size is given); png: exact; jpg: a third of the "
+        "space; npy: fastest to read (default keep)"
     )
-    parser.add_argument(
-        "--format",
-        choices=("keep", "png", "jpg", "npy"),
-        default="keep",
-        help="keep: the bytes of the files (PNG where a size is given); png: exact; jpg: a third "
-        "of the space; npy: fastest to read (default keep)",
-    )
-    parser.add_argument(
-        "--per-shard",
-        type=whole(1),
-        default=1000,
-        metavar="N",
-        help="pictures of a shard, about: nobody is split (default 1000)",
-    )
+    option("--format", choices=("keep", "png", "jpg", "npy"), default="keep", help=text)
+    text = "pictures of a shard, about: nobody is split (default 1000)"
+    option("--per-shard", type=whole(1), default=1000, metavar="N", help=text)
     add_workers(parser, READ)
     add_json(parser)
     parser.set_defaults(run=run_shard)
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "source",
-        type=Path,
-        metavar="SOURCE",
-        help="a manifest (.parquet), or what `nbnet data manifest` makes one of",
-    )
 
 
 def run_manifest(args: argparse.Namespace) -> Report:

@@ -207,27 +207,6 @@ def _celeba(layout: Layout) -> None:
         )
 
 
-def _color_feret(layout: Layout) -> None:
-    places = [folder.parents[1] / "doc/partitions" for folder in layout.folders]
-    if len(_find_lists(places, ("fa.txt", "fb.txt"))) < 2:
-        layout.notes.append(
-            "fa.txt and fb.txt are not both there: fa and fb are taken from file names"
-        )
-    discs = [folder.parents[1].name for folder in layout.folders]
-    if len(discs) == 1 and discs[0].startswith("dvd"):
-        layout.notes.append(f"only {discs[0]} is there: the other disc holds the other subjects")
-    layout.notes.append(
-        "align data/images only: data/smaller and data/thumbnails show the same pictures"
-    )
-
-
-def _frgc(layout: Layout) -> None:
-    experiments = layout.root / "BEE_DIST/FRGC2.0/signature_sets/experiments"
-    if not any(experiments.glob("*.xml")):
-        layout.notes.append(f"no lists in {experiments}: experiments 1 and 4 need them")
-    layout.root = layout.root / "nd1"
-
-
 def _vggface2(layout: Layout) -> None:
     people = [set(tally.people or ()) for tally in layout.parts.values()]
     if both := people[0].intersection(*people[1:]) if people[1:] else None:
@@ -249,9 +228,7 @@ def _own_folder(layout: Layout) -> None:
 
 CHECKS: dict[str, Callable[[Layout], None]] = {
     "celeba": _celeba,
-    "color-feret": _color_feret,
     "folder": _own_folder,
-    "frgc": _frgc,
     "lfw": _lfw,
     "vggface2": _vggface2,
 }

@@ -37,16 +37,11 @@ TREES = {
         "colorferet/dvd1/data/images/00002/00002_931230_fa.ppm.bz2": None,
         "colorferet/dvd1/data/smaller/00002/00002_931230_fa.ppm.bz2": None,
         "colorferet/dvd2/data/images/00740/00740_931230_fb_a.ppm": None,
-        "colorferet/dvd1/doc/partitions/fa.txt": "00002 00002_931230_fa.ppm\n",
-        "colorferet/dvd1/doc/partitions/fb.txt": "00740 00740_931230_fb_a.ppm\n",
     },
     "frgc": {
         "FRGC-2.0-dist/nd1/Fall2003/02463d453.jpg": None,
         "FRGC-2.0-dist/nd1/Fall2002/2002-247/04514d04.JPG": None,
         "FRGC-2.0-dist/nd1/Fall2003/02463d453.abs.gz": "3-D",
-        "FRGC-2.0-dist/BEE_DIST/FRGC2.0/signature_sets/experiments/FRGC_Exp_2.0.1_Target.xml": (
-            '<signatures><p file-name="nd1/Fall2002/2002-247/04514d04.jpg"/></signatures>'
-        ),
     },
     "multi-pie": {
         "data/session01/multiview/001/01/05_1/001_01_01_051_06.png": None,

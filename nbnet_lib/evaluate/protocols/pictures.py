@@ -118,7 +118,10 @@ class Packed(Folder):
 
     def read_one(self, row: int, size: int) -> np.ndarray:
         """Return uint8 [size, size, 3]."""
-        return self._reader.read(row, size)
+        path = self.path / self.files[row]
+        if path.suffix == ".npy":  # of 8 bits, always
+            return self._reader.read(row, size)
+        return read_square(path, size, self._reader.content(row))
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,14 +199,16 @@ def pictures_of(people: list[str], where: Folder) -> Pictures:
     return Pictures(where.files, codes.astype(np.int64), tuple(names.tolist()), where)
 
 
-def read_square(path: Path, size: int) -> np.ndarray:
+def read_square(path: Path, size: int, content: bytes | None = None) -> np.ndarray:
     """Read one picture file as uint8 [size, size, 3], RGB, turned upright as its EXIF says.
+
+    ``content`` holds its bytes where they are stored in a shard.
 
     Raises:
         NbnetError: the file is missing, not a picture, of more than 8 bits (how bright it should
             be is a guess, which training may make and a measurement may not), or not square.
     """
-    picture = read_picture(path)
+    picture = read_picture(path, content=content)
     if "16-bit" in picture.notes:
         raise NbnetError(
             f"{path} holds more than 8 bits a channel: save it as an 8-bit picture, "

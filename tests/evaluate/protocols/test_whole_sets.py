@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from nbnet_lib.data.divide import divide
 from nbnet_lib.data.listing import from_folder, from_synthfaces, open_source
@@ -155,3 +156,13 @@ def test_sets_without_a_comparison(folder):
         own_pictures(manifest.select([0, 1]))
     with pytest.raises(NbnetError, match="name no folder"):
         own_pictures(folder, root=folder)
+
+
+def test_pictures_of_more_than_8_bits_are_refused(folder, tmp_path):
+    """In a folder and in shards alike: how bright they should be is a guess."""
+    Image.fromarray(np.full((32, 32), 40_000, np.uint16)).save(folder / "p0" / "0.png")
+    shard_manifest(open_source(folder), tmp_path / "shards", progress=False)
+    for source in (folder, tmp_path / "shards"):
+        pictures = open_protocol("folder", data=source).pictures
+        with pytest.raises(NbnetError, match="more than 8 bits"):
+            pictures.read(np.arange(1), 32)
