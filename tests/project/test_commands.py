@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from nbnet_lib.cli import parser
-from nbnet_lib.evaluate import Result, tables
+from nbnet_lib.evaluate import tables
 from nbnet_lib.weights import load_card
 
 DOCUMENTS = [
@@ -82,15 +82,13 @@ def test_readme_compares_the_shipped_decoders_as_their_cards_do(root):
     ]
     for name in ("dcnn-64", "nbnet-b-64-pixel", "nbnet-b-64"):
         card = load_card(name)
-        config, result = card["config"], Result.from_dict(card["benchmark"])
+        config, benchmark = card["config"], card["benchmark"]
         loss = "pixel + 0.5 perceptual" if "perceptual" in config["loss"] else "pixel loss"
         loss += ", portraits" if card.get("draws") == "portraits" else ""
         loss += ", surrogate" if config["template_weight"] else ""
         cells = [f"`{name}`", loss, f"{config['steps']:,}"]
-        for judge in ("", "independent"):
-            for kind in ("type1", "type2"):
-                rate = result.get("tar", name, kind, 0.001, judge=judge).value
-                cells.append(f"{100 * rate:.1f} %")
+        for rates in (benchmark["far"], benchmark["judges"]["independent"]):
+            cells += [f"{100 * rates['0.001'][kind]['tar']:.1f} %" for kind in ("type1", "type2")]
         lines.append("| " + " | ".join(cells) + " |")
     expected = "\n".join(lines)
     text = (root / "README.md").read_text(encoding="utf-8")
