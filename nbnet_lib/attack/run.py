@@ -103,7 +103,7 @@ def training_options(
     settings = {"decoder": "nbnet-b", **COMMAND_DEFAULTS, **chosen.options, **given}
     of_run = {f.name for f in fields(TrainingOptions)}
     changes = {k: v for k, v in given.items() if k not in of_run or k == "seed"}
-    changes["best"] = "loss" if settings.get("holdout") == 0 else "cosine"
+    changes.setdefault("best", "loss" if settings.get("holdout") == 0 else "cosine")
     stages = chosen.stages[:1] if "loss" in given else chosen.stages
     stages_of = replace(chosen, options=settings, stages=stages)
     return TrainingOptions(
@@ -139,7 +139,7 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
     _require_possible(encoder, options)
     decoder, earlier = _first_decoder(encoder, options)
     # With torchrun the others wait while the main process embeds the pictures, even for days.
-    processes = PartialState(cpu=options.device == "cpu", timeout=timedelta(days=7))
+    processes = PartialState(cpu=resolve_device(options.device) == "cpu", timeout=timedelta(days=7))
     main = processes.is_main_process
 
     # 1. Pictures of faces that have nothing to do with the victims. The decoder draws faces where
@@ -148,6 +148,17 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
     faces = _read(options, options.image_size)
     unknown = None if encoder.alignment == "detect" else encoder.framing
     decoder.framing = faces.framing or unknown
+
+    # Some people are kept aside, to see how near the templates of reconstructions come.
+    known = first_held_out(len(faces.images), faces.identities, options.holdout)
+    if known < 1:
+        raise NbnetError(f"--holdout {options.holdout} leaves no picture to train with: take fewer")
+    if known == len(faces.images) and (
+        options.stages[-1].patience or options.stages[-1].deliver == "best"
+    ):
+        raise NbnetError(
+            "--patience and --deliver best go by pictures that are kept aside: give --holdout"
+        )
 
     # 2. The target's template of each. What leaks are templates of pictures as the recogniser sees
     # them, not of small copies.
@@ -167,17 +178,9 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
             "framing puts it"
         )
 
-    # Some people are kept aside, to see how near the templates of reconstructions come.
-    known = first_held_out(len(faces.images), faces.identities, options.holdout)
-    if known < 1:
-        raise NbnetError(f"--holdout {options.holdout} leaves no picture to train with: take fewer")
     evaluate = None
     if known < len(faces.images):
         evaluate = TemplateCosine(encoder, templates[known:], decoder.framing)
-    elif options.stages[-1].patience or options.stages[-1].deliver == "best":
-        raise NbnetError(
-            "--patience and --deliver best go by pictures that are kept aside: give --holdout"
-        )
     images = Pictures([faces.images], np.arange(known))
     identities = None if faces.identities is None else faces.identities[:known]
 
@@ -208,7 +211,6 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
         **({"faces_not_found": missed} if missed else {}),
         **({"draws": "portraits"} if options.portraits else {}),
         **facts,
-        "metrics": history[-1],
         "training_seconds": training_seconds(history),
         "machine": machine(resolve_device(options.device), processes.num_processes),
     }
@@ -353,7 +355,7 @@ def _train(
     whole: History = []
     stages = [c if evaluate else replace(c, best="loss") for c in options.stages]
     for number, (config, folder) in enumerate(zip(stages, options.checkpoints, strict=True), 1):
-        logs = str(folder).replace("checkpoints", "tensorboard")
+        logs = folder.with_name(folder.name.replace("checkpoints", "tensorboard"))
         history = train_decoder(
             decoder,
             images,
@@ -379,6 +381,7 @@ def _train(
         **({"earlier_configs": earlier_configs} if earlier_configs else {}),
         **({"white_box": True} if options.white_box else {}),
         "delivered": f"{averaged}weights of step {chosen['step']} ({config.deliver})",
+        "metrics": {**chosen, **stage},
     }
     if isinstance(recogniser, Surrogate):
         facts["surrogate"] = load_card(options.out / "surrogate.safetensors")["config"]
@@ -392,4 +395,5 @@ def _fit(
     started = time.perf_counter()
     chosen = fit_decoder(decoder, *pairs, seed=seed, progress=progress)
     entry = {"step": 1, "seconds": time.perf_counter() - started}
-    return {"fit": chosen}, [entry | (evaluate(decoder, 1) if evaluate else {})]
+    entry |= evaluate(decoder, 1) if evaluate else {}
+    return {"fit": chosen, "metrics": entry}, [entry]

@@ -33,6 +33,7 @@ from nbnet_lib.attack.precision import computing_in
 from nbnet_lib.attack.processes import parts_of_batch, require_same, whole_batch_norm
 from nbnet_lib.attack.white_box import WhiteBox
 from nbnet_lib.decoders import require_gradient_training
+from nbnet_lib.device import resolve_device
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.settings import TrainConfig
 
@@ -79,10 +80,10 @@ def train_decoder(
             is not writable, a checkpoint of another run, or a loss that became NaN.
         KeyboardInterrupt: Ctrl-C, after the checkpoint is written; its message says how to resume.
     """
-    where = RunOptions(**options)
+    beside = RunOptions(**options)
     pairs = Pairs(images, templates, identities)
-    _require_fitting(decoder, pairs, config, evaluate, where)
-    accelerator = Accelerator(cpu=where.device == "cpu", mixed_precision="no")
+    _require_fitting(decoder, pairs, config, evaluate, beside)
+    accelerator = Accelerator(cpu=resolve_device(beside.device) == "cpu", mixed_precision="no")
     device, processes = accelerator.device, accelerator.num_processes
     if config.adversarial_weight and min(config.batch_size, len(pairs)) % processes:
         raise NbnetError(
@@ -95,16 +96,16 @@ def train_decoder(
     state = {"optimizer": optimizer}
     if objective.adversary is not None:
         state["adversary"] = objective.adversary
-    white_box = {"white_box": isinstance(recogniser, WhiteBox)}
-    run = RunState(decoder, state, config, pairs.fingerprint(), where.folder, white_box)
-    if where.resume:
-        run.resume(where.resume)
+    threat = {"white_box": isinstance(recogniser, WhiteBox)}
+    run = RunState(decoder, state, config, pairs.fingerprint(), beside.folder, threat)
+    if beside.resume:
+        run.resume(beside.resume)
     require_same(accelerator, "set of pairs or step to begin with", (run.data, run.step))
 
     every = Every(config.log_every, config.checkpoint_every, config.evaluate_every)
     with (
         Monitor(
-            "train", run, every, accelerator, where.progress, evaluate, callbacks=callbacks
+            "train", run, every, accelerator, beside.progress, evaluate, callbacks=callbacks
         ) as monitor,
         whole_batch_norm(decoder, processes),
         computing_in(config.precision, device) as autocast,
@@ -115,9 +116,10 @@ def train_decoder(
                 group["lr"] = lr
 
             # Algorithm 1, step 3, begins with a batch. Every process draws the same one, and works
-            # through its own share in parts.
+            # through its own share in parts. The decoder sees templates with noise, the loss
+            # compares with those without.
             rows = batch_rows(len(pairs), config.batch_size, run.step, config.seed)
-            stolen = noisy_templates(
+            noisy = noisy_templates(
                 pairs.templates[rows], config.template_noise, run.step, config.seed
             )
             parts = parts_of_batch(len(rows), config.accumulate, accelerator)
@@ -131,7 +133,7 @@ def train_decoder(
                 # Gradients of the parts add up; the processes exchange theirs with the last one.
                 with nullcontext() if number == len(parts) else accelerator.no_sync(model):
                     with autocast:
-                        reconstruction = model(stolen[part].to(device)).float()
+                        reconstruction = model(noisy[part].to(device)).float()
                         part_loss = objective(reconstruction, picture, template, run.step)
                     # Scaled so that the mean over processes is the loss of the batch.
                     part_loss = part_loss * (len(part) * processes / len(rows))
@@ -166,7 +168,7 @@ def _require_fitting(
     pairs: Pairs,
     config: TrainConfig,
     evaluate: Evaluate | None,
-    where: RunOptions,
+    beside: RunOptions,
 ) -> None:
     """Raise what can be known before anything is computed."""
     require_gradient_training(decoder)
@@ -177,7 +179,7 @@ def _require_fitting(
                 f"the decoder has {name} {wanted} but the training pairs have {given}: build the "
                 f"decoder with {name}={given} or make other pairs"
             )
-    if config.deliver == "best" and where.folder is None:
+    if config.deliver == "best" and beside.folder is None:
         raise NbnetError('deliver="best" needs a folder: the best weights are kept in its best.pt')
     if evaluate is None and (config.best != "loss" or config.patience):
         raise NbnetError(

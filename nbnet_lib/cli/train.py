@@ -102,10 +102,10 @@ def run(args: argparse.Namespace) -> Report | int:
     result = run_training(open_encoder(args), options)
     if result is None:  # not the main process
         return 0
-    last = result.history[-1]
-    reached = [f"last {key} {last[key]:.4f}" for key in ("loss", "cosine") if key in last]
+    metrics = result.card["metrics"]
+    reached = [f"{key} {metrics[key]:.4f}" for key in ("loss", "cosine") if key in metrics]
     text = (
-        f"{result.weights} and its card ({', '.join(reached)})\n"
+        f"{result.weights} and its card (step {metrics['step']}: {', '.join(reached)})\n"
         f"Measure it: {measure_command(args, options.sources, result.weights)}"
     )
     return Report({"weights": result.weights, "card": result.card}, text)

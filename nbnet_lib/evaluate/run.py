@@ -128,12 +128,12 @@ def run_protocol(
         for name, decoder in named.items()
     }
     attacks = {name: _tries(embedded_attacks, name) for name in recognisers}
-    faces = {name: {"the originals": originals[name]} for name in recognisers}
+    made = {name: {"the originals": originals[name]} for name in recognisers}
     for attack, by_recogniser in embedded_attacks.items():
         for name, embedded in by_recogniser.items():
-            faces[name][f"the reconstructions of {attack}"] = embedded
+            made[name][f"the reconstructions of {attack}"] = embedded
     notes += [
-        note for by_kind in faces.values() for what, e in by_kind.items() for note in e.notes(what)
+        note for by_kind in made.values() for what, e in by_kind.items() for note in e.notes(what)
     ]
     clock.stage("attack")
 
@@ -173,7 +173,7 @@ def run_protocol(
         result.judges[name] = Judgement(
             encoder=str(judge.name),
             card={k: card_of(judge)[k] for k in CARD_FIELDS if card_of(judge).get(k) is not None},
-            faces=_face_counts(faces[name]),
+            faces=_face_counts(made[name]),
             **measures(name),
         )
         # What was said of the target word for word, such as how few impostors there are, is known.
@@ -200,13 +200,20 @@ def run_protocol(
     if features is not None:
         clock.stage("quality")
     if truth is not None:
-        seed, draws = options.seed, options.resamples
         probed = leakage(
-            templates[TARGET], identities, truth, seed, resamples=draws, progress=progress
+            templates[TARGET],
+            identities,
+            truth,
+            options.seed,
+            resamples=options.resamples,  # people are drawn, whatever the trials are
+            progress=progress,
         )
         result.leakage = probed.to_dicts()
-        left_out = {row.attribute: row.left_out for row in probed.rows if row.left_out}
-        result.notes += [f"leakage of {name}: left out {what}" for name, what in left_out.items()]
+        result.notes += [
+            f"leakage of {row.attribute}: left out {row.left_out}"
+            for row in probed.rows
+            if row.left_out
+        ]
         clock.stage("leakage")
     result.seconds = clock.seconds
     return result
@@ -220,11 +227,10 @@ def _names(encoder: Any, decoders: Sequence[nn.Module]) -> list[str]:
                 f"the encoder makes templates of length {encoder.template_dim} but {name} takes "
                 f"{decoder.template_dim}: give a decoder that was trained against this encoder"
             )
-        if names.count(name) > 1 or name == ORIGINAL:
-            raise NbnetError(
-                f"two attacks are called {name!r}, or it stands for untouched pictures: give each "
-                "decoder another name"
-            )
+        if name == ORIGINAL:
+            raise NbnetError(f"{ORIGINAL!r} stands for untouched pictures: rename that decoder")
+        if names.count(name) > 1:
+            raise NbnetError(f"two attacks are called {name!r}: give each decoder its own name")
     return names
 
 

@@ -178,17 +178,6 @@ class SynthFaces(Dataset):
         person, number = divmod(index % len(self), len(self.recipe.samples))
         return int(self.identities[person]), self.recipe.samples[number]
 
-    def index_of(self, identity: int, sample: int) -> int:
-        """Return the index of a picture: the opposite of `locate`.
-
-        Raises:
-            NbnetError: the picture is not in the set.
-        """
-        person = np.flatnonzero(self.identities == identity)
-        if not len(person) or sample not in self.recipe.samples:
-            raise NbnetError(f"picture {sample} of identity {identity} is not in this set")
-        return int(person[0]) * len(self.recipe.samples) + self.recipe.samples.index(sample)
-
     def pixels(self, index: int) -> np.ndarray:
         """Return a picture as uint8 [size, size, 3]; draw its block if it is not on disk.
 

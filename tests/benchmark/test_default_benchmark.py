@@ -66,9 +66,9 @@ def test_the_attack_carries_over_to_the_judge(result):
 
 @pytest.mark.parametrize("kind", [*KINDS, "gap"])
 def test_the_judges_numbers_stand_in_the_layout_of_far(result, kind):
-    told = result.to_dict()
+    reported = result.to_dict()
     for far in ("0.01", "0.001"):
-        judged, target = told["judges"][JUDGE][far], told["far"][far]
+        judged, target = reported["judges"][JUDGE][far], reported["far"][far]
         assert judged.keys() == target.keys() == {"threshold", *KINDS}
         if kind == "gap":
             for one in KINDS:

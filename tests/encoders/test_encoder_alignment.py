@@ -31,13 +31,13 @@ def test_pictures_of_another_framing_are_brought_back(encoder, large):
     own = encoder.embed(large.images)
     moved = reframe(to_tensor(large.images), SYNTHFACES, ARCFACE, 160)
     assert mean_cosine(own, encoder.embed(moved, framing=ARCFACE)) > 0.94
-    assert mean_cosine(own, encoder.embed(moved)) < 0.9  # without being told
+    assert mean_cosine(own, encoder.embed(moved)) < 0.9  # and nobody says so
 
 
 def test_ones_own_framing_changes_no_bit(encoder, large):
     plain = encoder.embed(large.images)
-    told, n_attempted, n_detected = encoder.embed_counted(large.images, framing=SYNTHFACES)
-    assert torch.equal(plain, told)
+    moved, n_attempted, n_detected = encoder.embed_counted(large.images, framing=SYNTHFACES)
+    assert torch.equal(plain, moved)
     assert encoder.framing == SYNTHFACES and n_attempted == n_detected == 0
 
 
@@ -48,7 +48,7 @@ def test_pictures_that_are_not_square_cannot_change_their_framing(encoder):
     assert encoder.embed(wide, framing=SYNTHFACES).shape == (1, 128)
 
 
-def test_a_detector_finds_faces_whose_framing_nobody_told(encoder, large):
+def test_a_detector_finds_faces_of_unknown_framing(encoder, large):
     own = encoder.embed(large.images)
     wide = np.pad(large.images, ((0, 0), (10, 60), (70, 20), (0, 0)), constant_values=100)
     looking = encoder.with_preprocess(alignment="detect")
@@ -82,8 +82,8 @@ def test_pictures_without_a_face_are_moved_by_the_fixed_transform_and_counted(en
 def test_what_was_cut_out_for_the_encoder_is_not_searched_again(encoder, large):
     """`nbnet data align` left no room around those faces; a second search places points worse."""
     looking = encoder.with_preprocess(alignment="detect")
-    told, n_attempted, _ = looking.embed_counted(large.images, framing=SYNTHFACES)
-    assert torch.equal(told, encoder.embed(large.images)) and n_attempted == 0
+    moved, n_attempted, _ = looking.embed_counted(large.images, framing=SYNTHFACES)
+    assert torch.equal(moved, encoder.embed(large.images)) and n_attempted == 0
     assert looking.embed_counted(large.images, framing=ARCFACE).n_attempted == len(large.images)
 
 
@@ -114,8 +114,8 @@ def test_a_variant_sees_other_inputs_and_leaves_the_original_alone(encoder, larg
     assert mean_cosine(before, other) < 0.999
     assert torch.equal(encoder.embed(large.images), before)
     key, value = next(iter(change.items()))
-    told = variant.card["framing"] if key == "framing" else variant.card["input"][key]
-    assert told == value or told == [value] * 3
+    reported = variant.card["framing"] if key == "framing" else variant.card["input"][key]
+    assert reported == value or reported == [value] * 3
     assert encoder.card["input"]["channels"] == "rgb" and encoder.card["framing"] == "synthfaces"
 
 
@@ -165,7 +165,7 @@ def test_wrong_settings_are_named():
         (torch.ones(1, 16), r"with \[1, 16\]: expected \[2, 16\]"),
     ],
 )
-def test_a_network_that_stops_giving_templates_is_told_of(answer, words):
+def test_a_network_that_stops_giving_templates_is_reported(answer, words):
     encoder = Encoder("odd", lambda _: answer, 32, 16, {})
     with pytest.raises(NbnetError, match=words):
         encoder(torch.zeros(2, 3, 32, 32))

@@ -24,9 +24,9 @@ def exported(encoder, tmp_path_factory):
 
 
 def test_the_templates_are_the_same(encoder, exported, faces):
-    path, told = exported
+    path, reported = exported
     again = create_encoder(f"onnx:{path}")
-    assert told["max_difference"] <= 1e-5 and told["bytes"] == path.stat().st_size
+    assert reported["max_difference"] <= 1e-5 and reported["bytes"] == path.stat().st_size
     for count in (1, 3, 30):
         one, two = encoder.embed(faces.images[:count]), again.embed(faces.images[:count])
         assert float((one - two).abs().max()) <= 1e-5

@@ -51,10 +51,10 @@ def test_one_number_stands_for_three_and_names_for_framings():
 def test_a_description_makes_it_again():
     own = Framing("own", tuple((x + 0.01, y) for x, y in FRAMINGS["facenet"].points))
     for framing in ("dlib", own):
-        told = Preprocess(96, framing, "bgr", "nhwc", (1, 2, 3), 4.5).describe()
-        told["framing"] = Framing.from_card(told["framing"])
-        size = told.pop("image_size")
-        assert Preprocess(size, **told) == Preprocess(96, framing, "bgr", "nhwc", (1, 2, 3), 4.5)
+        given = Preprocess(96, framing, "bgr", "nhwc", (1, 2, 3), 4.5).describe()
+        given["framing"] = Framing.from_card(given["framing"])
+        size = given.pop("image_size")
+        assert Preprocess(size, **given) == Preprocess(96, framing, "bgr", "nhwc", (1, 2, 3), 4.5)
 
 
 @pytest.mark.parametrize(

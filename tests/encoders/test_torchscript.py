@@ -32,7 +32,7 @@ def save(tmp_path, tiles):
 def test_the_templates_are_the_modules(save, tiles, faces):
     path = save()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")  # who opens a file is not told how it should be written
+        warnings.simplefilter("error")  # opening a file is no time for advice on writing it
         encoder = create_encoder(f"torchscript:{path}", image_size=64)
         templates = encoder.embed(faces.images)
     assert (encoder.name, encoder.template_dim) == ("torchscript:model.pt", 48)

@@ -239,7 +239,7 @@ def test_dependent_comparisons_widen_the_interval():
 
 
 @pytest.mark.parametrize(
-    "change, told",
+    "change, message",
     [
         ({"reconstructed": np.eye(3, dtype=np.float32)}, "in the same order"),
         ({"identities": [1, 2, 3, 4]}, "nobody has two pictures"),
@@ -255,12 +255,12 @@ def test_dependent_comparisons_widen_the_interval():
         ({"pairs": ([0], [2], [False])}, "0 genuine"),
     ],
 )
-def test_bad_input(change, told):
+def test_bad_input(change, message):
     good = {
         "originals": unit([0, 20, 90, 130]),
         "identities": [1, 1, 2, 2],
         "reconstructed": unit([0, 20, 90, 130]),
         "fars": (0.3,),
     }
-    with pytest.raises(NbnetError, match=told):
+    with pytest.raises(NbnetError, match=message):
         evaluate_attack(**{**good, **change})

@@ -61,7 +61,7 @@ def test_the_right_card_is_not_accused(synth, protocol):
 
 
 @pytest.mark.parametrize(
-    ("card", "kind", "told"),
+    ("card", "kind", "name"),
     [
         ({"channels": "bgr"}, "channels", "RGB"),
         ({"mean": 0, "std": 1}, "range", "pixels from -1 to 1"),
@@ -69,13 +69,13 @@ def test_the_right_card_is_not_accused(synth, protocol):
         ({"framing": "dlib"}, "framing", "framing synthfaces"),
     ],
 )
-def test_each_mistake_in_a_card_is_found_and_named(synth, protocol, card, kind, told):
+def test_each_mistake_in_a_card_is_found_and_named(synth, protocol, card, kind, name):
     found = diagnose(broken(synth, **card), protocol, resamples=500)
-    assert [(f.kind, f.name) for f in found.findings] == [(kind, told)]
+    assert [(f.kind, f.name) for f in found.findings] == [(kind, name)]
     (finding,) = found.findings
     assert finding.eer < finding.eer_before
     assert finding.eer_difference[1] <= 0
-    assert told in str(finding) and "in its card" in str(finding)
+    assert name in str(finding) and "in its card" in str(finding)
     # The advice is right: with it the network is fed as it was trained.
     repaired = broken(synth, **card).with_preprocess(**found.to_dict()["entries"]).preprocess
     assert repaired == synth.preprocess
@@ -101,7 +101,7 @@ def test_imagenets_mean_goes_with_its_colour(synth):
         "pixels from 0 to 1",
         "pixels from 0 to 255",
         "pixels less ImageNet's mean, by its deviation",
-    ]  # (pixel - 127.5) / 128 cannot be told from [-1, 1]
+    ]  # (pixel - 127.5) / 128 cannot be distinguished from [-1, 1]
 
 
 def test_a_network_that_recognises_nobody_gets_no_advice(protocol):

@@ -91,13 +91,13 @@ def test_measures_equal_those_of_the_scores_on_the_grid(far):
 
 
 @pytest.mark.parametrize(
-    "call, told",
+    "call, message",
     [
         (lambda: ScoreHistogram(bins=1000), "power of two"),
         (lambda: ScoreHistogram().count_above(np.nan), "threshold is NaN"),
         (lambda: far_at(ScoreHistogram(), 0.5), "histogram of impostor scores is empty"),
     ],
 )
-def test_bad_use(call, told):
-    with pytest.raises(NbnetError, match=told):
+def test_bad_use(call, message):
+    with pytest.raises(NbnetError, match=message):
         call()

@@ -107,12 +107,12 @@ def nobody():
 
 
 @pytest.mark.parametrize(
-    "call, told",
+    "call, message",
     [
         (lambda: nobody().rank_rate(1), "none of the 3 probes shows a person of the gallery"),
         (lambda: search(np.eye(3), [1, 2, 3], np.eye(4), [1, 2, 3, 4]), "probes have length 3"),
     ],
 )
-def test_bad_input(call, told):
-    with pytest.raises(NbnetError, match=told):
+def test_bad_input(call, message):
+    with pytest.raises(NbnetError, match=message):
         call()

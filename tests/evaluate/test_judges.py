@@ -177,13 +177,13 @@ def test_a_small_example_counted_by_hand():
     shown = at(0, 10, 60, 70)[None], at(0, 40, 200, 130)[None]  # the judge knows no third picture
     one = measure_trial(trial, target, who, {"a": shown[0]}, (0.25,), resamples=0)
     two = measure_trial(trial, judge, who, {"a": shown[1]}, (0.25,), resamples=0)
-    told = {row.key[:3]: row.value for row in [*two.measures, *gaps(one, two)]}
-    assert told["original", "threshold", ""] == pytest.approx(0, abs=1e-6)
+    reported = {row.key[:3]: row.value for row in [*two.measures, *gaps(one, two)]}
+    assert reported["original", "threshold", ""] == pytest.approx(0, abs=1e-6)
     # Type-I: picture 2 is shown at 200, 110 degrees off: refused. Type-II: 0-40 both ways and
     # 130-90 pass, 200 against 130 is 70 degrees off and passes.
-    assert told["a", "tar", "type1"] == 0.75 and told["a", "tar", "type2"] == 1
-    assert told["a", "gap", "type1"] == 0.25 and told["a", "gap", "type2"] == 0
-    assert told["original", "gap", "original"] == 0
+    assert reported["a", "tar", "type1"] == 0.75 and reported["a", "tar", "type2"] == 1
+    assert reported["a", "gap", "type1"] == 0.25 and reported["a", "gap", "type2"] == 0
+    assert reported["original", "gap", "original"] == 0
 
 
 def test_the_gaps_interval_draws_the_same_people_for_both(protocol):
@@ -237,30 +237,30 @@ def test_folds_by_hand(folder):
     differences = np.subtract(rates["upper"], rates["lower"])
     assert gap.value == pytest.approx(differences.mean())
     assert gap.se == pytest.approx(differences.std(ddof=1) / np.sqrt(3))
-    told = found.to_dict()
-    jsonschema.validate(told, schema())
-    assert "se" in told["judges"]["independent"]["0.1"]["type1"]
+    reported = found.to_dict()
+    jsonschema.validate(reported, schema())
+    assert "se" in reported["judges"]["independent"]["0.1"]["type1"]
 
 
 def test_the_json_has_the_layout_of_far(protocol):
-    told = json.loads(run(protocol, decoders=[Forger("face", 0.5)]).to_json())
-    jsonschema.validate(told, schema())
-    judged = told["judges"]["independent"]
-    assert list(judged) == list(told["far"]) == ["0.1", "0.02"]
-    for of in (told["far"], judged):
+    reported = json.loads(run(protocol, decoders=[Forger("face", 0.5)]).to_json())
+    jsonschema.validate(reported, schema())
+    judged = reported["judges"]["independent"]
+    assert list(judged) == list(reported["far"]) == ["0.1", "0.02"]
+    for of in (reported["far"], judged):
         for at in of.values():
             assert list(at) == ["threshold", "original", "type1", "type2"]
             for kind in ("original", *KINDS):
                 low, high = at[kind]["ci95"]
                 assert 0 <= low <= at[kind]["tar"] <= high <= 1
-    assert told["judge_encoders"]["independent"]["encoder"] == "lower"
-    assert all(row["judge"] == "independent" for row in told["judge_measures"])
-    assert all("judge" not in row for row in told["measures"])
+    assert reported["judge_encoders"]["independent"]["encoder"] == "lower"
+    assert all(row["judge"] == "independent" for row in reported["judge_measures"])
+    assert all("judge" not in row for row in reported["measures"])
 
 
 def test_tables_show_target_judge_and_gap(result):
-    told = result.to_dict()
-    table = tables.judge_table(told, "independent")
+    reported = result.to_dict()
+    table = tables.judge_table(reported, "independent")
     assert list(table.columns.get_level_values(1)) == 2 * ["target", "independent", "gap"]
     assert list(table.index) == [
         (far, attack)
@@ -271,13 +271,13 @@ def test_tables_show_target_judge_and_gap(result):
     row = result.get("gap", "pattern", "type2", 0.02, judge="independent")
     assert gap == f"{100 * row.value:.1f} [{100 * row.low:.1f}, {100 * row.high:.1f}]"
     assert table.loc[("2 %", "original"), ("type-I", "gap")] == "-"
-    document = tables.all_markdown(told)
+    document = tables.all_markdown(reported)
     assert "judge independent (lower)" in document and document.count(tables.GAP_NOTE) == 1
-    latex = tables.to_latex(told)
+    latex = tables.to_latex(reported)
     assert latex.count(r"\begin{table}") == 2 and r"\label{tab:judge-independent-all}" in latex
 
 
-def test_faces_that_a_judge_missed_are_told(protocol):
+def test_faces_that_a_judge_missed_are_counted(protocol):
     class Detecting(Block):
         def embed_counted(self, images, batch_size=256, progress=False, framing=None):
             return CountedTemplates(self.embed(images), len(images), len(images) - 5)
@@ -296,9 +296,9 @@ def test_faces_that_a_judge_missed_are_told(protocol):
 
 def test_two_judges_and_notes_that_are_said_once(protocol):
     found = run(protocol, judges={"b": lower(), "c": Block("middle", slice(2, 6))}, fars=(0.01,))
-    told = found.to_dict()
-    jsonschema.validate(told, schema())
-    assert list(told["judges"]) == ["b", "c"]
+    reported = found.to_dict()
+    jsonschema.validate(reported, schema())
+    assert list(reported["judges"]) == ["b", "c"]
     few = [note for note in found.notes if "rests on" in note]
     assert len(few) == len(set(few)) == 1  # as many impostors for each: known already
     assert found.seconds["attack"] >= 0
@@ -393,7 +393,7 @@ def test_a_card_tells_whom_it_was_trained_with():
     assert recognisers_in(card) == {"a", "b", "c", "d", "f"}
 
 
-def test_people_whom_a_judge_shares_with_others_are_told(drawn):
+def test_people_whom_a_judge_shares_with_others_are_noted(drawn):
     card = {"data": "SynthFaces identities 20000-20999 (1000) x 5 + generator, 64 px"}
     judge = lower("q", {"data": "SynthFaces 20500-30000 (9501 identities) x 3", "what": "a net"})
     found = judge_it(drawn, [Trained(card)], {"x": judge})

@@ -188,8 +188,8 @@ def test_what_cannot_be_measured_is_said():
         names=of_people([f"person {i}" for i in range(PEOPLE)]),
         rare=of_people(np.arange(PEOPLE) < 9),
     )
-    told = {row.attribute: row.reason for row in found.rows}
-    assert told == {
+    message = {row.attribute: row.reason for row in found.rows}
+    assert message == {
         "constant": "one value",
         "flat": "one value",
         "few": "6 identities with a value, 10 needed",
@@ -199,7 +199,7 @@ def test_what_cannot_be_measured_is_said():
     }
     assert all(row.kind == "not measurable" and row.score is None for row in found.rows)
     assert found["rare"].left_out == "True (9 identities)"
-    assert leakage_table({"leakage": found.to_dicts()}).loc["rare", "score"] == told["rare"]
+    assert leakage_table({"leakage": found.to_dicts()}).loc["rare", "score"] == message["rare"]
 
 
 def test_what_is_left_out_is_said():
@@ -249,16 +249,16 @@ def test_results_leave_as_frame_json_and_table():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"attributes": pd.DataFrame({"a": [1, 2]})}, "300 templates but 2 rows of attributes"),
         ({"identities": WHO[:5]}, "300 templates but identities"),
         ({"templates": np.zeros((300, 4))}, "all zeros"),
     ],
 )
-def test_bad_input(change, told):
+def test_bad_input(change, message):
     good = {"templates": clustered(), "identities": WHO, "attributes": pd.DataFrame({"a": WHO})}
-    with pytest.raises(NbnetError, match=told):
+    with pytest.raises(NbnetError, match=message):
         leakage(**{**good, **change})
 
 

@@ -129,7 +129,7 @@ def test_summary_goes_by_identity(faces, noisy):
 
 
 @pytest.mark.parametrize(
-    ("originals", "reconstructions", "told"),
+    ("originals", "reconstructions", "message"),
     [
         (grey(1), np.repeat(grey(1), 2, 0), "1 originals but 2 reconstructions"),
         (grey(1)[:0], grey(1)[:0], "no picture was measured"),
@@ -139,6 +139,6 @@ def test_summary_goes_by_identity(faces, noisy):
         (grey(1), grey(1, 16), "features need 32"),
     ],
 )
-def test_bad_pictures(originals, reconstructions, told):
-    with pytest.raises(NbnetError, match=told):
+def test_bad_pictures(originals, reconstructions, message):
+    with pytest.raises(NbnetError, match=message):
         image_quality(originals, reconstructions)

@@ -21,7 +21,7 @@ def make(**changes):
         Measure("A", "tar", "type1", 0.9, 0.01, n=50, low=0.8, high=0.95),
         Measure("A", "rank", "others", 1.0, rank=1, n=50),
     ]
-    told = {
+    reported = {
         "encoder": "synth",
         "decoders": ["A"],
         "protocol": {
@@ -33,14 +33,14 @@ def make(**changes):
         "interval": {"method": "bootstrap", "confidence": 0.95, "resamples": 10},
         "measures": measures,
     }  # fmt: skip
-    return Result(**{**told, **changes})
+    return Result(**{**reported, **changes})
 
 
 def test_the_schema_is_one_and_the_json_obeys_it():
     jsonschema.Draft202012Validator.check_schema(schema())
-    told = json.loads(make().to_json())
-    jsonschema.validate(told, schema())
-    assert told["measures"][2] == {
+    reported = json.loads(make().to_json())
+    jsonschema.validate(reported, schema())
+    assert reported["measures"][2] == {
         "attack": "original", "measure": "d_prime", "kind": "", "value": None,
     }  # fmt: skip
 

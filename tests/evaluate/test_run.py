@@ -80,10 +80,10 @@ def result(protocol):
 
 
 def test_the_json_obeys_the_schema(result):
-    told = json.loads(result.to_json())
-    jsonschema.validate(told, schema())
-    assert told["protocol"]["pictures"] == 36 and told["protocol"]["identities"] == 12
-    assert list(told["seconds"]) == ["embed", "attack", "measure"]
+    reported = json.loads(result.to_json())
+    jsonschema.validate(reported, schema())
+    assert reported["protocol"]["pictures"] == 36 and reported["protocol"]["identities"] == 12
+    assert list(reported["seconds"]) == ["embed", "attack", "measure"]
 
 
 def test_each_attack_and_all_together(result):
@@ -120,7 +120,7 @@ def test_open_set_thresholds_come_from_original_strangers(result, templates, pro
     assert result.get("dir", "original", "others", 0.1, 1).value == pytest.approx(right.mean())
 
 
-def test_what_few_impostors_cannot_show_is_told(result):
+def test_what_few_impostors_cannot_show_is_noted(result):
     """594 impostor pairs and 12 probes of strangers, at FAR 10 % and 5 %."""
     assert result.notes[:2] == [
         "the threshold at FAR 0.1 rests on 1 false acceptances among 12 probes of people outside "
@@ -189,7 +189,7 @@ def test_refusals(protocol):
         )
 
 
-def test_notes_of_many_trials_are_told_once():
+def test_notes_of_many_trials_appear_once():
     trials = [TrialResult(notes=[f"FAR 0.1: {n} of 60", f"FAR 0.01: {n} of 6"]) for n in (1, 2, 3)]
     assert _notes(trials) == [
         "FAR 0.1: 1 of 60 (and the like in 2 more trials)",
@@ -223,7 +223,7 @@ def test_equal_scores_have_no_d_prime(protocol):
 
 
 class DetectingEncoder(ColourEncoder):
-    """Finds no face in every fifth picture, and remembers which framings it was told."""
+    """Finds no face in every fifth picture, and remembers which framings it was given."""
 
     def __init__(self):
         self.framings = []
@@ -240,17 +240,17 @@ def test_each_picture_is_read_in_its_framing(protocol):
     assert encoder.framings == ["synthfaces", "dlib"]  # the originals, then the reconstructions
 
 
-@pytest.mark.parametrize(("trained", "told"), [("colour", False), ("synth", True)])
-def test_a_decoder_for_another_recogniser_is_told(protocol, trained, told):
+@pytest.mark.parametrize(("trained", "noted"), [("colour", False), ("synth", True)])
+def test_a_decoder_for_another_recogniser_is_noted(protocol, trained, noted):
     decoder = make_decoder(0, "a")
     decoder.card = {"encoder": trained}
     result = run_protocol(
         protocol, ColourEncoder(), [decoder], Options((0.1,), resamples=10), progress=False
     )
-    assert any("trained against the encoder synth" in note for note in result.notes) == told
+    assert any("trained against the encoder synth" in note for note in result.notes) == noted
 
 
-def test_what_kind_of_attack_it_was_is_told(protocol):
+def test_what_kind_of_attack_it_was_is_reported(protocol):
     """A rate of a few minutes' training must not be read as one of the paper's weeks."""
     decoder = make_decoder(0, "a")
     decoder.card = {

@@ -141,8 +141,8 @@ print(peak() - before)
 """
     if sys.platform != "linux":
         pytest.skip("peak memory is read from /proc")
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert int(told.stdout) < 60  # MB; the gallery has 102, its index columns 16
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 60  # MB; the gallery has 102, its index columns 16
 
 
 def test_same_person_pairs_in_any_order_of_rows():
@@ -159,7 +159,7 @@ def test_same_person_pairs_in_any_order_of_rows():
 
 
 @pytest.mark.parametrize(
-    "call, told",
+    "call, message",
     [
         (lambda: compare_pairs(np.eye(3), [0, 1], [0, -1]), "rows from 0"),
         (lambda: compare_pairs(np.eye(3), [0, 1], [0]), "two lists of one length"),
@@ -171,6 +171,6 @@ def test_same_person_pairs_in_any_order_of_rows():
         (lambda: as_templates(np.array([[1.0, 0], [np.inf, 1]])), "row 1 holds NaN or infinity"),
     ],
 )
-def test_bad_input(call, told):
-    with pytest.raises(NbnetError, match=told):
+def test_bad_input(call, message):
+    with pytest.raises(NbnetError, match=message):
         call()

@@ -133,7 +133,7 @@ def test_rate_and_fixed_threshold_agree_with_bootstrap_rate():
     assert bootstrap.interval(samples) == pytest.approx(expected)
 
 
-def test_draws_without_comparisons_are_left_out_and_told():
+def test_draws_without_comparisons_are_left_out_with_a_warning():
     bootstrap = IdentityBootstrap([1, 2], resamples=400)
     impostor = compare([0.1, 0.2], [1, 2], [2, 1])
     thresholds = bootstrap.threshold(impostor, 0.5)
@@ -221,7 +221,7 @@ BOOTSTRAP = IdentityBootstrap(CODES, resamples=5)
 
 
 @pytest.mark.parametrize(
-    "call, told",
+    "call, message",
     [
         (lambda: IdentityBootstrap([0.5]), "give a list of whole numbers"),
         (lambda: IdentityBootstrap([1], resamples=0), "resamples=0 must be >= 1"),
@@ -233,6 +233,6 @@ BOOTSTRAP = IdentityBootstrap(CODES, resamples=5)
         (lambda: BOOTSTRAP.rate([np.nan], [2]), "value 0 is nan"),
     ],
 )
-def test_bad_input(call, told):
-    with pytest.raises(NbnetError, match=told):
+def test_bad_input(call, message):
+    with pytest.raises(NbnetError, match=message):
         call()

@@ -156,7 +156,7 @@ def test_accuracy_threshold_by_hand():
 
 
 @pytest.mark.parametrize(
-    "call, told",
+    "call, message",
     [
         (lambda: threshold_at_far(np.array([]), 0.1), "impostor scores have shape"),
         (lambda: threshold_at_far(np.array([0.1, np.nan]), 0.5), "impostor score 1 is NaN"),
@@ -169,6 +169,6 @@ def test_accuracy_threshold_by_hand():
         (lambda: genuine_impostor(np.zeros(3), [1, 1, 2]), r"give \[N, d\]"),
     ],
 )
-def test_bad_scores(call, told):
-    with pytest.raises(NbnetError, match=told):
+def test_bad_scores(call, message):
+    with pytest.raises(NbnetError, match=message):
         call()

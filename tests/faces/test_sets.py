@@ -167,16 +167,12 @@ def test_without_a_cache_nothing_is_written(cache):
         data.build()
 
 
-def test_index_and_picture_are_two_names_of_one(tmp_path):
+def test_an_index_names_a_picture(tmp_path):
     data = faces(tmp_path, [40, 2, 999_999], [5, 0, 3])
-    for index in range(len(data)):
-        assert data.index_of(*data.locate(index)) == index
     assert data.locate(0) == (40, 5) and data.locate(-1) == (999_999, 3)
     for wrong in (len(data), -len(data) - 1):
         with pytest.raises(IndexError):
             data[wrong]
-    with pytest.raises(NbnetError, match="picture 1 of identity 40"):
-        data.index_of(40, 1)
 
 
 def test_an_identity_named_twice_is_refused(tmp_path):

@@ -61,7 +61,7 @@ def test_landmarks_are_those_of_the_picture():
         ({"identities": [1], "samples": 1, "landmarks_size": 8}, "size is 8"),
     ],
 )
-def test_what_cannot_be_tabled_is_told(arguments, said):
+def test_what_cannot_be_tabled_is_refused(arguments, said):
     with pytest.raises(SynthFacesError, match=said):
         table(**arguments)
 

@@ -51,8 +51,8 @@ def test_pictures_all_against_all(folder, csv, faces):
     assert protocol.pictures.people == ("007", "ann", "ben")  # text, so 007 stays 007
     assert protocol.pictures.identities.tolist() == [1, 1, 2, 2, 0]
     assert protocol.pictures.names[2] == "ben, jr/1.png"
-    told = protocol.to_dict()["trials"][0]
-    assert told["genuine"] == 2 and told["impostor"] == 8 and "gallery" not in told
+    reported = protocol.to_dict()["trials"][0]
+    assert reported["genuine"] == 2 and reported["impostor"] == 8 and "gallery" not in reported
     np.testing.assert_array_equal(protocol.pictures.read([3], 64)[0], faces[1, 1])
 
 

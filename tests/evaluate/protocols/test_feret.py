@@ -50,9 +50,9 @@ def test_by_file_names_the_first_session_with_fa(folder, faces):
     np.testing.assert_array_equal(trial.probes["fa"], trial.gallery)
     assert pictures.identities.tolist() == [0, 1, 2, 3, 0, 1, 2]
     assert protocol.spread == "bootstrap" and trial.pairs is None
-    told = protocol.to_dict()["trials"][0]
-    assert told["genuine"] == 3 and told["impostor"] == 18 and told["non_mated"] == 0
-    assert told["probes"] == {"fa": 4, "fb": 3}
+    message = protocol.to_dict()["trials"][0]
+    assert message["genuine"] == 3 and message["impostor"] == 18 and message["non_mated"] == 0
+    assert message["probes"] == {"fa": 4, "fb": 3}
     # The packed pictures are read too.
     np.testing.assert_array_equal(pictures.read([0, 4], 64), [faces[0, 0], faces[1, 0]])
 
@@ -108,8 +108,8 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_lists_that_do_not_fit(folder, tmp_path, case):
-    fa, fb, told = BROKEN[case]
-    with pytest.raises(NbnetError, match=told):
+    fa, fb, message = BROKEN[case]
+    with pytest.raises(NbnetError, match=message):
         feret(folder, written(tmp_path / "fa.txt", *fa), written(tmp_path / "fb.txt", *fb))
 
 

@@ -84,7 +84,7 @@ def test_batches_draw_each_picture_once(cache, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("identities", "samples", "told"),
+    ("identities", "samples", "message"),
     [
         ([0, 10_000], 2, "10000 is not for evaluation"),
         ([0], 2, "1 identities with 2 samples each: .* at least 2 of both"),
@@ -93,14 +93,14 @@ def test_batches_draw_each_picture_once(cache, monkeypatch):
         ([], 2, "at least one"),
     ],
 )
-def test_synthfaces_refuses(identities, samples, told):
-    with pytest.raises(ValueError, match=told):
+def test_synthfaces_refuses(identities, samples, message):
+    with pytest.raises(ValueError, match=message):
         synthfaces(identities, samples)
 
 
 def test_opening_by_name():
     assert len(open_protocol("synthfaces", identities=range(4), samples=3).pictures) == 12
-    for arguments, told in {
+    for arguments, message in {
         ("lwf",): "no protocol is called 'lwf': give one of synthfaces, lfw, lfw-blufr, feret",
         ("synthfaces", "."): "draws its own pictures",
         ("lfw",): "lfw needs its pictures",
@@ -112,7 +112,7 @@ def test_opening_by_name():
         ("synthfaces", None, None, 0): "0 samples each",
         ("nowhere.csv",): "nowhere.csv cannot be read",
     }.items():
-        with pytest.raises(NbnetError, match=told):
+        with pytest.raises(NbnetError, match=message):
             open_protocol(*arguments)
 
 
@@ -139,7 +139,7 @@ def bool_of(*values):
 
 
 @pytest.mark.parametrize(
-    ("trials", "spread", "told"),
+    ("trials", "spread", "message"),
     [
         ([Trial(ints(0, 1, 2, 4))], "bootstrap", "at most once"),
         ([Trial(ints())], "bootstrap", "at most once"),
@@ -163,8 +163,8 @@ def bool_of(*values):
         ),
     ],
 )
-def test_protocols_refuse_what_cannot_be_measured(four, trials, spread, told):
-    with pytest.raises(NbnetError, match=told):
+def test_protocols_refuse_what_cannot_be_measured(four, trials, spread, message):
+    with pytest.raises(NbnetError, match=message):
         Protocol("mine", four, tuple(trials), spread, "by hand")
 
 

@@ -37,8 +37,8 @@ def test_all_are_compared_with_all(folder, faces):
     assert (protocol.name, protocol.spread) == ("set", "bootstrap")
     assert protocol.source == "set"
     assert protocol.pictures.people == tuple(f"p{n}" for n in range(10))
-    told = numbers(protocol)
-    assert told["genuine"] == 9 and told["impostor"] == 19 * 18 // 2 - 9
+    reported = numbers(protocol)
+    assert reported["genuine"] == 9 and reported["impostor"] == 19 * 18 // 2 - 9
     row = protocol.pictures.names.index("p3/1.png")
     np.testing.assert_array_equal(protocol.pictures.read([row], 64)[0], faces[3, 1])
 
@@ -141,9 +141,9 @@ def test_framing(folder, tmp_path):
     (folder / "own.csv").write_text("\n".join(rows))
     assert open_protocol(folder / "own.csv").pictures.framing is FRAMINGS["arcface"]
     (folder / "alignment.json").unlink()
-    told = replace(open_source(folder), framing=FRAMINGS["facenet"])
-    assert own_pictures(told).pictures.framing is FRAMINGS["facenet"]
-    shard_manifest(told, tmp_path / "shards", progress=False)
+    reported = replace(open_source(folder), framing=FRAMINGS["facenet"])
+    assert own_pictures(reported).pictures.framing is FRAMINGS["facenet"]
+    shard_manifest(reported, tmp_path / "shards", progress=False)
     assert own_pictures(tmp_path / "shards").pictures.framing is FRAMINGS["facenet"]
     assert open_protocol("synthfaces", identities=range(3)).pictures.framing.name == "synthfaces"
 
