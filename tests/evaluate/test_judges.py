@@ -161,6 +161,22 @@ def test_a_pattern_for_one_network_fools_the_target_and_not_the_judge(result):
         assert abs(face.value) < 0.1
 
 
+def test_the_judge_never_uses_the_targets_threshold(protocol):
+    """A judge whose scores are all far above the target's thresholds still refuses impostors."""
+
+    class Shifted(Block):
+        def embed(self, images, batch_size=256, progress=False, framing=None):
+            seen = super().embed(images)
+            return F.normalize(torch.cat([seen, torch.full((len(seen), 1), 3.0)], 1), dim=1)
+
+    found = run(protocol, judges={"high": Shifted("shifted", slice(4, 8))})
+    limits = [found.get("threshold", far=0.1, judge=judge).value for judge in ("", "high")]
+    assert limits[1] > 0.9 > limits[0]
+    # At the target's threshold it would accept every impostor, and every pattern.
+    assert found.judges["high"].impostor.min() > limits[0]
+    assert found.get("tar", "pattern", "type2", 0.02, judge="high").value < 0.2
+
+
 def test_a_small_example_counted_by_hand():
     """Two people, two pictures each, in a plane: angles in degrees, so scores are cosines."""
 
