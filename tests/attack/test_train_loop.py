@@ -57,22 +57,28 @@ def test_it_learns(train, make_decoder):
     assert [entry["step"] for entry in history] == [10, 20, 30, 40, 50, 60]
 
 
-def test_one_update_is_the_paper_s(pairs, make_decoder):
-    """Against the same update written out by hand; the history has the loss of its batch."""
+def test_updates_are_the_papers(pairs, make_decoder):
+    """Against two updates written out by hand, each at its rate of the schedule."""
     images, templates = pairs
-    config = TrainConfig(steps=1, batch_size=4)
+    config = TrainConfig(steps=2, batch_size=4, schedule="cosine", log_every=1)
     by_hand, model = make_decoder("dcnn"), make_decoder("dcnn")
-    rows = batch_rows(len(images), 4, 0, 0)
-    target = torch.from_numpy(images[rows]).permute(0, 3, 1, 2) / 127.5 - 1
     adam = torch.optim.Adam(by_hand.parameters(), 2e-4, (0.5, 0.999))
-    loss = (by_hand(templates[rows]) - target).abs().mean()
-    loss.backward()
-    adam.step()
+    losses = []
+    for step, rate in enumerate((2e-4, 1e-4)):
+        adam.param_groups[0]["lr"] = rate
+        rows = batch_rows(len(images), 4, step, 0)
+        target = torch.from_numpy(images[rows]).permute(0, 3, 1, 2) / 127.5 - 1
+        adam.zero_grad()
+        loss = (by_hand(templates[rows]) - target).abs().mean()
+        loss.backward()
+        adam.step()
+        losses.append(float(loss.detach()))
     options = {"identities": None, "progress": False, "device": "cpu"}
-    (entry,) = train_decoder(model, images, templates, config, **options)
-    assert entry["loss"] == pytest.approx(float(loss.detach()), rel=1e-6)
+    history = train_decoder(model, images, templates, config, **options)
+    assert [entry["loss"] for entry in history] == pytest.approx(losses, rel=1e-5)
+    assert [entry["lr"] for entry in history] == pytest.approx([2e-4, 1e-4])
     for name, value in by_hand.state_dict().items():
-        torch.testing.assert_close(model.state_dict()[name], value, rtol=1e-5, atol=1e-7)
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=1e-5, atol=1e-6)
 
 
 def test_same_seed_same_weights(train, uninterrupted, one_network):
