@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from nbnet_lib.attack.checkpoint import RunState
 from nbnet_lib.attack.data import batch_rows, fingerprint
 from nbnet_lib.attack.gan_faces import sample_faces, variety
 from nbnet_lib.attack.monitor import Every, Monitor, RunOptions
+from nbnet_lib.attack.processes import accelerator_on
 from nbnet_lib.decoders import create_decoder
 from nbnet_lib.decoders.base import require_pictures
 from nbnet_lib.errors import NbnetError
@@ -81,7 +81,7 @@ def train_generator(
         raise NbnetError(f"{len(images)} training images: a generator needs at least 2, or copies")
     generator, discriminator = _networks(images.shape[1], config)
     generator.framing = framing  # type: ignore[assignment]
-    accelerator = Accelerator(cpu=where.device == "cpu", mixed_precision="no")
+    accelerator = accelerator_on(where.device)
     device = accelerator.device
     draw, judge, generator_adam, discriminator_adam = accelerator.prepare(
         generator,

@@ -41,7 +41,7 @@ class RunOptions:
         resume: True continues from the newest checkpoint in ``folder`` if there is one; a path
             continues from that file or folder. On the CPU the result equals an uninterrupted run
             bit for bit (with the same number of threads).
-        device: "auto" (accelerate decides) or "cpu".
+        device: "auto", "cpu" or "cuda"; see `nbnet_lib.device.resolve_device`.
         progress: show a progress bar on stderr.
     """
 

@@ -28,6 +28,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 
+from nbnet_lib.device import resolve_device
 from nbnet_lib.errors import NbnetError
 
 T = TypeVar("T")
@@ -93,6 +94,14 @@ def whole_batch_norm(decoder: nn.Module, processes: int) -> Iterator[None]:
             norm.__class__ = nn.BatchNorm2d
         if norms and implementation is not None:
             decoder.implementation = implementation
+
+
+def accelerator_on(device: str) -> Accelerator:
+    """Return what prepares networks and optimisers for ``device``, in float32.
+
+    Asked by itself it would take a Mac's GPU, which the rest of the library does not use.
+    """
+    return Accelerator(cpu=resolve_device(device) == "cpu", mixed_precision="no")
 
 
 def any_process(accelerator: Accelerator | None, flag: bool) -> bool:

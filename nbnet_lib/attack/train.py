@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor, nn
 
 from nbnet_lib.attack.checkpoint import RunState
@@ -30,10 +29,14 @@ from nbnet_lib.attack.data import Pairs, batch_rows, noisy_templates
 from nbnet_lib.attack.monitor import Callback, Evaluate, Every, Monitor, RunOptions
 from nbnet_lib.attack.objective import Objective
 from nbnet_lib.attack.precision import computing_in
-from nbnet_lib.attack.processes import parts_of_batch, require_same, whole_batch_norm
+from nbnet_lib.attack.processes import (
+    accelerator_on,
+    parts_of_batch,
+    require_same,
+    whole_batch_norm,
+)
 from nbnet_lib.attack.white_box import WhiteBox
 from nbnet_lib.decoders import require_gradient_training
-from nbnet_lib.device import resolve_device
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.settings import TrainConfig
 
@@ -83,7 +86,7 @@ def train_decoder(
     beside = RunOptions(**options)
     pairs = Pairs(images, templates, identities)
     _require_fitting(decoder, pairs, config, evaluate, beside)
-    accelerator = Accelerator(cpu=resolve_device(beside.device) == "cpu", mixed_precision="no")
+    accelerator = accelerator_on(beside.device)
     device, processes = accelerator.device, accelerator.num_processes
     if config.adversarial_weight and min(config.batch_size, len(pairs)) % processes:
         raise NbnetError(
