@@ -124,12 +124,13 @@ def _no_room(folder: Path, needed: int, reason: str) -> NbnetError:
     )
 
 
-def sha256_file(path: str | os.PathLike[str]) -> str:
-    """Return the SHA-256 of a file as 64 lower-case hexadecimal digits."""
+def sha256_file(*paths: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file, or of several one behind the other: 64 hexadecimal digits."""
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    for path in paths:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
     return digest.hexdigest()
 
 

@@ -115,7 +115,7 @@ def run_info(args: argparse.Namespace) -> Report:
     if encoder is known:
         payload["weights"] = known.weights
     else:
-        payload["framing"] = encoder.framing.to_card()
+        payload |= {"framing": encoder.framing.to_card(), "sha256": encoder.sha256}
     payload["card"] = encoder.card
     return Report(payload, "\n".join(_outline(payload)))
 

@@ -122,6 +122,11 @@ class Encoder:
         self.device = torch.device(device or (first.device if first is not None else "cpu"))
         self._cutter = cutter or DetectingCutter(image_size, self.framing, self.device)
 
+    @property
+    def sha256(self) -> str | None:
+        """SHA-256 of the weights that answer, 64 hexadecimal digits; None for a function."""
+        return self.card.get("sha256")
+
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Turn float32 [N, 3, S, S] in [-1, 1] into templates, float32 [N, template_dim], unit.

@@ -21,7 +21,14 @@ from torch import Tensor
 from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import complete_card
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.dlib_models import CHIP_SIZE, DIM, describe, face_chips, networks
+from nbnet_lib.faces.dlib_models import (
+    CHIP_SIZE,
+    DIM,
+    describe,
+    face_chips,
+    networks,
+    recogniser_sha256,
+)
 from nbnet_lib.faces.framing import find_framing
 from nbnet_lib.faces.transforms import to_uint8
 from nbnet_lib.parallel import cores, in_parallel
@@ -92,7 +99,7 @@ def open_dlib(
         network,
         CHIP_SIZE,
         DIM,
-        complete_card(DLIB_CARD, None, DIM),
+        complete_card({**DLIB_CARD, "sha256": recogniser_sha256()}, None, DIM),
         framing=find_framing("dlib"),
         alignment=alignment or "detect",
         cutter=cutter,

@@ -47,6 +47,7 @@ class Graph:
         fixed: entries of a card that the file does not leave open.
         read: entries of a card that the file suggests.
         reasons: how ``read`` was found, one sentence each.
+        external: names of the files beside it that hold weights, sorted.
     """
 
     input: str
@@ -56,6 +57,7 @@ class Graph:
     fixed: dict[str, Any] = field(default_factory=dict)
     read: dict[str, Any] = field(default_factory=dict)
     reasons: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
 
 
 def read_graph(path: Path, given: Mapping[str, Any]) -> Graph:
@@ -100,6 +102,7 @@ def read_graph(path: Path, given: Mapping[str, Any]) -> Graph:
         fixed,
         {**read, **carried},
         () if carried else tuple(reasons),
+        tuple(sorted(_external_files(model.graph))),
     )
 
 
@@ -122,6 +125,17 @@ def _load(path: Path) -> Any:
             f"{path} is not an ONNX file, or only a part of one: export or copy it again"
         )
     return model
+
+
+def _external_files(graph: Any) -> set[str]:
+    """Return the names of other files with tensors of a graph and of the graphs inside it."""
+    from onnx.external_data_helper import ExternalDataInfo, uses_external_data
+
+    attributes = [attribute for node in graph.node for attribute in node.attribute]
+    tensors = [*graph.initializer, *(t for a in attributes for t in (a.t, *a.tensors))]
+    found = {ExternalDataInfo(t).location for t in tensors if uses_external_data(t)}
+    inner = [g for a in attributes for g in (a.g, *a.graphs) if g.node]
+    return found.union(*map(_external_files, inner))
 
 
 def _carried_card(model: Any, path: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from nbnet_lib.encoders.card import check_card, find_card
 from nbnet_lib.encoders.foreign import INSIGHTFACE, one_line, resolve_options, wrap_model
 from nbnet_lib.encoders.onnx_graph import Graph, read_graph
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.files import sha256_file
 
 FATAL_ONLY = 4  # onnxruntime's own warnings are for the people who export
 
@@ -115,6 +116,7 @@ def open_onnx(
     if graph.dtype == "uint8" and (entries["mean"], entries["std"]) != (0.0, 1.0):
         raise NbnetError(f"{name} takes bytes: leave mean and std out of its card")
     network = OnnxNetwork(file, graph, device)
+    entries["sha256"] = sha256_file(file, *(file.parent / other for other in graph.external))
     # Pictures go to onnxruntime by way of the CPU.
     encoder = wrap_model(name, network, entries, [*assumed, *graph.reasons], "cpu", alignment)
     encoder.card["output"] = graph.output

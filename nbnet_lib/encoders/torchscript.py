@@ -20,6 +20,7 @@ from nbnet_lib.encoders.base import Encoder
 from nbnet_lib.encoders.card import check_card, find_card
 from nbnet_lib.encoders.foreign import INSIGHTFACE, resolve_options, wrap_model
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.files import sha256_file
 
 
 def open_torchscript(
@@ -57,4 +58,5 @@ def open_torchscript(
             "weights alone is not enough"
         ) from error
     entries, assumed = resolve_options(name, given, {}, {}, INSIGHTFACE)
+    entries["sha256"] = sha256_file(file)
     return wrap_model(name, network, entries, assumed, device, alignment)

@@ -19,7 +19,9 @@ from typing import Any
 import numpy as np
 
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.files import sha256_file
 
+RECOGNISER = "dlib_face_recognition_resnet_model_v1.dat"
 CHIP_SIZE, DIM = 150, 128
 PADDING = 0.25  # of dlib.get_face_chip: how much is left around the landmarks
 MARGIN = 0.25  # of the picture, mirrored around it: the detector wants room around a face
@@ -30,13 +32,8 @@ LARGE = 480  # shorter side from which on pictures are not doubled: faces are la
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the picture
 
 
-@lru_cache(1)
-def networks() -> tuple[Any, Any, Any, Any]:
-    """Load dlib: the module, its detector, landmark model and descriptor network.
-
-    Raises:
-        NbnetError: one of the two packages is missing, or a model file is damaged.
-    """
+def _models() -> Path:
+    """Return the folder of the model files."""
     # The package with the files imports pkg_resources, which new setuptools lack: it is only found.
     files = importlib.util.find_spec("face_recognition_models")
     if importlib.util.find_spec("dlib") is None or files is None or files.origin is None:
@@ -44,23 +41,41 @@ def networks() -> tuple[Any, Any, Any, Any]:
             'dlib or its models are missing: pip install "nbnet-lib[dlib]" (or dlib-bin '
             "and face_recognition_models)"
         )
+    return Path(files.origin).parent / "models"
+
+
+@lru_cache(1)
+def networks() -> tuple[Any, Any, Any, Any]:
+    """Load dlib: the module, its detector, landmark model and descriptor network.
+
+    Raises:
+        NbnetError: one of the two packages is missing, or a model file is damaged.
+    """
+    models = _models()
     import dlib
 
-    models = Path(files.origin).parent / "models"
     try:
         return (
             dlib,
             dlib.get_frontal_face_detector(),
             dlib.shape_predictor(str(models / "shape_predictor_5_face_landmarks.dat")),
-            dlib.face_recognition_model_v1(
-                str(models / "dlib_face_recognition_resnet_model_v1.dat")
-            ),
+            dlib.face_recognition_model_v1(str(models / RECOGNISER)),
         )
     except RuntimeError as error:
         raise NbnetError(
             f"dlib cannot read its models in {models} ({error}): install face_recognition_models "
             "again"
         ) from error
+
+
+@lru_cache(1)
+def recogniser_sha256() -> str:
+    """Return the SHA-256 of the descriptor network's file.
+
+    Raises:
+        NbnetError: one of the two packages is missing.
+    """
+    return sha256_file(_models() / RECOGNISER)
 
 
 def installed() -> bool:

@@ -19,7 +19,7 @@ BUDGETS = {
     "nbnet_lib/course": 650,
     "nbnet_lib/data": 2_800,
     "nbnet_lib/decoders": 1_450,
-    "nbnet_lib/encoders": 1_700,
+    "nbnet_lib/encoders": 1_730,
     "nbnet_lib/evaluate": 4_550,
     "nbnet_lib/faces": 750,
     "synthfaces": 4_600,
