@@ -22,6 +22,7 @@ import json
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from functools import lru_cache
 from multiprocessing import get_context
 from typing import Any
 
@@ -31,8 +32,7 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.uncertainty import bootstrap_rate
 from nbnet_lib.evaluate.verification import eer, tar_at, threshold_at_far
 from nbnet_lib.faces import make_identity
-from nbnet_lib.faces.dlib_models import describe as describe_chips
-from nbnet_lib.faces.dlib_models import face_chip, networks
+from nbnet_lib.faces.dlib_models import RECOGNISER, face_chip, model_file, networks
 from nbnet_lib.parallel import cores
 from synthfaces import Recipe
 
@@ -42,6 +42,12 @@ BARS = {"detected": 0.99, "tar@1%": 0.97, "tar@0.1%": 0.88, "rank1": 0.99}
 PLACE = (0.2, 0.27, 0.8, 0.87)  # of the face: left, top, right, bottom as shares of the picture
 
 
+@lru_cache(1)
+def recogniser() -> Any:
+    """Return dlib's own program of its network."""
+    return networks()[0].face_recognition_model_v1(str(model_file(RECOGNISER)))
+
+
 def describe(picture: np.ndarray) -> tuple[np.ndarray, bool]:
     """Return dlib's descriptor, float64 [128], of a picture, and whether it found the face.
 
@@ -49,7 +55,7 @@ def describe(picture: np.ndarray) -> tuple[np.ndarray, bool]:
     """
     chip, found = face_chip(picture, otherwise=PLACE)
     assert chip is not None  # with PLACE there always is one
-    return describe_chips(chip[None])[0], found
+    return np.array(recogniser().compute_face_descriptor(chip)), found
 
 
 def describe_person(recipe: Recipe, identity: int) -> tuple[np.ndarray, np.ndarray]:

@@ -36,13 +36,22 @@ class Aligned(NamedTuple):
 
     Attributes:
         pixels: float32 [N, 3, S, S] in [-1, 1].
-        n_attempted: pictures in which a face was looked for.
-        n_detected: those of them with a face; the fixed transform was used for the others.
+        found: bool [N], whether a face was found in each; the fixed transform was used for the
+            others. None where no face was looked for.
     """
 
     pixels: Tensor
-    n_attempted: int = 0
-    n_detected: int = 0
+    found: np.ndarray | None = None
+
+    @property
+    def n_attempted(self) -> int:
+        """Pictures in which a face was looked for."""
+        return 0 if self.found is None else len(self.found)
+
+    @property
+    def n_detected(self) -> int:
+        """Those of them with a face."""
+        return 0 if self.found is None else int(self.found.sum())
 
 
 class CountedTemplates(NamedTuple):
@@ -218,8 +227,8 @@ class Encoder:
             fixed[i : i + 1] if cut is None else to_tensor(np.array(cut)).to(fixed.device)
             for i, cut in enumerate(cuts)
         ]
-        n_detected = sum(cut is not None for cut in cuts)
-        return Aligned(torch.cat(rows) if rows else fixed, len(cuts), n_detected)
+        found = np.array([cut is not None for cut in cuts], bool)
+        return Aligned(torch.cat(rows) if rows else fixed, found)
 
     def with_preprocess(self, **changes: Any) -> Encoder:
         """Return the same network behind another preprocessing.

@@ -1,8 +1,9 @@
-"""dlib's face recognition: its detector, its way of cutting a face out, and its network.
+"""dlib's face recognition: its detector, its way of cutting a face out, and where its network is.
 
 King, "Dlib-ml: a machine learning toolkit", JMLR 2009: a detector on histograms of gradients, five
-landmarks by an ensemble of trees, a residual network of 29 convolutions on pictures of 150 pixels.
-Program and models come as the packages `dlib-bin` and `face_recognition_models` and work offline.
+landmarks by an ensemble of trees, a residual network of 29 convolutions on pictures of 150 pixels
+(`encoders.dlib_network` computes it). Program and models come as the packages `dlib-bin` and
+`face_recognition_models` and work offline.
 
 Everything here is for one process: dlib keeps the interpreter's lock while it computes, so threads
 do not make it faster (two threads took as long as one after the other). `encoders.dlib_encoder`
@@ -22,6 +23,7 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import sha256_file
 
 RECOGNISER = "dlib_face_recognition_resnet_model_v1.dat"
+LANDMARKS = "shape_predictor_5_face_landmarks.dat"
 CHIP_SIZE, DIM = 150, 128
 PADDING = 0.25  # of dlib.get_face_chip: how much is left around the landmarks
 MARGIN = 0.25  # of the picture, mirrored around it: the detector wants room around a face
@@ -32,8 +34,12 @@ LARGE = 480  # shorter side from which on pictures are not doubled: faces are la
 Box = tuple[float, float, float, float]  # left, top, right, bottom as shares of the picture
 
 
-def _models() -> Path:
-    """Return the folder of the model files."""
+def model_file(name: str) -> Path:
+    """Return where a file of dlib's models is.
+
+    Raises:
+        NbnetError: one of the two packages is missing.
+    """
     # The package with the files imports pkg_resources, which new setuptools lack: it is only found.
     files = importlib.util.find_spec("face_recognition_models")
     if importlib.util.find_spec("dlib") is None or files is None or files.origin is None:
@@ -41,30 +47,24 @@ def _models() -> Path:
             'dlib or its models are missing: pip install "nbnet-lib[dlib]" (or dlib-bin '
             "and face_recognition_models)"
         )
-    return Path(files.origin).parent / "models"
+    return Path(files.origin).parent / "models" / name
 
 
 @lru_cache(1)
-def networks() -> tuple[Any, Any, Any, Any]:
-    """Load dlib: the module, its detector, landmark model and descriptor network.
+def networks() -> tuple[Any, Any, Any]:
+    """Load dlib: the module, its detector and its landmark model.
 
     Raises:
         NbnetError: one of the two packages is missing, or a model file is damaged.
     """
-    models = _models()
+    landmarks = model_file(LANDMARKS)
     import dlib
 
     try:
-        return (
-            dlib,
-            dlib.get_frontal_face_detector(),
-            dlib.shape_predictor(str(models / "shape_predictor_5_face_landmarks.dat")),
-            dlib.face_recognition_model_v1(str(models / RECOGNISER)),
-        )
+        return dlib, dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmarks))
     except RuntimeError as error:
         raise NbnetError(
-            f"dlib cannot read its models in {models} ({error}): install face_recognition_models "
-            "again"
+            f"dlib cannot read {landmarks} ({error}): install face_recognition_models again"
         ) from error
 
 
@@ -75,7 +75,7 @@ def recogniser_sha256() -> str:
     Raises:
         NbnetError: one of the two packages is missing.
     """
-    return sha256_file(_models() / RECOGNISER)
+    return sha256_file(model_file(RECOGNISER))
 
 
 def installed() -> bool:
@@ -94,7 +94,7 @@ def face_chip(picture: np.ndarray, otherwise: Box | None = None) -> tuple[np.nda
         The face, uint8 [150, 150, 3], or None where there is none and no ``otherwise``; and whether
         the detector found one.
     """
-    dlib, detector, landmarks, _ = networks()
+    dlib, detector, landmarks = networks()
     picture = _enlarged(picture)
     height, width = picture.shape[:2]
     y, x = round(MARGIN * height), round(MARGIN * width)
@@ -125,12 +125,3 @@ def _enlarged(picture: np.ndarray) -> np.ndarray:
 def face_chips(pictures: np.ndarray) -> list[np.ndarray | None]:
     """Return the largest face of each of uint8 [N, H, W, 3], uint8 [150, 150, 3], or None."""
     return [face_chip(picture)[0] for picture in pictures]
-
-
-def describe(chips: np.ndarray) -> np.ndarray:
-    """Return dlib's descriptors, float64 [N, 128], of faces uint8 [N, 150, 150, 3].
-
-    As they are: dlib compares them by Euclidean distance and does not bring them to unit length.
-    """
-    network = networks()[3]
-    return np.array(network.compute_face_descriptor(list(chips))).reshape(-1, DIM)

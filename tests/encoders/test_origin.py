@@ -58,8 +58,8 @@ def test_of_a_torchscript_file(tmp_path, tiles):
 
 def test_of_dlibs_network():
     pytest.importorskip("dlib", reason='pip install -e ".[dlib]"')
-    folder = dlib_models._models()
-    assert create_encoder("dlib", workers=1).sha256 == sha256(folder / dlib_models.RECOGNISER)
+    file = dlib_models.model_file(dlib_models.RECOGNISER)
+    assert create_encoder("dlib", workers=1).sha256 == sha256(file)
 
 
 def test_a_function_has_none(tiles):
