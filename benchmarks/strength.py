@@ -42,12 +42,15 @@ FARS = (0.01, 0.001)
 
 def require_same_settings(args: argparse.Namespace) -> None:
     """Keep the settings beside the rows, and refuse to mix rows of others with them."""
+    from nbnet_lib.encoders import create_encoder
+    from nbnet_lib.encoders.origin import origin_of
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.files import atomic_path
 
     free = ("out", "only", "no_measure", "json", "device")
     now = {k: list(v) if isinstance(v, range | tuple) else v for k, v in vars(args).items()}
     now = {k: v for k, v in now.items() if k not in free}
+    now |= origin_of(create_encoder("synth")).entries()
     path = args.out / "settings.json"
     if not path.exists():
         with atomic_path(path) as temporary:
@@ -82,6 +85,8 @@ def make_row(row: str, pictures: Any, templates: Any, args: argparse.Namespace) 
     from nbnet_lib.attack.portraits import portraits_of
     from nbnet_lib.attack.precision import best_precision
     from nbnet_lib.decoders import create_decoder, fit_decoder, save_decoder
+    from nbnet_lib.encoders import create_encoder
+    from nbnet_lib.encoders.origin import origin_of
     from nbnet_lib.faces import RENDERER_VERSION
 
     name, loss = row.split(":")
@@ -130,7 +135,7 @@ def make_row(row: str, pictures: Any, templates: Any, args: argparse.Namespace) 
         facts |= {"draws": "portraits"} if loss == "best" else {}
     card = {
         "command": f"python benchmarks/strength.py --out runs/strength --only {row}",
-        "encoder": "synth",
+        **origin_of(create_encoder("synth")).entries(),
         "renderer_version": RENDERER_VERSION,
         "licence": "MIT; trained on synthetic faces only",
         "data": f"SynthFaces identities {args.identities[0]}-{args.identities[-1]} "

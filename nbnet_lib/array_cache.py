@@ -60,7 +60,7 @@ def cached_array(
     made_from = {"shape": list(shape), "dtype": kind.str} | made_from
     require_writable_folder(path.parent)
     with FileLock(path.with_suffix(".lock")):
-        stored = _read_note(note)
+        stored = read_note(path)
         if stored and not replace:
             _require_same(path, stored.get("made_from"), made_from)
         rows = 0
@@ -99,10 +99,13 @@ def _is_array(path: Path, shape: tuple[int, ...]) -> bool:
         return False
 
 
-def _read_note(note: Path) -> dict[str, Any]:
-    """Return a note; nothing if it is missing or damaged, so that the work starts again."""
+def read_note(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the note beside an array: "made_from", "rows" and "tally".
+
+    It is empty if the note is missing or damaged, so that the work starts again.
+    """
     try:
-        stored = json.loads(note.read_text(encoding="utf-8"))
+        stored = json.loads(Path(path).with_suffix(".json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return stored if isinstance(stored, dict) else {}

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nbnet_lib.encoders.origin import Origin, origin_in, require_same_origin
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path, require_writable_folder
 
@@ -41,6 +42,7 @@ class RunState:
         data: fingerprint of the training data; a checkpoint of other data is refused.
         folder: of the checkpoints, or None.
         more: further settings to compare at a resume.
+        target: the attacked recogniser, where known; a checkpoint of other weights is refused.
 
     Attributes:
         averaged: the network with averaged weights, or None.
@@ -56,8 +58,9 @@ class RunState:
         data: str,
         folder: PathLike | None,
         more: dict[str, Any] | None = None,
+        target: Origin | None = None,
     ):
-        self.network, self.config, self.data = network, config, data
+        self.network, self.config, self.data, self.target = network, config, data, target
         self.folder = None if folder is None else require_writable_folder(folder)
         self.settings = {**asdict(config), **(more or {})}
         self.step = 0
@@ -137,6 +140,7 @@ class RunState:
             "step": self.step,
             "config": self.settings,
             "data": self.data,
+            "target": self.target.entries() if self.target else {},
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
             "generator": torch.get_rng_state(),
             "history": self.history,
@@ -183,6 +187,9 @@ class RunState:
             self.best, self.stale = state["best"], state["stale"]
 
     def _require_same_run(self, state: dict[str, Any]) -> None:
+        if self.target is not None:
+            against = origin_in(state.get("target", {}))  # earlier versions kept none
+            require_same_origin("the checkpoint was made against", against, self.target)
         then = state["config"]
         differ = [
             f"{key}: {then.get(key)} then, {value} now"

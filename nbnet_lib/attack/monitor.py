@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from nbnet_lib.attack.checkpoint import RunState
 from nbnet_lib.attack.processes import any_process, from_main
+from nbnet_lib.encoders.origin import Origin
 from nbnet_lib.errors import NbnetError
 
 Evaluate = Callable[[nn.Module, int], dict[str, float] | None]
@@ -43,12 +44,14 @@ class RunOptions:
             bit for bit (with the same number of threads).
         device: "auto", "cpu" or "cuda"; see `nbnet_lib.device.resolve_device`.
         progress: show a progress bar on stderr.
+        target: which recogniser made the templates; checkpoints hold it.
     """
 
     folder: str | os.PathLike[str] | None = None
     resume: bool | str | os.PathLike[str] = False
     device: str = "auto"
     progress: bool = True
+    target: Origin | None = None
 
 
 @dataclass(frozen=True)

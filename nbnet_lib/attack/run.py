@@ -53,6 +53,7 @@ from nbnet_lib.decoders import (
 )
 from nbnet_lib.device import resolve_device
 from nbnet_lib.encoders import Encoder
+from nbnet_lib.encoders.origin import Origin, origin_in, origin_of, require_same_origin
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path, require_writable_folder
 from nbnet_lib.settings import TrainingOptions
@@ -195,8 +196,9 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
             recogniser = white_box_of(encoder, decoder.framing)
         elif options.stages[-1].template_weight:
             with processes.main_process_first():
-                recogniser = _surrogate(Pairs(images, *pairs[1:]), options, main)
-        facts, history = _train(decoder, pairs, evaluate, recogniser, options)
+                asked = Pairs(images, *pairs[1:])
+                recogniser = _surrogate(asked, origin_of(encoder), options, main)
+        facts, history = _train(decoder, pairs, evaluate, recogniser, options, origin_of(encoder))
     if not main:
         return None
 
@@ -207,7 +209,7 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
         "seed": options.seed,
         **with_beginning(faces.card, earlier),
         "kept_aside": len(faces.images) - known,
-        "encoder": encoder.name,
+        **origin_of(encoder).entries(),
         **({"faces_not_found": missed} if missed else {}),
         **({"draws": "portraits"} if options.portraits else {}),
         **facts,
@@ -306,7 +308,7 @@ def write_history(out: Path, history: History) -> None:
     _write_json(out / "history.json", history)
 
 
-def _surrogate(pairs: Pairs, options: TrainingOptions, main: bool) -> Surrogate:
+def _surrogate(pairs: Pairs, target: Origin, options: TrainingOptions, main: bool) -> Surrogate:
     """Return the attacker's own imitation of the target, for the template-consistency loss.
 
     It is read back from the file also right after its training: the file holds float16, and a
@@ -319,6 +321,7 @@ def _surrogate(pairs: Pairs, options: TrainingOptions, main: bool) -> Surrogate:
     made_of = {"config": asdict(config), "pairs": pairs.fingerprint()}
     if path.exists() and (options.resume or not main):
         card = load_card(path)
+        require_same_origin(f"{path} imitates", origin_in(card), target)
         if any(card.get(name) != value for name, value in made_of.items()):
             raise NbnetError(
                 f"{path} was made with other settings or of other pictures "
@@ -338,7 +341,8 @@ def _surrogate(pairs: Pairs, options: TrainingOptions, main: bool) -> Surrogate:
             folder=folder,
             resume=options.resume,
         )
-        save_surrogate(surrogate, path, config, {"command": options.command, **made_of})
+        card = {"command": options.command, **target.entries(), **made_of}
+        save_surrogate(surrogate, path, config, card)
         shutil.rmtree(folder)
     return load_surrogate(path)
 
@@ -349,6 +353,7 @@ def _train(
     evaluate: Any,
     recogniser: torch.nn.Module | None,
     options: TrainingOptions,
+    target: Origin,
 ) -> tuple[dict[str, Any], History]:
     """Train, stage by stage; return what the card says of it, and the history."""
     images, templates, identities = pairs
@@ -368,6 +373,7 @@ def _train(
             folder=folder,
             resume=options.resume,
             device=options.device,
+            target=target,
         )
         stage = {"stage": number} if len(stages) > 1 else {}
         whole += [{**entry, **stage} for entry in history]

@@ -19,8 +19,9 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from nbnet_lib.array_cache import cached_array
+from nbnet_lib.array_cache import cached_array, read_note
 from nbnet_lib.encoders.base import embed_counted
+from nbnet_lib.encoders.origin import NAME, origin_in, origin_of, require_same_origin
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import Framing
 
@@ -65,6 +66,7 @@ def extract_templates(
         "alignment": getattr(encoder, "alignment", None),
         "framing": None if framing is None else framing.to_card(),
     }
+    made_from |= _known_origin(encoder, path, progress)
     tally = {} if tally is None else tally
     tally |= {"n_attempted": 0, "n_detected": 0}
     probed = False
@@ -102,6 +104,26 @@ def extract_templates(
     if not probed:
         _require_same_encoder(encoder, images, path, framing, len(images))
     return np.load(path, mmap_mode="c")  # torch takes only what may be written to
+
+
+def _known_origin(encoder: Any, path: Path, progress: bool) -> dict[str, Any]:
+    """Return what the note is to say of the recogniser; refuse to mix templates of two.
+
+    A file that does not say it, and one of the same weights under another name, keep what they say:
+    pictures that are asked again decide.
+    """
+    target = origin_of(encoder)
+    then = read_note(path).get("made_from")
+    if not isinstance(then, dict):
+        return target.entries()
+    require_same_origin(f"{path} holds templates of", origin_in(then), target)
+    if NAME not in then and progress:
+        print(
+            f"note: {path} does not say which recogniser made it (an earlier version of nbnet "
+            f"wrote it): {PROBES} of its pictures are shown to {target} again",
+            file=sys.stderr,
+        )
+    return {key: then[key] for key in target.entries() if key in then}
 
 
 def _require_same_encoder(

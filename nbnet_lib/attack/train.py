@@ -69,7 +69,7 @@ def train_decoder(
             ``white_box_of(target, framing)`` instead, the gradient flows through the target
             itself, which leaves the paper's threat model; see `attack.white_box`.
         callbacks: each is called with every new entry of the history, in the main process.
-        **options: folder, resume, device, progress; see `RunOptions`.
+        **options: folder, resume, device, progress, target; see `RunOptions`.
 
     Returns:
         one dict per ``config.log_every`` updates: step, loss (mean since the last entry), lr,
@@ -100,7 +100,8 @@ def train_decoder(
     if objective.adversary is not None:
         state["adversary"] = objective.adversary
     threat = {"white_box": isinstance(recogniser, WhiteBox)}
-    run = RunState(decoder, state, config, pairs.fingerprint(), beside.folder, threat)
+    data = pairs.fingerprint()
+    run = RunState(decoder, state, config, data, beside.folder, threat, beside.target)
     if beside.resume:
         run.resume(beside.resume)
     require_same(accelerator, "set of pairs or step to begin with", (run.data, run.step))

@@ -40,7 +40,8 @@ def with_beginning(data: dict[str, Any], earlier: dict[str, Any]) -> dict[str, A
     """
     if not earlier:
         return data
-    init = {k: earlier[k] for k in ("sha256", "data", "encoder") if k in earlier}
+    kept = ("sha256", "data", "encoder", "encoder_sha256")
+    init = {k: earlier[k] for k in kept if k in earlier}
     return {**data, **merge_terms((data, earlier)), "init": init}
 
 

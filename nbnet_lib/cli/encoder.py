@@ -145,9 +145,10 @@ def run_train(args: argparse.Namespace) -> Report:
 
 
 def run_embed(args: argparse.Namespace) -> Report:
-    """Write templates [N, d] with whose each is, as `nbnet reconstruct` reads them."""
+    """Write templates [N, d], whose each is and by whom, as `nbnet reconstruct` reads them."""
     import numpy as np
 
+    from nbnet_lib.encoders.origin import origin_of
     from nbnet_lib.errors import NbnetError
     from nbnet_lib.files import atomic_path, require_writable_folder
 
@@ -160,6 +161,8 @@ def run_embed(args: argparse.Namespace) -> Report:
         images, progress=True, framing=framing
     )
     missed = n_attempted - n_detected
+    origin = origin_of(encoder).entries()
+    names |= {key: np.array(value) for key, value in origin.items() if value is not None}
     with atomic_path(args.out) as temporary, open(temporary, "wb") as file:
         np.savez(file, templates=templates.numpy(), **names)
     payload = {
@@ -168,6 +171,7 @@ def run_embed(args: argparse.Namespace) -> Report:
         "template_dim": templates.shape[1],
         "faces_looked_for": n_attempted,
         "faces_not_found": missed,
+        **origin,
     }
     text = f"{len(templates)} templates in {args.out}"
     if missed:

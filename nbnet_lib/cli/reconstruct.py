@@ -36,13 +36,18 @@ def add(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
-def read_templates(path: Path) -> Any:
-    """Return the float array [N, d] in an .npy or .npz file (one template [d] becomes [1, d]).
+def read_templates(path: Path) -> tuple[Any, dict[str, str]]:
+    """Return the templates in an .npy or .npz file, and what it says of their recogniser.
+
+    Returns:
+        float32 [N, d] (one template [d] becomes [1, d]), and the entries that `origin_in` reads.
 
     Raises:
         NbnetError: no such file, another format, or not one array of templates in it.
     """
     import numpy as np
+
+    from nbnet_lib.encoders.origin import NAME, SHA256
 
     if not path.is_file():
         raise NbnetError(f"no file {path}: give the .npy or .npz file that holds the templates")
@@ -64,7 +69,11 @@ def read_templates(path: Path) -> Any:
         raise NbnetError(
             f"the templates in {path} are {templates.dtype} {templates.shape}: give floats [N, d]"
         )
-    return templates.astype(np.float32)
+    # Text only: somebody else's file may hold another kind of array under these names.
+    said = {
+        k: str(arrays[k]) for k in (NAME, SHA256) if k in arrays and arrays[k].dtype.kind == "U"
+    }
+    return templates.astype(np.float32), said
 
 
 def run(args: argparse.Namespace) -> Report:
@@ -73,12 +82,15 @@ def run(args: argparse.Namespace) -> Report:
     from nbnet_lib.cli.pictures import contact_sheet, save_png
     from nbnet_lib.decoders import load_decoder
     from nbnet_lib.device import resolve_device
+    from nbnet_lib.encoders.origin import origin_in, require_trained_against
     from nbnet_lib.faces import to_uint8
     from nbnet_lib.files import require_writable_folder
 
-    templates = read_templates(args.templates)
+    templates, said = read_templates(args.templates)
     require_writable_folder(args.out)
     decoder = load_decoder(args.decoder, device=resolve_device(args.device))
+    what = f"the templates in {args.templates}"
+    notes = require_trained_against(args.decoder, decoder.card, origin_in(said), what)
     images = to_uint8(reconstruct(decoder, templates, batch_size=args.batch_size))
     width = max(4, len(str(len(images) - 1)))
     paths = [save_png(im, args.out / f"{i:0{width}d}.png") for i, im in enumerate(images)]
@@ -88,5 +100,7 @@ def run(args: argparse.Namespace) -> Report:
         "folder": args.out,
         "files": [p.name for p in paths],
         "contact_sheet": sheet.name,
+        "notes": notes,
     }
-    return Report(payload, f"{len(paths)} faces and {sheet.name} in {args.out}")
+    lines = [f"{len(paths)} faces and {sheet.name} in {args.out}", *(f"note: {n}" for n in notes)]
+    return Report(payload, "\n".join(lines))

@@ -52,6 +52,24 @@ def origin_in(entries: Mapping[str, Any]) -> Origin:
     return Origin(entries.get(NAME), entries.get(SHA256))
 
 
+def require_same_origin(what: str, then: Origin, now: Origin) -> None:
+    """Refuse to continue what another recogniser made.
+
+    Args:
+        what: the beginning of the sentence: "FILE holds templates of".
+        then: whose it is.
+        now: whose it would become; nothing is refused where either SHA-256 is unknown.
+
+    Raises:
+        NbnetError: the weights of the two recognisers differ.
+    """
+    if then.is_other(now):
+        raise NbnetError(
+            f"{what} {then}, but the recogniser is now {now}: give the one of then, or start anew "
+            "in another folder (--out)"
+        )
+
+
 def require_trained_against(
     decoder: str, card: Mapping[str, Any], given: Origin, templates: str
 ) -> list[str]:
@@ -73,7 +91,7 @@ def require_trained_against(
     if trained.is_other(given):
         raise NbnetError(
             f"{decoder} was trained against {trained}, but {templates} are of {given}: train a "
-            "decoder against the latter (nbnet train), or give templates of the former"
+            "decoder against the latter (nbnet train), or take templates of the former"
         )
     if not card or (trained.sha256 and given.sha256):
         return []
@@ -87,4 +105,7 @@ def require_trained_against(
         doubt += given.name
     else:
         doubt = f"{decoder} was trained against {trained}, and {templates} are of {given}"
-    return [f"{doubt}: what it makes of them means little, unless both are one recogniser"]
+    return [
+        f"{doubt}: what it makes of them means little, unless both are one recogniser (in doubt "
+        "train a decoder anew: nbnet train)"
+    ]

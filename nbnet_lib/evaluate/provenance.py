@@ -22,7 +22,7 @@ from nbnet_lib.evaluate.protocols import Pictures
 from nbnet_lib.evaluate.protocols.pictures import Drawn
 
 # Under these entries a decoder's card names recognisers that took part in its training.
-RECOGNISERS = ("encoder", "encoders", "surrogate", "surrogates", "white_box")
+RECOGNISERS = ("encoder", "encoder_sha256", "encoders", "surrogate", "surrogates", "white_box")
 # Under these, cards name what was trained on; of a generator, what it was trained on itself.
 PEOPLE = ("data", "sources", "generator", "training_data")
 _SPANS = re.compile(

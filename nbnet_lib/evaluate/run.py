@@ -22,6 +22,7 @@ from torch import nn
 from tqdm import tqdm
 
 from nbnet_lib.attack.features import create_features
+from nbnet_lib.encoders.origin import origin_of, require_trained_against
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.attack import AttackResult
 from nbnet_lib.evaluate.compare import compare_attacks
@@ -94,9 +95,9 @@ def run_protocol(
         progress: show bars on stderr.
 
     Raises:
-        NbnetError: an encoder and a decoder whose templates differ in length, two decoders of one
-            name, a judge that is not independent, leakage without ground truth, or pictures that
-            cannot be read.
+        NbnetError: a decoder that was trained against other weights, or whose templates differ in
+            length, two decoders of one name, a judge that is not independent, leakage without
+            ground truth, or pictures that cannot be read.
     """
     options, judges = options or Options(), judges or {}
     pictures, identities = protocol.pictures, protocol.pictures.identities
@@ -108,8 +109,10 @@ def run_protocol(
     # Everything that can be wrong is found before the long work starts.
     named = dict(zip(_names(encoder, decoders), decoders, strict=True))
     cards = {name: card_of(decoder) for name, decoder in named.items()}
-    notes = _decoder_notes(encoder, cards)
+    notes: list[str] = []
     for name, card in cards.items():
+        attacked = origin_of(encoder)
+        notes += require_trained_against(name, card, attacked, "the templates attacked here")
         notes += require_disjoint(pictures, tested, name, card)
     notes += require_independent(judges, encoder, cards, pictures, tested)
     features = create_features() if options.quality and named else None
@@ -232,15 +235,6 @@ def _names(encoder: Any, decoders: Sequence[nn.Module]) -> list[str]:
         if names.count(name) > 1:
             raise NbnetError(f"two attacks are called {name!r}: give each decoder its own name")
     return names
-
-
-def _decoder_notes(encoder: Any, cards: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [
-        f"{name} was trained against the encoder {card['encoder']}: what it makes of templates of "
-        f"{encoder.name} means little, unless both are one recogniser"
-        for name, card in cards.items()
-        if card.get("encoder", encoder.name) != encoder.name
-    ]
 
 
 def _tries(attacks: Mapping[str, Mapping[str, Embedded]], name: str) -> dict[str, np.ndarray]:

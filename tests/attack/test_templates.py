@@ -110,6 +110,41 @@ def test_other_pictures_or_another_recogniser_are_refused(images, tmp_path):
         extract_templates(Counting(), images[:50], path, progress=False)
 
 
+class Weighted(Counting):
+    """A recogniser with weights of its own; ``turn`` decides what it answers."""
+
+    def __init__(self, sha256: str | None, name: str = "synth", turn: int = 0):
+        super().__init__(turn)
+        self.sha256, self.name = sha256 and sha256 * 64, name
+
+
+def test_other_weights_under_the_same_name_are_refused_before_they_are_asked(images, tmp_path):
+    path, other = tmp_path / "t.npy", Weighted("2", turn=1)
+    extract_templates(Weighted("1"), images, path, progress=False)
+    with pytest.raises(NbnetError, match=r"synth \(SHA-256 1{12}\).*synth \(SHA-256 2{12}\)"):
+        extract_templates(other, images, path, progress=False)
+    assert other.asked == 0
+    # The same weights under another name are the same recogniser.
+    renamed = Weighted("1", name="mine")
+    extract_templates(renamed, images, path, progress=False)
+    assert renamed.asked == module.PROBES
+    assert json.loads((tmp_path / "t.json").read_text())["made_from"]["encoder"] == "synth"
+
+
+def test_a_file_of_before_recognisers_were_named_is_noted_and_probed(images, tmp_path, capsys):
+    path, note = tmp_path / "t.npy", tmp_path / "t.json"
+    extract_templates(Weighted("1"), images, path, progress=False)
+    content = json.loads(note.read_text())
+    for key in ("encoder", "encoder_sha256"):
+        del content["made_from"][key]
+    note.write_text(json.dumps(content))
+    capsys.readouterr()
+    extract_templates(Weighted("1"), images, path, progress=True)
+    assert "does not say which recogniser" in capsys.readouterr().err
+    with pytest.raises(NbnetError, match="another recogniser"):
+        extract_templates(Weighted("2", turn=1), images, path, progress=False)
+
+
 def test_answers_that_are_not_numbers_are_refused(images, tmp_path):
     class Broken(Counting):
         def embed(self, images, framing=None):

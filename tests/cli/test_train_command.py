@@ -24,8 +24,10 @@ from nbnet_lib.attack.training_card import training_seconds, with_beginning
 from nbnet_lib.cli import main
 from nbnet_lib.decoders import load_decoder, save_decoder
 from nbnet_lib.encoders import create_encoder
+from nbnet_lib.encoders.origin import Origin
+from nbnet_lib.encoders.synth import SynthEncoder
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.weights import load_card
+from nbnet_lib.weights import load_card, save_weights
 
 PEOPLE = ["--identities", "10000-10009", "--samples", "4"]
 TINY = ["--image-size", "40", "--device", "cpu", "--batch-size", "8"]
@@ -141,13 +143,18 @@ def test_a_surrogate_of_other_settings_or_pictures_is_not_taken_up(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (8, 40, 40, 3)).astype(np.uint8)
     templates = torch.nn.functional.normalize(torch.eye(8, 16), dim=1)
 
-    def values(images, main=False):  # the other processes read what the main one has made
-        return _surrogate(Pairs(images, templates, None), options, main).state_dict()
+    synth = Origin("synth", "1" * 64)
+
+    def values(images, main=False, target=synth):
+        # The other processes read what the main one has made.
+        return _surrogate(Pairs(images, templates, None), target, options, main).state_dict()
 
     first, again = values(images, main=True), values(images)
     assert all(torch.equal(first[name], again[name]) for name in first)
     with pytest.raises(NbnetError, match=r"surrogate\.safetensors was made .*another --out"):
         values(images[::-1])
+    with pytest.raises(NbnetError, match=r"imitates synth \(SHA-256 1{12}\).* other \(SHA-256 2"):
+        values(images, target=Origin("other", "2" * 64))
     options = replace(options, surrogate_steps=3)
     with pytest.raises(NbnetError, match="2 steps then, 3 now"):
         values(images)
@@ -197,6 +204,38 @@ def test_a_card_names_the_weights_that_a_run_began_with(tmp_path):
     assert _first_decoder(encoder, options)[1] == earlier
     with pytest.raises(NbnetError, match="--init"):
         _first_decoder(encoder, replace(options, init=None))
+
+
+def test_a_run_is_resumed_with_its_own_recogniser_only(nbnet, fails, capsys, tmp_path):
+    """Also where the folder holds checkpoints alone, or was begun by an earlier version."""
+    out, shipped = tmp_path / "run", load_card("synth-encoder")["sha256"]
+    other = tmp_path / "changed.safetensors"
+    save_weights(other, SynthEncoder().state_dict(), {"name": "synth"})
+    command = ["train", *SMALL, *PEOPLE, "--out", out]
+    nbnet(*command)
+    card = load_card(out / "decoder.safetensors")
+    assert (card["encoder"], card["encoder_sha256"]) == ("synth", shipped)
+    resume = [*command, "--steps", "6", "--resume"]
+    for file in ("templates", "checkpoint"):
+        said = fails(*resume, "--encoder-weights", other)
+        assert file in said and f"synth (SHA-256 {shipped[:12]})" in said
+        assert f"(SHA-256 {load_card(other)['sha256'][:12]})" in said
+        for path in out.glob("templates.*"):
+            path.unlink()
+    # A run of before: neither the note nor the checkpoint names a recogniser.
+    nbnet(*command, "--steps", "5", "--resume")
+    note = out / "templates.json"
+    content = json.loads(note.read_text())
+    for key in ("encoder", "encoder_sha256"):
+        del content["made_from"][key]
+    note.write_text(json.dumps(content))
+    for path in list_checkpoints(out / "checkpoints"):
+        state = torch.load(path, weights_only=True)
+        del state["target"]
+        torch.save(state, path)
+    assert "another recogniser" in fails(*resume, "--encoder-weights", other)
+    assert main([str(word) for word in resume]) == 0
+    assert "does not say which recogniser" in capsys.readouterr().err
 
 
 def test_a_notebook_trains_as_the_command_does(nbnet, tmp_path):

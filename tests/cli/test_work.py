@@ -65,9 +65,13 @@ def test_embed_then_reconstruct(nbnet, encoder, decoder, tmp_path):
     with np.load(templates) as stored:
         assert stored["templates"].shape == (6, 128)
         assert stored["identities"].tolist() == [0, 0, 1, 1, 2, 2]
+        # Whose templates they are goes with them.
+        assert stored["encoder_sha256"] == load_card(encoder)["sha256"]
+        assert str(stored["encoder"]).endswith("encoder.safetensors")
     out = tmp_path / "faces"
     arguments = ["reconstruct", "--templates", templates, "--decoder", decoder, "--out", out]
     report = json.loads(nbnet(*arguments, "--json"))
+    assert "the card of" in report["notes"][0]  # that decoder was trained against nobody
     assert report["files"] == [f"{i:04d}.png" for i in range(6)]
     assert np.asarray(Image.open(out / "0000.png")).shape == (64, 64, 3)
     assert (out / "contact_sheet.png").is_file()
@@ -78,6 +82,38 @@ def test_reconstruct_takes_one_template_in_an_npy_file(nbnet, decoder, tmp_path)
     arguments = ["--templates", tmp_path / "one.npy", "--decoder", decoder]
     report = json.loads(nbnet("reconstruct", *arguments, "--out", tmp_path / "out", "--json"))
     assert report["files"] == ["0000.png"]
+
+
+SYNTH, MOBILE = (load_card(name)["sha256"] for name in ("synth-encoder", "synth-mobile"))
+
+
+def test_templates_of_another_recogniser_are_refused(nbnet, fails, tmp_path):
+    """As long as those of the decoder's own: nothing else would tell."""
+    for name in ("synth", "synth-mobile"):
+        files = ["--encoder", name, "--identities", "0", "--out", tmp_path / f"{name}.npz"]
+        nbnet("encoder", "embed", *files)
+    command = ["reconstruct", "--decoder", "dcnn-64", "--out", tmp_path / "faces"]
+    report = json.loads(nbnet(*command, "--templates", tmp_path / "synth.npz", "--json"))
+    assert report["notes"] == []
+    said = fails(*command, "--templates", tmp_path / "synth-mobile.npz")
+    assert f"synth (SHA-256 {SYNTH[:12]})" in said
+    assert f"synth-mobile.npz are of synth-mobile (SHA-256 {MOBILE[:12]})" in said
+
+
+def test_a_file_that_names_no_recogniser_is_noted(nbnet, tmp_path):
+    np.save(tmp_path / "bare.npy", np.eye(128)[:1])
+    np.savez(tmp_path / "old.npz", templates=np.eye(128)[:1], identities=[0], encoder=np.eye(2))
+    command = ["reconstruct", "--decoder", "dcnn-64", "--out", tmp_path / "faces", "--templates"]
+    for name in ("bare.npy", "old.npz"):
+        said = nbnet(*command, tmp_path / name)
+        assert f"{name} do not say" in said and f"synth (SHA-256 {SYNTH[:12]})" in said
+
+
+def test_a_decoder_of_before_the_recogniser_changed_is_refused(fails, encoder):
+    """The same name and the same length of a template, but other weights."""
+    said = fails("evaluate", "--encoder-weights", encoder, "--decoder", "dcnn-64", *FEW)
+    assert f"dcnn-64 was trained against synth (SHA-256 {SYNTH[:12]})" in said
+    assert f"encoder.safetensors (SHA-256 {load_card(encoder)['sha256'][:12]})" in said
 
 
 @pytest.mark.parametrize(

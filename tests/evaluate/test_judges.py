@@ -370,6 +370,11 @@ def judge_it(protocol, decoders, judges):
         ({"x": lower()}, {"surrogate": {"encoder": "lower"}}, "took part in the training"),
         ({"x": lower("q", {"sha256": "f0"})}, {"white_box": {"sha256": "f0"}}, "took part"),
         (
+            {"x": lower("q", {"sha256": "f0"})},
+            {"encoder": "a", "encoder_sha256": "f0"},
+            "took part",
+        ),
+        (
             {"x": lower("q", {"data": "SynthFaces 0-9 (10 identities) x 3"})},
             None,
             r"x was trained with SynthFaces 0-9, 4 of the 4 people here \(for example 0\)",

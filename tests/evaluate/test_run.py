@@ -240,14 +240,30 @@ def test_each_picture_is_read_in_its_framing(protocol):
     assert encoder.framings == ["synthfaces", "dlib"]  # the originals, then the reconstructions
 
 
-@pytest.mark.parametrize(("trained", "noted"), [("colour", False), ("synth", True)])
-def test_a_decoder_for_another_recogniser_is_noted(protocol, trained, noted):
+@pytest.mark.parametrize(
+    ("card", "said"),
+    [
+        ({"encoder": "colour"}, "a was trained against colour (SHA-256 unknown)"),
+        ({"encoder": "synth"}, "trained against the encoder synth"),
+        ({"seed": 0}, "the card of a does not say"),
+        ({}, None),  # trained just now
+    ],
+)
+def test_a_decoder_of_a_recogniser_that_is_not_known_is_noted(protocol, card, said):
     decoder = make_decoder(0, "a")
-    decoder.card = {"encoder": trained}
+    decoder.card = card
     result = run_protocol(
         protocol, ColourEncoder(), [decoder], Options((0.1,), resamples=10), progress=False
     )
-    assert any("trained against the encoder synth" in note for note in result.notes) == noted
+    doubts = [note for note in result.notes if "means little" in note]
+    assert len(doubts) == (said is not None) and all(said in note for note in doubts)
+
+
+def test_a_recogniser_that_changed_under_its_name_is_not_attacked(protocol):
+    target, decoder = ColourEncoder(), make_decoder(0, "a")
+    target.sha256, decoder.card = "2" * 64, {"encoder": "colour", "encoder_sha256": "1" * 64}
+    with pytest.raises(NbnetError, match=r"colour \(SHA-256 1{12}\).*colour \(SHA-256 2{12}\)"):
+        run_protocol(protocol, target, [decoder], Options((0.1,)), progress=False)
 
 
 def test_what_kind_of_attack_it_was_is_reported(protocol):
