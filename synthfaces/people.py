@@ -14,11 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from synthfaces.changes import change
 from synthfaces.checks import SynthFacesError, check_difficulty, check_size, whole_numbers
 from synthfaces.drawing import RENDERER_VERSION, render_person
 from synthfaces.geometry import build_person
 from synthfaces.identity import make_identity
 from synthfaces.sample import PORTRAIT, make_sample, portrait_sample
+from synthfaces.years import looks
+
+IN_A_YEAR = 2  # pictures of a person
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,22 @@ class Recipe:
             one frontal, neutral picture (see `synthfaces.sample.portrait_sample`), numbered -1.
         size: side in pixels, 32 to 512.
         difficulty: 0.25 (people differ more, pictures of one less) to 2; 1 is the default set.
+        years: show each person in several years (see `synthfaces.years`): two pictures in year 0,
+            which is the default set's, the next two in year 1, and so on. Portraits have no year.
     """
 
     samples: tuple[int, ...]
     size: int
     difficulty: float
+    years: bool
 
-    def __init__(self, samples: int | Iterable[int] | str, size: int, difficulty: float = 1.0):
+    def __init__(
+        self,
+        samples: int | Iterable[int] | str,
+        size: int,
+        difficulty: float = 1.0,
+        years: bool = False,
+    ):
         if isinstance(samples, str):
             if samples != "portrait":
                 raise SynthFacesError(
@@ -50,6 +63,7 @@ class Recipe:
         object.__setattr__(self, "samples", chosen)
         object.__setattr__(self, "size", check_size(size))
         object.__setattr__(self, "difficulty", check_difficulty(difficulty))
+        object.__setattr__(self, "years", bool(years))
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -63,16 +77,22 @@ class Recipe:
 
     def key(self) -> str:
         """Return all that the pixels depend on beside the identity, as one line of text."""
-        return json.dumps([RENDERER_VERSION, self.size, self.difficulty, self.samples])
+        years = ["years"] if self.years else []
+        return json.dumps([RENDERER_VERSION, self.size, self.difficulty, self.samples, *years])
 
     def draw(self, identity: int) -> np.ndarray:
         """Return one person's pictures, uint8 [samples, size, size, 3]: the bytes of `render`."""
-        person = build_person(make_identity(identity, self.difficulty))
+        who = make_identity(identity, self.difficulty)
+        person, shown = build_person(who), 0
         pictures = np.empty(self.shape, np.uint8)
         for picture, number in zip(pictures, self.samples, strict=True):
             if number == PORTRAIT:
                 sample = portrait_sample(identity)
             else:
                 sample = make_sample(identity, number, self.difficulty)
+            year = number // IN_A_YEAR if self.years and number != PORTRAIT else 0
+            changed, sample = change(who, sample, looks(identity, year, self.difficulty))
+            if year != shown:
+                person, shown = build_person(changed), year
             picture[:] = render_person(person, sample, self.size)
         return pictures

@@ -52,6 +52,7 @@ def render_set(
     cache: bool | str | Path = True,
     progress: bool = True,
     difficulty: float = 1.0,
+    years: bool = False,
 ) -> FaceSet:
     """Draw pictures of many people.
 
@@ -65,6 +66,7 @@ def render_set(
             folder to use instead; or False.
         progress: show a bar on stderr.
         difficulty: 0.25 (easy) to 2; 1 is the default set.
+        years: let hair, beard, glasses and tan of a person change (`synthfaces.people.Recipe`).
 
     Returns:
         A `FaceSet`, person by person, samples in order.
@@ -74,7 +76,7 @@ def render_set(
             writable or has no room.
     """
     people = whole_numbers(identities, "identity")
-    recipe = Recipe(samples, size, difficulty)
+    recipe = Recipe(samples, size, difficulty, years)
     workers = cores(workers)
     once, rows = np.unique(people, return_inverse=True)
     images = np.empty((len(once), *recipe.shape), np.uint8)
