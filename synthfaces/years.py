@@ -14,6 +14,20 @@ from typing import Any
 
 from synthfaces.dice import Dice
 from synthfaces.identity import BEARDS, DARK_HAIR, FAIR_HAIR, GLASSES, make_identity, style_shares
+from synthfaces.parameters import parameters
+
+_LASTING = ("gender_axis", "age_years", "ancestry_", "muscle", "weight", "melanin", "wrinkles")
+_BROWS = ("thickness", "density", "arch", "height", "inner", "outer", "tilt", "taper")
+
+
+def lasting_parameters() -> list[str]:
+    """Return the names of the numbers that years leave alone, or nearly: bones, age, ancestry."""
+    brows = tuple(f"brow_{name}" for name in _BROWS)
+    return [
+        name
+        for name, parameter in parameters().items()
+        if parameter.kind == "number" and name.startswith((*_LASTING, *brows, "shape/"))
+    ]
 
 
 def looks(identity: int, year: int, difficulty: float = 1.0) -> dict[str, Any]:

@@ -3,6 +3,14 @@
 The loss is CosFace (Wang et al., "CosFace: large margin cosine loss", CVPR 2018): softmax over the
 cosines between a template and one learnt direction per identity, where the right identity must win
 by a margin. Introduced in chapter 1; `nbnet encoder train` runs it.
+
+A small network takes every short cut that tells its training people apart: the colour of hair and
+skin does for thousands of them, and two people in grey are then the same to it. Three things here
+forbid that. `augment` disturbs colours, hides hair and background and parts of the face. A person's
+pictures are of several years, with other hair, glasses and beard (`synthfaces.years`). And from
+the template a linear layer must read the bones of the person (`lasting_parameters`), which the
+renderer knows: first that alone, then the identities, last their margin. Without it the disturbed
+pictures are too hard to begin with, and nothing is learnt in the first thousand steps.
 """
 
 from __future__ import annotations
@@ -11,7 +19,7 @@ import math
 import os
 import shlex
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,62 +36,130 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import RENDERER_VERSION, FaceSet, render_set, require_training
 from nbnet_lib.files import atomic_path, require_writable_folder
 from nbnet_lib.weights import save_weights
+from synthfaces import make_identity
+from synthfaces.parameters import find
+from synthfaces.years import lasting_parameters
 
 
 @dataclass(frozen=True)
 class EncoderSettings:
     """Optimiser and loss; the defaults made the shipped weights."""
 
-    batch_size: int = 128
+    batch_size: int = 64
     learning_rate: float = 2e-3  # peak of the one-cycle schedule
     weight_decay: float = 5e-3
     scale: float = 32.0
-    margin: float = 0.3  # reached after 40 % of the steps
+    margin: float = 0.3
+    bones: float = 4.0  # weight of the loss that reads the parameters of the person
 
 
-def augment(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Disturb a batch [N, 3, H, W] as detectors and cameras do.
+# When what begins, and when it has its full strength: shares of all steps.
+IDENTITIES, DISTURBANCE, MARGIN = (0.25, 0.4), (0.2, 0.5), (0.5, 0.8)
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue are
+# A sex, an age or an ancestry shapes the whole face, a single axis one corner of it.
+WHOLE_FACE = ("gender_axis", "age_years", "ancestry", "muscle", "weight", "melanin", "wrinkles")
+WHOLE_FACE_WEIGHT = 4.0
 
-    Mirroring, a shift of up to 3 pixels, blur, contrast and brightness. Blur matters twice: cheap
-    cameras blur, and a recogniser that has never seen blur would look safer against blurred
-    reconstructions than deployed ones are.
+
+def ramp(done: float, span: tuple[float, float]) -> float:
+    """Return 0 before ``span``, 1 behind it, and a straight line between, at ``done`` in [0, 1]."""
+    return min(1.0, max(0.0, (done - span[0]) / (span[1] - span[0])))
+
+
+def augment(images: Tensor, generator: torch.Generator, strength: float = 1.0) -> Tensor:
+    """Disturb a batch [N, 3, H, W] in [-1, 1], as cameras do and as forbids short cuts.
+
+    Always: mirroring, a shift of up to 3 pixels, exposure, and blur in a quarter of the pictures;
+    a recogniser that has never seen blur would look safer against blurred reconstructions than
+    deployed ones are. With ``strength``, each by chance: gain of each channel, gamma, saturation
+    from grey to 1.3, everything around an oval replaced by a flat colour (hair, background), a
+    flat rectangle, noise.
+
+    Args:
+        images: the pictures.
+        generator: of all random numbers.
+        strength: from 0 to 1, of what disturbs colours and hides parts.
     """
+    count, _, height, width = images.shape
 
     def random(*shape: int) -> Tensor:
         return torch.rand(*shape, generator=generator)
 
-    mirrored = random(len(images), 1, 1, 1) < 0.5
-    images = torch.where(mirrored, images.flip(3), images)
+    def normal(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    def chance(probability: float) -> Tensor:
+        return random(count, 1, 1, 1) < probability
+
+    images = torch.where(chance(0.5), images.flip(3), images)
     dx, dy = (int(v) for v in torch.randint(-3, 4, (2,), generator=generator))
     images = torch.roll(images, (dy, dx), (2, 3))
+
+    gain = 0.3 * strength * normal(count, 3, 1, 1) + 0.1 * normal(count, 1, 1, 1)
+    pixels = ((images + 1) / 2 * gain.exp()).clamp(1e-4, 1)
+    pixels = pixels ** torch.exp(0.3 * strength * normal(count, 1, 1, 1))
+    grey = (pixels * torch.tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+    saturation = 1 + strength * (1.3 * random(count, 1, 1, 1) - 1)
+    saturation[chance(0.4 * strength)] = 0
+    pixels = grey + saturation * (pixels - grey)
+
+    y, x = torch.meshgrid(
+        torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"
+    )
+    across, down = 0.55 + 0.25 * random(count, 1, 1, 1), 0.7 + 0.25 * random(count, 1, 1, 1)
+    around = (x / across) ** 2 + ((y - 0.05) / down) ** 2 > 1
+    flat = random(count, 3, 1, 1)
+    pixels = torch.where(chance(0.5 * strength) & around, flat, pixels)
+    middle, half = 2 * random(count, 2, 1, 1) - 1, 0.12 + 0.25 * random(count, 2, 1, 1)
+    inside = ((x - middle[:, :1]).abs() < half[:, :1]) & ((y - middle[:, 1:]).abs() < half[:, 1:])
+    pixels = torch.where(chance(0.25 * strength) & inside, random(count, 3, 1, 1), pixels)
+
     if float(random(1)) < 0.5:
-        sigma = 0.3 + 1.2 * float(random(1))
-        blurred = gaussian_blur(images, [7, 7], [sigma, sigma])
-        images = torch.where(random(len(images), 1, 1, 1) < 0.5, blurred, images)
-    contrast = 1 + 0.15 * torch.randn(len(images), 1, 1, 1, generator=generator)
-    brightness = 0.08 * torch.randn(len(images), 1, 1, 1, generator=generator)
-    return images * contrast + brightness
+        sigma = 0.3 + 1.4 * float(random(1))
+        pixels = torch.where(chance(0.5), gaussian_blur(pixels, [7, 7], [sigma, sigma]), pixels)
+    return 2 * pixels - 1 + 0.02 * strength * normal(*images.shape)
+
+
+def bones(people: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return the lasting parameters of people, each of mean 0 and deviation 1, and their weights.
+
+    Returns:
+        float32 [people, parameters] and float32 [parameters], which sum to 1.
+    """
+    names = lasting_parameters()
+    rows = [[find(name).read(make_identity(who)) for name in names] for who in people]
+    values = torch.tensor(rows, dtype=torch.float32)
+    values = (values - values.mean(0)) / values.std(0, correction=0).clamp(min=1e-6)
+    weights = torch.tensor(
+        [WHOLE_FACE_WEIGHT if name.startswith(WHOLE_FACE) else 1.0 for name in names]
+    )
+    return values, weights / weights.sum()
 
 
 class CosFace(nn.Module):
-    """A network with one direction for each identity of the training set.
+    """A network with one direction for each identity of the training set, and a reader of bones.
 
     Args:
         network: images [N, 3, S, S] -> templates [N, TEMPLATE_DIM].
         identities: how many.
+        parameters: how many of each person are read from a template.
         scale: of the cosines; the higher, the nearer to the plain margin.
     """
 
-    def __init__(self, network: nn.Module, identities: int, scale: float):
+    def __init__(self, network: nn.Module, identities: int, parameters: int, scale: float):
         super().__init__()
         self.network, self.scale = network, scale
         self.prototypes = nn.Parameter(0.05 * torch.randn(identities, TEMPLATE_DIM))
+        self.reader = nn.Linear(TEMPLATE_DIM, parameters)
 
-    def forward(self, images: Tensor, labels: Tensor, margin: float) -> Tensor:
-        """Return the mean loss of images with labels int64 [N] from 0 up."""
-        cosines = F.normalize(self.network(images)) @ F.normalize(self.prototypes).T
+    def forward(self, images: Tensor, labels: Tensor, margin: float) -> tuple[Tensor, Tensor]:
+        """Return CosFace's mean loss for labels int64 [N] from 0 up, and what the reader reads."""
+        templates = F.normalize(self.network(images))
+        cosines = templates @ F.normalize(self.prototypes).T
         cosines = cosines - margin * F.one_hot(labels, len(self.prototypes))
-        return F.cross_entropy(self.scale * cosines, labels)
+        # Entries of a unit template are near 1 / sqrt(d): brought to 1, the reader learns faster.
+        read = self.reader(templates * TEMPLATE_DIM**0.5)
+        return F.cross_entropy(self.scale * cosines, labels), read
 
 
 class _Run:
@@ -100,15 +176,17 @@ class _Run:
     ):
         self.settings, self.device = settings, device
         self.images = torch.from_numpy(faces.images).permute(0, 3, 1, 2).contiguous()
-        _, labels = np.unique(faces.identities, return_inverse=True)
+        people, labels = np.unique(faces.identities, return_inverse=True)
         self.labels = torch.from_numpy(labels)
-        model = CosFace(network, int(labels.max()) + 1, settings.scale)
+        self.bones, self.weights = bones(people.tolist())
+        model = CosFace(network, len(people), len(self.weights), settings.scale)
         # The channels-last layout is six times as fast here on CPUs, and changes no number's place.
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        decay, slow = settings.weight_decay, [model.prototypes, *model.reader.parameters()]
         self.optimizer = torch.optim.AdamW(
             [
-                {"params": network.parameters(), "weight_decay": settings.weight_decay},
-                {"params": [model.prototypes], "weight_decay": 1e-3},
+                {"params": network.parameters(), "weight_decay": decay},
+                {"params": slow, "weight_decay": 1e-3},
             ],
             lr=settings.learning_rate,
         )
@@ -119,7 +197,7 @@ class _Run:
         )
         self.parts = (self.model, self.optimizer, self.schedule)
         self.generator = torch.Generator().manual_seed(seed)
-        self.epoch, self.loss = 0, float("nan")  # mean loss of the last epoch
+        self.epoch, self.history = 0, []  # mean losses of each epoch
 
     def state(self) -> dict[str, Any]:
         return {
@@ -127,7 +205,7 @@ class _Run:
             "generator": self.generator.get_state(),
             "dropout": torch.random.get_rng_state(),
             "epoch": self.epoch,
-            "loss": self.loss,
+            "history": self.history,
         }
 
     def load(self, state: dict[str, Any]) -> None:
@@ -135,7 +213,7 @@ class _Run:
             part.load_state_dict(saved)
         self.generator.set_state(state["generator"].cpu())
         torch.random.set_rng_state(state["dropout"].cpu())
-        self.epoch, self.loss = state["epoch"], state["loss"]
+        self.epoch, self.history = state["epoch"], state["history"]
 
     def train_epoch(self, bar: tqdm) -> None:
         """Go once through all images in a new order."""
@@ -144,12 +222,19 @@ class _Run:
         losses = []
         size, first_step = self.settings.batch_size, self.epoch * self.steps_per_epoch
         for step in range(first_step, first_step + self.steps_per_epoch):
+            done = step / self.total
             chosen = order[(step - first_step) * size :][:size]
             batch = self.images[chosen].float().div_(127.5).sub_(1)
-            batch = augment(batch, self.generator)
+            batch = augment(batch, self.generator, ramp(done, DISTURBANCE))
             batch = batch.to(self.device, memory_format=torch.channels_last)
-            margin = self.settings.margin * min(1.0, step / self.total / 0.4)
-            loss = self.model(batch, self.labels[chosen].to(self.device), margin)
+            labels = self.labels[chosen]
+            margin = self.settings.margin * ramp(done, MARGIN)
+            identity_loss, read = self.model(batch, labels.to(self.device), margin)
+            bones_loss = ((read - self.bones[labels].to(self.device)) ** 2) @ self.weights.to(
+                self.device
+            )
+            bones_loss = bones_loss.mean()
+            loss = ramp(done, IDENTITIES) * identity_loss + self.settings.bones * bones_loss
             if not math.isfinite(loss.item()):
                 raise NbnetError(
                     f"the loss became {loss.item()} at step {step} with learning rate "
@@ -159,10 +244,13 @@ class _Run:
             loss.backward()
             self.optimizer.step()
             self.schedule.step()
-            losses.append(loss.item())
+            losses.append((identity_loss.item(), bones_loss.item()))
             bar.update()
-            bar.set_postfix(loss=f"{np.mean(losses[-50:]):.3f}", refresh=False)
-        self.epoch, self.loss = self.epoch + 1, float(np.mean(losses))
+            recent = np.mean(losses[-50:], 0)
+            bar.set_postfix(identity=f"{recent[0]:.3f}", bones=f"{recent[1]:.3f}", refresh=False)
+        self.epoch += 1
+        identity, read_wrong = np.mean(losses, 0).round(4).tolist()
+        self.history.append({"epoch": self.epoch, "identity": identity, "bones": read_wrong})
 
 
 def train_encoder(
@@ -208,13 +296,14 @@ def train_encoder(
     require_training(people)
     out = Path(out)
     require_writable_folder(out.parent)
-    faces = render_set(people, samples, IMAGE_SIZE, progress=progress)
+    faces = render_set(people, samples, IMAGE_SIZE, progress=progress, years=True)
     if len(faces) < settings.batch_size:
         raise NbnetError(
             f"{len(faces)} pictures are fewer than one batch of {settings.batch_size}: "
             "give more identities or samples"
         )
-    data = f"SynthFaces {people[0]}-{people[-1]} ({len(people)} identities) x {samples}"
+    spread = f"SynthFaces {people[0]}-{people[-1]} ({len(people)} identities)"
+    data = f"{spread} x {samples}, two pictures a year"
     recipe = {"data": data, "renderer_version": RENDERER_VERSION, "epochs": epochs, "seed": seed}
     recipe |= asdict(settings) | {"network": network}
     checkpoint = Path(f"{out}.checkpoint")
@@ -251,8 +340,8 @@ def train_encoder(
         "name": network,
         "what": f"64x64 face -> {TEMPLATE_DIM}-D template, {parameters:,} parameters",
         **recipe,
-        "loss": "CosFace",
-        "final_loss": round(run.loss, 4),
+        "loss": "CosFace + bones",
+        "history": run.history,
         "command": shlex.join(command),
         "training_seconds": round(time.perf_counter() - started),
         "licence": "MIT; trained on synthetic faces only, no real person's image",

@@ -9,7 +9,7 @@ from nbnet_lib.encoders.synth import SynthEncoder
 from nbnet_lib.encoders.train import augment, train_encoder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import genuine_impostor
-from nbnet_lib.faces import render_set, to_tensor
+from nbnet_lib.faces import make_identity, render_set, to_tensor
 from nbnet_lib.weights import load_weights
 
 
@@ -128,6 +128,33 @@ def test_augmentation_is_seeded_and_keeps_the_shape():
     assert not torch.equal(one, images)
 
 
+def test_disturbance_begins_with_none_and_ends_with_colours_that_mean_nothing():
+    """At strength 0 hues stay; at 1 some pictures are grey, some tinted and some cut out."""
+    images = torch.rand(200, 1, 16, 16).repeat(1, 3, 1, 1) * 1.8 - 0.9  # grey ones
+    mild = augment(images, torch.Generator().manual_seed(0), 0.0)
+    assert torch.allclose(mild[:, 0], mild[:, 2], atol=1e-5)
+    strong = augment(images, torch.Generator().manual_seed(0))
+    tint = (strong[:, 0] - strong[:, 2]).flatten(1).abs().mean(1)
+    assert 0.2 < (tint < 0.05).float().mean() < 0.6
+    assert (tint > 0.2).float().mean() > 0.2
+
+
+def test_the_reader_is_asked_about_the_very_person(tmp_path):
+    """Labels count the people in ascending order, whatever the order of the pictures."""
+    faces = render_set([10_007, 10_002, 10_005], 22, 64, cache=tmp_path, progress=False, years=True)
+    run = train._Run(train.NETWORKS["synth"](), faces, 1, 0, train.EncoderSettings(), "cpu")
+    age = [make_identity(int(i)).age_years for i in faces.identities]
+    column = train.lasting_parameters().index("age_years")
+    assert np.corrcoef(age, run.bones[run.labels, column])[0, 1] > 0.999
+    assert abs(float(run.weights.sum()) - 1) < 1e-6
+    assert run.weights[column] > run.weights.min()
+
+
+def test_steps_become_harder_one_after_another():
+    assert train.ramp(0.1, (0.2, 0.6)) == 0 and train.ramp(0.7, (0.2, 0.6)) == 1
+    assert train.ramp(0.3, (0.2, 0.6)) == pytest.approx(0.25)
+
+
 def test_the_network_to_train_has_a_name(tmp_path):
     with pytest.raises(NbnetError, match="no network of the course is named 'vgg'"):
         train_encoder([10_000], 2, 1, out=tmp_path / "x.safetensors", network="vgg")
@@ -163,7 +190,8 @@ def test_training_resumes_after_an_interruption_with_the_same_weights(tmp_path, 
     first, _ = load_weights(tmp_path / "whole.safetensors")
     second, _ = load_weights(tmp_path / "parts.safetensors")
     assert all(torch.equal(first[k], second[k]) for k in first)
-    assert whole["final_loss"] == parts["final_loss"]
+    assert whole["history"] == parts["history"]
+    assert len(whole["history"]) == 3
     assert not list(tmp_path.glob("*.checkpoint"))
 
 
