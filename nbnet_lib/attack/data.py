@@ -61,7 +61,7 @@ class Pairs:
     Args:
         images: the pictures.
         templates: array or tensor, unit length, one row per picture.
-        identities: the SynthFaces identity of each picture (all must be >= 10,000), or None for
+        identities: the SynthFaces identity of each picture (the attacker's), or None for
             pictures that are not SynthFaces.
 
     Raises:

@@ -56,7 +56,7 @@ def train_generator(
     Args:
         images: uint8 [N, S, S, 3], S one of the sizes that a decoder draws; a memory map is fine.
         config: see `GeneratorConfig`.
-        identities: SynthFaces identity of each image, all >= 10,000 (checked); None says that the
+        identities: SynthFaces identity of each image, all the attacker's; None says that the
             images are not SynthFaces.
         framing: where the faces are in the images, and so in what is drawn; None where nobody
             knows.

@@ -18,7 +18,7 @@ import numpy as np
 
 from nbnet_lib.attack.data import Pictures
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces import render_set, require_training
+from nbnet_lib.faces import render_set, require_attack
 
 
 def portraits_of(
@@ -27,8 +27,8 @@ def portraits_of(
     """Return the portrait of the person in each picture.
 
     Args:
-        identities: the SynthFaces identity of each picture, all >= 10,000; None for pictures of
-            which that is not known.
+        identities: the SynthFaces identity of each picture, all the attacker's; None for
+            pictures of which that is not known.
         size: side in pixels.
         progress: show a bar on stderr.
 
@@ -43,6 +43,6 @@ def portraits_of(
             "portraits can be drawn of SynthFaces only: give the identity of each picture, or "
             "train without portraits"
         )
-    require_training(identities)
+    require_attack(identities)
     people, rows = np.unique(np.asarray(identities, np.int64), return_inverse=True)
     return Pictures([render_set(people, "portrait", size, progress=progress).images], rows)

@@ -60,7 +60,7 @@ RECIPES: dict[str, Recipe] = {
         "half a minute on 2 cores",
         _NBNET
         | _FAST
-        | {"identities": "10000-10199", "samples": 4}
+        | {"identities": "20000-20199", "samples": 4}
         | {"steps": 30, "batch_size": 32, "loss": "pixel"},
     ),
     "laptop": Recipe(
@@ -99,7 +99,7 @@ RECIPES: dict[str, Recipe] = {
         "days on one GPU; needs torchvision's VGG-19 weights",
         _NBNET
         | _LARGE
-        | {"identities": "10000-29999", "samples": 10}
+        | {"identities": "20000-39999", "samples": 10}
         | {"lr": 2e-4, "schedule": "paper", "precision": "no"},
         stages=(
             {"loss": "pixel", "steps": 400_000},

@@ -33,14 +33,14 @@ from nbnet_lib.array_cache import cached_array
 from nbnet_lib.attack.data import Pictures
 from nbnet_lib.attack.training_card import merge_terms
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces import require_training, resize, to_tensor, to_uint8
+from nbnet_lib.faces import require_attack, resize, to_tensor, to_uint8
 from nbnet_lib.faces.framing import FRAMINGS, Framing, reframe
 from nbnet_lib.files import cache_dir
 from nbnet_lib.identities import parse_identities
 from nbnet_lib.weights import load_card, weight_path
 from synthfaces.camera import fit_similarity
 
-IDENTITIES = "10000-12999"  # where nobody says whose pictures to draw
+IDENTITIES = "20000-22999"  # where nobody says whose pictures to draw
 IN_MEMORY = 2e9  # bytes of drawn people; more are read from a file
 SAMPLES = 8  # pictures of a person, where the word does not say
 MAX_BEYOND = 0.15  # share of the side that may be made up beyond a picture's edge
@@ -88,7 +88,7 @@ class People:
     samples: int = SAMPLES
 
     def __post_init__(self) -> None:
-        require_training(self.identities)
+        require_attack(self.identities)
         if self.samples < 1:
             raise NbnetError(f"{self.samples} pictures of each identity: take 1 at least")
 
@@ -215,7 +215,7 @@ class OwnPictures:
             folder, digests = self.manifest.root.name, pictures.people_digest()
             card |= {"people": {"folder": folder, "digests": digests}, "licence": UNKNOWN}
         else:
-            require_training(pictures.numbers)
+            require_attack(pictures.numbers)
         return TrainingSet(pictures.images, pictures.numbers, pictures.framing, card, pictures.key)
 
 
@@ -259,7 +259,7 @@ def choose_sources(
 
     Args:
         data: words of ``--data``, or None.
-        identities: people to draw; None for those of the recipe, or 10,000 to 12,999.
+        identities: people to draw; None for those of the recipe, or 20,000 to 22,999.
         samples: pictures of each; None for those of the recipe, or 8.
         recipe: options of a recipe.
     """

@@ -115,7 +115,7 @@ def train_surrogate(
         images: uint8 [N, S, S, 3].
         templates: float32 [N, d], what the target made of them.
         config: see `SurrogateConfig`.
-        identities: as in `train_decoder`: all >= 10,000, or None if the images are not SynthFaces.
+        identities: as in `train_decoder`: the attacker's, or None if the images are not SynthFaces.
         device: where to train.
         progress: show a bar on stderr.
         folder: where checkpoints go; None writes none.

@@ -60,7 +60,7 @@ def train_decoder(
         images: uint8 [N, S, S, 3].
         templates: float32 [N, d], what the target made of the images.
         config: see `TrainConfig`.
-        identities: SynthFaces identity of each image, all >= 10,000 (checked); None says that the
+        identities: SynthFaces identity of each image, all the attacker's; None says that the
             images are not SynthFaces.
         evaluate: called as evaluate(decoder in evaluation mode, step) every
             ``config.evaluate_every`` updates and at the end, in the main process; the numbers that

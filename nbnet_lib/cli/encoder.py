@@ -51,8 +51,8 @@ def add(subparsers: Any) -> None:
         default="synth",
         help="synth, or synth-mobile, the independent judge (default synth)",
     )
-    add_identities(train, "10000-12999", 10)
-    train.add_argument("--epochs", type=whole(1), default=10)
+    add_identities(train, "300000-305999", 8)
+    train.add_argument("--epochs", type=whole(1), default=12)
     train.add_argument("--seed", type=whole(0), default=0)
     add_device(train)
     train.add_argument(

@@ -79,7 +79,7 @@ def add_data(parser: argparse.ArgumentParser) -> None:
         ".parquet list (its training people, see nbnet data split) or a folder of shards. Several "
         "--data are mixed (default: SynthFaces by --identities and --samples)",
     )
-    add_identities(parser, "10000-12999", 8)
+    add_identities(parser, "20000-22999", 8)
     # Whether they were given is known only if nothing stands there by itself.
     parser.set_defaults(identities=None, samples=None)
 

@@ -34,7 +34,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces.splits import FIRST_TRAINING_IDENTITY, require_evaluation, require_training
+from nbnet_lib.faces.splits import FIRST_TRAINING_IDENTITY, require_attack, require_evaluation
 from nbnet_lib.files import atomic_path, require_free_space, require_writable_folder
 from nbnet_lib.parallel import cores, in_parallel
 from synthfaces import RENDERER_VERSION, Sample, make_identity, make_sample
@@ -350,14 +350,14 @@ PLANS = {
         "CASIA-WebFace/{person:07d}/{picture:03d}.jpg",
         View(250, 250),
         TRAINING,
-        require_training,
+        require_attack,
     ),
     "digiface-1m": Plan(
         "subjects_0-1999_72_imgs",
         "subjects_0-1999_72_imgs/{number}/{sample}.png",
         View(112, 112, share=0.8),
         TRAINING,
-        require_training,
+        require_attack,
     ),
     "folder": Plan("people", "people/{name}/{picture:04d}.jpg", View(320, 240), range(40)),
 }

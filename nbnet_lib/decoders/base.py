@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import Framing
-from nbnet_lib.faces.splits import require_training
+from nbnet_lib.faces.splits import require_attack
 
 # image size -> (edge of the stem's output, number of doublings)
 SIZES = {40: (5, 3), 64: (4, 4), 80: (5, 4), 112: (7, 4), 160: (5, 5)}
@@ -82,7 +82,7 @@ def require_pictures(images: Any, identities: Sequence[int] | np.ndarray | None)
             raise NbnetError(
                 f"{len(images)} images but {len(identities)} identities: give one per image"
             )
-        require_training(identities)
+        require_attack(identities)
 
 
 def check_templates(

@@ -94,7 +94,7 @@ class PixelRegression(Decoder):
         Args:
             templates: float32 [N, d].
             images: uint8 [N, S, S, 3]; read in parts, so it may be a memory map.
-            identities: SynthFaces identity of each image, all >= 10,000 (checked); None says that
+            identities: SynthFaces identity of each image, all the attacker's; None says that
                 the images are not SynthFaces.
             seed: of the randomised PCA and of the draw of centres.
             progress: show a bar on stderr.

@@ -33,7 +33,7 @@ from tqdm import tqdm
 
 from nbnet_lib.encoders.synth import IMAGE_SIZE, NETWORKS, TEMPLATE_DIM
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces import RENDERER_VERSION, FaceSet, render_set, require_training
+from nbnet_lib.faces import RENDERER_VERSION, FaceSet, render_set, require_recogniser
 from nbnet_lib.files import atomic_path, require_writable_folder
 from nbnet_lib.weights import save_weights
 from synthfaces import make_identity
@@ -270,7 +270,7 @@ def train_encoder(
     after an interruption and ends with the same weights. It is removed at the end.
 
     Args:
-        identities: people to train on, 10,000 and up.
+        identities: people to train on, 100,000 and up (`faces.splits`).
         samples: pictures of each.
         epochs: passes over all pictures.
         seed: of weights, order and augmentation.
@@ -293,7 +293,7 @@ def train_encoder(
         )
     settings = settings or EncoderSettings()
     people = [int(i) for i in identities]
-    require_training(people)
+    require_recogniser(people)
     out = Path(out)
     require_writable_folder(out.parent)
     faces = render_set(people, samples, IMAGE_SIZE, progress=progress, years=True)

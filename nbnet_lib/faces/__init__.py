@@ -7,8 +7,9 @@ from nbnet_lib.faces.framing import FRAMINGS, Framing, cut, find_framing, refram
 from nbnet_lib.faces.sets import FaceSet, SynthFaces, render_set
 from nbnet_lib.faces.splits import (
     FIRST_TRAINING_IDENTITY,
+    require_attack,
     require_evaluation,
-    require_training,
+    require_recogniser,
 )
 from nbnet_lib.faces.transforms import check_images, resize, to_tensor, to_uint8
 from synthfaces import (
@@ -42,8 +43,9 @@ __all__ = [
     "render",
     "render_set",
     "render_truth",
+    "require_attack",
     "require_evaluation",
-    "require_training",
+    "require_recogniser",
     "resize",
     "table",
     "to_tensor",

@@ -141,7 +141,9 @@ def test_disturbance_begins_with_none_and_ends_with_colours_that_mean_nothing():
 
 def test_the_reader_is_asked_about_the_very_person(tmp_path):
     """Labels count the people in ascending order, whatever the order of the pictures."""
-    faces = render_set([10_007, 10_002, 10_005], 22, 64, cache=tmp_path, progress=False, years=True)
+    faces = render_set(
+        [300_007, 300_002, 300_005], 22, 64, cache=tmp_path, progress=False, years=True
+    )
     run = train._Run(train.NETWORKS["synth"](), faces, 1, 0, train.EncoderSettings(), "cpu")
     age = [make_identity(int(i)).age_years for i in faces.identities]
     column = train.lasting_parameters().index("age_years")
@@ -157,19 +159,19 @@ def test_steps_become_harder_one_after_another():
 
 def test_the_network_to_train_has_a_name(tmp_path):
     with pytest.raises(NbnetError, match="no network of the course is named 'vgg'"):
-        train_encoder([10_000], 2, 1, out=tmp_path / "x.safetensors", network="vgg")
+        train_encoder([300_000], 2, 1, out=tmp_path / "x.safetensors", network="vgg")
 
 
 def test_the_second_network_is_trained_and_opened_by_its_name(tmp_path):
     out = tmp_path / "x.safetensors"
-    people = range(10_000, 10_032)
+    people = range(300_000, 300_032)
     card = train_encoder(people, 4, 1, out=out, progress=False, network="synth-mobile")
     assert card["command"].endswith("--network synth-mobile")
     assert create_encoder("synth-mobile", weights=out).template_dim == 128
 
 
 def _train(out, epochs):
-    return train_encoder(range(10_000, 10_032), 4, epochs, seed=1, out=out, progress=False)
+    return train_encoder(range(300_000, 300_032), 4, epochs, seed=1, out=out, progress=False)
 
 
 def test_training_resumes_after_an_interruption_with_the_same_weights(tmp_path, monkeypatch):
@@ -212,10 +214,10 @@ def test_training_on_evaluation_identities_is_refused(tmp_path):
 
 def test_too_few_pictures_are_refused(tmp_path):
     with pytest.raises(NbnetError, match="fewer than one batch"):
-        train_encoder([10_000], 2, 1, out=tmp_path / "x.safetensors", progress=False)
+        train_encoder([300_000], 2, 1, out=tmp_path / "x.safetensors", progress=False)
 
 
 def test_an_unwritable_output_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(NbnetError, match="cannot write"):
-        train_encoder(range(10_000, 10_032), 4, 1, out=tmp_path / "file" / "x.safetensors")
+        train_encoder(range(300_000, 300_032), 4, 1, out=tmp_path / "file" / "x.safetensors")

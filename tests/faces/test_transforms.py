@@ -7,23 +7,33 @@ import torch
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import (
     check_images,
+    require_attack,
     require_evaluation,
-    require_training,
+    require_recogniser,
     resize,
     to_tensor,
     to_uint8,
 )
 
 
-def test_training_and_evaluation_identities_do_not_mix():
-    require_training([10_000, 20_000])
-    require_evaluation(np.arange(10_000))
-    with pytest.raises(NbnetError, match="9999 is kept for evaluation"):
-        require_training([10_000, 9_999])
-    with pytest.raises(NbnetError, match="10000 is not for evaluation"):
-        require_evaluation([10_000])
+@pytest.mark.parametrize(
+    "require, allowed, refused",
+    [
+        (require_evaluation, [0, 9_999], {10_000: "retired", 300_000: "recognisers of your own"}),
+        (require_attack, [20_000, 99_999], {9_999: "evaluation", 100_000: "target"}),
+        (require_recogniser, [100_000, 10**7], {99_999: "the attacker", 0: "evaluation"}),
+    ],
+)
+def test_people_are_used_for_one_thing(require, allowed, refused):
+    require(allowed)
+    require(np.array(allowed))
+    for identity, purpose in refused.items():
+        with pytest.raises(NbnetError, match=f"identity {identity} is kept for .*{purpose}"):
+            require([*allowed, identity])
     with pytest.raises(NbnetError, match="no identities"):
-        require_training([])
+        require([])
+    with pytest.raises(NbnetError, match="negative"):
+        require([-1, *allowed])
 
 
 def test_bytes_to_tensor_and_back_is_exact():
