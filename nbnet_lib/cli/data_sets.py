@@ -169,7 +169,7 @@ def _listed(args: argparse.Namespace) -> Manifest:
             )
     if synthetic:
         if args.identities is None:
-            raise NbnetError("say which people: --identities 10000-10999, for example")
+            raise NbnetError("say which people: --identities 20000-20999, for example")
         difficulty = 1.0 if args.difficulty is None else args.difficulty
         return from_synthfaces(args.identities, args.samples or 6, difficulty)
     if args.list is not None:

@@ -107,7 +107,7 @@ def add(subparsers: Any) -> None:
         description="Write tar files of pictures and their parameters, in parallel. Shards that "
         "are there and whole are kept: the same command resumes.",
     )
-    add_identities(shard, "10000-10999", 6)
+    add_identities(shard, "20000-20999", 6)
     _add_size(shard, 112)
     shard.add_argument(
         "--format",

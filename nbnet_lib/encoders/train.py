@@ -197,7 +197,8 @@ class _Run:
         )
         self.parts = (self.model, self.optimizer, self.schedule)
         self.generator = torch.Generator().manual_seed(seed)
-        self.epoch, self.history = 0, []  # mean losses of each epoch
+        self.epoch = 0
+        self.history: list[dict[str, float]] = []  # mean losses of each epoch
 
     def state(self) -> dict[str, Any]:
         return {
