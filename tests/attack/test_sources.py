@@ -100,7 +100,7 @@ def test_wrong_words(word, key_word):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ((None, None, None), People(tuple(range(10_000, 13_000)), 8)),
+        ((None, None, None), People(tuple(range(20_000, 23_000)), 8)),
         ((None, range(10_005, 10_007), 3), People((10_005, 10_006), 3)),
         (
             (None, None, None, {"identities": "20000-20001", "samples": 5}),
