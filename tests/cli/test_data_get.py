@@ -70,7 +70,7 @@ def test_get_takes_a_folder(lfw, nbnet):
     [
         (["get", "mfw"], "no benchmark is called 'mfw'"),
         (["check", "lfw", "missing"], "missing is not a folder"),
-        (["rehearse", "lfw", "--identities", "10000-10009", "--out", "x"], "is not for evaluation"),
+        (["rehearse", "lfw", "--identities", "10000-10009", "--out", "x"], "10000 is kept for"),
         (["get", "lfw"], "give --out"),
         (["get", "color-feret", "--out", "x"], "`nbnet data get color-feret --path FOLDER`"),
         (["get", "digiface-1m", "--out", "x"], "give --accept-licence if you agree"),

@@ -102,7 +102,7 @@ def test_a_wrong_card_of_an_onnx_file_is_found(nbnet, onnx_file, tmp_path):
 
 def test_test_refuses_before_the_work(fails, tmp_path):
     arguments = ["encoder", "test", "--identities"]
-    assert "identity 10000 is not for evaluation" in fails(*arguments, "9999-10000")
+    assert "identity 10000 is kept for" in fails(*arguments, "9999-10000")
     assert "at least 2 of both" in fails(*arguments, "0-4", "--samples", "1")
     assert "give 10 people or more, or 0" in fails("encoder", "test", "--diagnose", "5")
     assert "is not a card" in fails("encoder", "test", "--into-card", tmp_path / "x.onnx")

@@ -315,7 +315,7 @@ def test_a_judge_that_is_not_installed_is_named(fails, decoder, monkeypatch):
         (["--judge", "none", "--judge", "dlib"], "give it alone"),
         (["--judge", "target=synth-mobile"], "cannot be called 'target'"),
         (["--judge", "x=nowhere.safetensors"], "no weights at"),
-        (["--identities", "10000-10009"], "identity 10000 is not for evaluation"),
+        (["--identities", "10000-10009"], "identity 10000 is kept for"),
         (["--save", "report.pdf"], ".json, .csv, .md, .tex, .html"),
         (["--per-identity", "people.txt"], ".csv"),
         (["--into-card", "--decoder", "dcnn-64"], "give one --decoder"),

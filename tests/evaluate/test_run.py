@@ -172,7 +172,7 @@ def test_a_recogniser_alone(protocol):
 
 
 def test_refusals(protocol):
-    with pytest.raises(NbnetError, match="10000 is not for evaluation"):
+    with pytest.raises(NbnetError, match="10000 is kept for"):
         synthfaces([0, 10_000], 2)
     other = create_decoder("dcnn", 32, 40, base_channels=16)
     with pytest.raises(NbnetError, match="length 18 but dcnn-40 takes 32"):

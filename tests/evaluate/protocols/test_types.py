@@ -86,7 +86,7 @@ def test_batches_draw_each_picture_once(cache, monkeypatch):
 @pytest.mark.parametrize(
     ("identities", "samples", "message"),
     [
-        ([0, 10_000], 2, "10000 is not for evaluation"),
+        ([0, 10_000], 2, "10000 is kept for"),
         ([0], 2, "1 identities with 2 samples each: .* at least 2 of both"),
         ([0, 1], 1, "at least 2 of both"),
         ([0, 0], 2, "named twice"),
@@ -175,7 +175,7 @@ def test_pictures_need_an_identity_each():
             Pictures(("a", "b"), codes, ("x",), where)
     with pytest.raises(NbnetError, match="b is listed twice"):
         Pictures(("a", "b", "b"), ints(0, 1, 1), ("x", "y"), where)
-    with pytest.raises(NbnetError, match="10000 is not for evaluation"):
+    with pytest.raises(NbnetError, match="10000 is kept for"):
         Drawn(ints(10_000), ints(0))
 
 
