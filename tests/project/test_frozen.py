@@ -96,9 +96,8 @@ def options(top: argparse.ArgumentParser, name: str = "nbnet") -> dict[str, dict
 
 def plain(value: object) -> object:
     """Return a default as JSON has it; of a range its ends."""
-    if isinstance(value, list) and value == list(range(value[0], value[-1] + 1) if value else ()):
-        value = range(value[0], value[-1] + 1) if len(value) > 2 else value
-    if isinstance(value, range):
+    people = isinstance(value, list) and len(value) > 2 and all(isinstance(v, int) for v in value)
+    if isinstance(value, range) or people and value == [*range(value[0], value[-1] + 1)]:
         return [value[0], value[-1]]
     return json.loads(json.dumps(value, default=str))
 
