@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import joblib
@@ -78,12 +78,19 @@ def _end_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+def draw_each(
+    draw: Callable[[Item], np.ndarray], items: Sequence[Item], pictures: int, workers: int
+) -> Generator[np.ndarray, None, None]:
+    """Yield what ``draw`` makes of each item, in order; ``pictures`` of each."""
+    threads = len(items) * pictures <= FEW
+    if not threads:  # here first, so that the processes find the renderer compiled
+        yield draw(items[0])
+        items = items[1:]
+    yield from in_parallel(draw, items, workers, threads)
+
+
 def draw_people(
     recipe: synthfaces.Recipe, people: list[int], workers: int
 ) -> Generator[np.ndarray, None, None]:
     """Yield the pictures of each person, uint8 [samples, size, size, 3], in order."""
-    threads = len(people) * len(recipe.samples) <= FEW
-    if not threads:  # here first, so that the processes find the renderer compiled
-        yield recipe.draw(people[0])
-        people = people[1:]
-    yield from in_parallel(recipe.draw, people, workers, threads)
+    return draw_each(recipe.draw, people, len(recipe.samples), workers)

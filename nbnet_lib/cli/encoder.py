@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbnet_lib.cli.evaluate import add_bootstrap, add_people
+from nbnet_lib.cli.evaluate import add_bootstrap, add_people, open_judge
 from nbnet_lib.cli.shared import (
     Report,
     add_device,
@@ -19,12 +19,17 @@ from nbnet_lib.cli.shared import (
     command_line,
     open_encoder,
     percent,
+    require_files,
+    to_json,
     whole,
 )
 
 if TYPE_CHECKING:
     from nbnet_lib.evaluate import Result
     from nbnet_lib.evaluate.encoder_check import Diagnosis
+    from nbnet_lib.evaluate.invariance import Estimate, Profile
+
+FIGURES = (".json", ".png", ".svg")
 
 
 def add(subparsers: Any) -> None:
@@ -216,10 +221,12 @@ def run_export(args: argparse.Namespace) -> Report:
 def _add_test(commands: Any) -> None:
     test = commands.add_parser(
         "test",
-        help="verification rates, and a diagnosis of the usual mistakes",
+        help="verification rates, a diagnosis of the usual mistakes, and what it looks at",
         description="Compares all pairs of pictures and prints TAR at FARs. Then tries, on a part "
         "of the pictures, what is usually got wrong with somebody else's network (order of the "
-        "colours, range of the pixels, framing, alignment), and says what fits better.",
+        "colours, range of the pixels, framing, alignment), and says what fits better. Last, what "
+        "it looks at: pictures are changed in one thing at a time (colours, sharpness, hair, "
+        "glasses, age, pose, light), and the rates measured again.",
     )
     add_encoder(test)
     add_device(test)
@@ -245,6 +252,31 @@ def _add_test(commands: Any) -> None:
         help="on how many people alternatives are tried, 3 pictures each; 0 for none (default 60)",
     )
     test.add_argument(
+        "--profile",
+        type=whole(0),
+        default=200,
+        metavar="PEOPLE",
+        help="on how many people it is measured what the recogniser looks at, 2 pictures each; 0 "
+        "for none (default 200)",
+    )
+    test.add_argument(
+        "--beside",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another recogniser to profile on the same people, such as dlib; give it again for "
+        "more",
+    )
+    test.add_argument(
+        "--save",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="also write the profile; the ending says as what: .json, .png or .svg (the figure). "
+        "Can be given again",
+    )
+    test.add_argument(
         "--into-card",
         type=Path,
         metavar="CARD.yaml",
@@ -261,8 +293,12 @@ def run_test(args: argparse.Namespace) -> Report:
     from nbnet_lib.evaluate import Options, open_protocol, run_protocol
     from nbnet_lib.evaluate.encoder_check import FEWEST, diagnose, enough_people
 
-    if 0 < args.diagnose < FEWEST:
-        raise NbnetError(f"--diagnose {args.diagnose}: give {FEWEST} people or more, or 0")
+    for option in ("diagnose", "profile"):
+        if 0 < (people := getattr(args, option)) < FEWEST:
+            raise NbnetError(f"--{option} {people}: give {FEWEST} people or more, or 0")
+    require_files(args.save, FIGURES)
+    if not args.profile and (args.save or args.beside):
+        raise NbnetError("--save and --beside belong to a profile: leave out --profile 0")
     if args.into_card is not None:
         from nbnet_lib.encoders.card import check_card_file
 
@@ -274,6 +310,7 @@ def run_test(args: argparse.Namespace) -> Report:
     trials = tuple(replace(trial, gallery=None, probes={}) for trial in protocol.trials)
     protocol = replace(protocol, trials=trials)
     encoder = open_encoder(args)
+    others = _others(args, encoder)
     options = Options(args.far, args.seed, args.resamples)
     result = run_protocol(protocol, encoder, options=options)
     payload = _rates(args.encoder, result)
@@ -284,13 +321,57 @@ def run_test(args: argparse.Namespace) -> Report:
         text += "\n\n" + _diagnosis_text(found)
     elif args.diagnose:
         text += f"\n\nNo diagnosis: it needs {FEWEST} people or more with two pictures each."
+    if args.profile and enough_people(protocol):
+        profile = _profile(args, encoder, others, protocol)
+        payload["profile"] = profile.to_dict()
+        text += "\n\n" + _profile_text(profile)
+        for path in args.save:
+            _save(profile, path)
+    elif args.profile:
+        text += f"\n\nNo profile: it needs {FEWEST} people or more with two pictures each."
     if args.into_card is not None:
         from nbnet_lib.encoders.card import write_verification
 
-        measured = {k: v for k, v in payload.items() if k not in ("diagnosis", "encoder")}
+        measured = {
+            k: v for k, v in payload.items() if k not in ("diagnosis", "encoder", "profile")
+        }
         stored = write_verification(args.into_card, measured)
         text += f"\n\nThe rates are in {stored}, and belong to the card as its 'verification'."
     return Report(payload, text)
+
+
+def _others(args: argparse.Namespace, encoder: Any) -> dict[str, Any]:
+    """Return {name: recogniser} of ``--beside``, each another one."""
+    from nbnet_lib.device import resolve_device
+    from nbnet_lib.evaluate.invariance import require_others
+
+    device = resolve_device(args.device)
+    opened = [open_judge(name, device) for name in dict.fromkeys(args.beside)]
+    others = {other.name: other for other in opened}
+    require_others(encoder, others)
+    return others
+
+
+def _profile(args: argparse.Namespace, encoder: Any, others: Any, protocol: Any) -> Profile:
+    from nbnet_lib.evaluate import synthfaces
+    from nbnet_lib.evaluate.invariance import ProfileOptions, profile_encoder
+
+    options = ProfileOptions(args.profile, fars=args.far, resamples=args.resamples, seed=args.seed)
+    if protocol.name == "synthfaces":  # of as many pictures as are needed, as notebooks draw them
+        people = (args.identities or range(300))[: args.profile]
+        protocol = synthfaces(people, options.samples)
+    return profile_encoder(encoder, others, options, protocol, progress=True)
+
+
+def _save(profile: Profile, path: Path) -> None:
+    from nbnet_lib.evaluate import report
+    from nbnet_lib.files import atomic_path
+
+    if path.suffix == ".json":
+        with atomic_path(path) as temporary:
+            temporary.write_text(to_json(profile.to_dict()) + "\n", encoding="utf-8")
+    else:
+        report.write_profile(profile, path)
 
 
 def _protocol_of(data: Path) -> str:
@@ -358,3 +439,58 @@ def _diagnosis_text(found: Diagnosis) -> str:
             columns(rows, header),
         ]
     return "\n".join(lines)
+
+
+def _profile_text(profile: Profile) -> str:
+    """Return the warnings, then rates by condition and group, agreement and weights."""
+    far = profile.fars[-1]
+    seconds = sum(p.seconds for p in (profile, *profile.beside.values()))
+    lines = [
+        f"What it looks at: one picture of each of {profile.people:,} people is changed in one "
+        f"thing and compared with plain ones ({profile.pictures:,} templates, {seconds:.0f} s).",
+        *(f"warning: {warning}." for warning in profile.warnings),
+        *(f"note: {note}." for note in profile.notes),
+        f"At FAR {percent(far)} on plain pictures, threshold {profile.thresholds[far]:.3f}; "
+        "[95 % over people]:",
+    ]
+    rows: list[list[Any]] = [
+        [row.name, _spread(row.tar[far]), _spread(row.kept[far]), _spread(row.far[far], 2)]
+        + [_spread(other[row.name].tar[far]) for other in profile.beside.values()]
+        + [row.what]
+        for row in profile.rates
+    ]
+    beside = [f"TAR of {name}" for name in profile.beside]
+    header = ("changed", "TAR in %", "% of plain", "FAR in %", *beside, "what")
+    lines.append(columns(rows, header))
+    if profile.groups:
+        pairs = zip(profile.groups[::2], profile.groups[1::2], strict=True)
+        rows = [
+            [plain.by, plain.group, plain.people, _spread(plain.tar[far]), _spread(grey.tar[far]),
+             _spread(plain.far[far], 2), _spread(grey.far[far], 2)]
+            for plain, grey in pairs
+        ]  # fmt: skip
+        header = ("group", "", "people", "TAR in %", "grey", "FAR within it in %", "grey")
+        lines += ["", columns(rows, header)]
+    for name, value in profile.agreement.items():
+        lines.append(f"\nRank correlation of strangers' scores with {name}: {_spread(value, 2, 1)}")
+    if profile.weights is not None:
+        weights = profile.weights
+        listed = [(name, _spread(w, 2, 1)) for name, w in weights.largest().items()]
+        lines += [
+            f"\nWhat it weighs: the differences of two strangers that lower their score most "
+            f"(ridge regression on {weights.pairs:,} pairs of {weights.people:,} people; it "
+            f"explains {100 * max(weights.r2, 0):.0f} % of the variance for other people):",
+            columns(listed, ("difference of", "standard deviations of the score")),
+        ]
+    return "\n".join(lines)
+
+
+def _spread(estimate: Estimate | None, digits: int = 1, scale: float = 100) -> str:
+    """Return ``95.9 [94.6, 97.1]``."""
+    if estimate is None:
+        return "-"
+    value, low, high = (
+        None if v is None else f"{scale * v:.{digits}f}"
+        for v in (estimate.value, estimate.low, estimate.high)
+    )
+    return f"{value} [{low}, {high}]" if low is not None else str(value)

@@ -21,6 +21,7 @@ from nbnet_lib.cli.shared import (
     command_line,
     identity_range,
     open_encoder,
+    require_files,
     share,
     short_name,
     to_json,
@@ -177,9 +178,8 @@ def _check(args: argparse.Namespace, decoders: list[str]) -> None:
         raise NbnetError("--no-attack leaves decoders out: give it, or --decoder, not both")
     if args.into_card and len(decoders) != 1:
         raise NbnetError(f"--into-card writes into one card: give one --decoder, not {decoders}")
+    require_files(args.save, KINDS)
     for path in args.save:
-        if path.suffix not in KINDS:
-            raise NbnetError(f"{path} cannot be saved: name a file that ends in {', '.join(KINDS)}")
         if path.suffix == ".tex" and not decoders:
             raise NbnetError(f"{path} is a table of attacks: omit --no-attack")
     if args.per_identity and (not decoders or args.per_identity.suffix != ".csv"):
@@ -187,10 +187,7 @@ def _check(args: argparse.Namespace, decoders: list[str]) -> None:
             f"{args.per_identity} holds the rates of attacks, person by person: name a .csv file "
             "and omit --no-attack"
         )
-    for path in filter(None, [*args.save, args.per_identity]):
-        if path.is_dir():
-            raise NbnetError(f"{path} is a folder: name the file to write")
-        require_writable_folder(path.parent)
+    require_files([args.per_identity] if args.per_identity else [], [".csv"])
     if args.into_card:
         require_writable_folder(weight_path(decoders[0]).parent)
 

@@ -100,6 +100,22 @@ def add_workers(parser: Any, what: str = "how many draw at once") -> None:
     )
 
 
+def require_files(paths: Sequence[Path], kinds: Sequence[str]) -> None:
+    """Refuse files that cannot be written, before the work that fills them.
+
+    Raises:
+        NbnetError: an ending that is not among ``kinds``, a folder, or one not writable.
+    """
+    from nbnet_lib.files import require_writable_folder
+
+    for path in paths:
+        if path.suffix not in kinds:
+            raise NbnetError(f"{path} cannot be saved: name a file that ends in {', '.join(kinds)}")
+        if path.is_dir():
+            raise NbnetError(f"{path} is a folder: name the file to write")
+        require_writable_folder(path.parent)
+
+
 def shards_report(folder: Path, index: dict[str, Any]) -> Report:
     """Return the report on a folder of tar shards with the index that was written there."""
     shards = index["shards"]

@@ -6,7 +6,8 @@ Read in this order: `run` (all of it, stage by stage), `scores` (comparisons), `
 TAR, EER), `uncertainty` (the bootstrap over identities), `attack` (thresholds, type-I, type-II),
 `identification` (rank-k, open set), `protocols` (what is compared with what), `judges` (other
 recognisers look, too), `provenance` (who was trained with whom), `tables` and `report` (what is
-printed). `quality` and `leakage` look at pictures and at what else templates give away.
+printed). `quality` and `leakage` look at pictures and at what else templates give away,
+`conditions` and `invariance` at what a recogniser looks at.
 """
 
 import importlib
@@ -18,6 +19,7 @@ from nbnet_lib.evaluate.compare import Difference, compare_attacks
 from nbnet_lib.evaluate.embedding import embed_reconstructions
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.identification import Identification, search
+from nbnet_lib.evaluate.invariance import Profile, ProfileOptions, profile_encoder
 from nbnet_lib.evaluate.leakage import DEFAULT_ATTRIBUTES, Leakage
 from nbnet_lib.evaluate.protocols import Protocol, open_protocol, synthfaces
 from nbnet_lib.evaluate.quality import ImageQuality, QualityMeter, image_quality, select_by_score
@@ -48,6 +50,7 @@ PLOTS = (
     "det_plot",
     "interval_plot",
     "judges_plot",
+    "profile_plot",
     "reconstruction_strip",
     "roc_plot",
     "score_histogram",
@@ -66,6 +69,8 @@ __all__ = [
     "Leakage",
     "Measure",
     "Options",
+    "Profile",
+    "ProfileOptions",
     "Protocol",
     "QualityMeter",
     "Rate",
@@ -87,6 +92,7 @@ __all__ = [
     "genuine_impostor",
     "image_quality",
     "open_protocol",
+    "profile_encoder",
     "roc",
     "run_protocol",
     "same_person_pairs",

@@ -467,14 +467,12 @@ def d_prime_draws(
     """
     own = bootstrap.index(genuine.first)
     weights, n = bootstrap.weights.astype(np.float64), len(bootstrap.identities)
-    first, second = bootstrap.index(impostor.first), bootstrap.index(impostor.second)
 
     def mated(values: np.ndarray) -> np.ndarray:
         return weights @ np.bincount(own, values, n)
 
     def others(values: np.ndarray) -> np.ndarray:
-        table = np.bincount(first * n + second, values, n * n).reshape(n, n)
-        return ((weights @ table) * weights).sum(1)
+        return bootstrap.pair_sums(impostor.first, impostor.second, values)
 
     def moments(
         scores: np.ndarray, total: Callable[[np.ndarray], np.ndarray]

@@ -12,6 +12,7 @@ Each function that returns axes draws on ``axes`` if given, else on a new figure
 | `score_histogram` | the scores of each kind, and the thresholds |
 | `interval_plot` | any values with intervals, and chance behind them (leakage) |
 | `judges_plot` | TAR of the target beside that of the judges |
+| `profile_plot` | an invariance profile: TAR, FAR and weights, other recognisers beside |
 | `reconstruction_strip` | originals above reconstructions: best, median, worst by score |
 
 scikit-learn's `RocCurveDisplay` and `DetCurveDisplay` are not used: they take arrays of scores and
@@ -438,6 +439,120 @@ def judges_plot(
         list(legend.values()), list(legend), loc="outside lower center", ncols=3, frameon=False
     )
     return figure
+
+
+HATCHES = ["", "////", "....", "xxxx"]
+
+
+def bar_plot(rows: Mapping[str, Mapping[str, Interval]], xlabel: str, axes: Axes) -> Axes:
+    """Draw values as bars with whiskers, one row per entry, first row on top.
+
+    Args:
+        rows: {row: {series: (value, low, high)}}; each series has its colour and hatch.
+        xlabel: what the values are.
+        axes: where to draw.
+    """
+    series = list(dict.fromkeys(name for values in rows.values() for name in values))
+    look, thick = styles(series), 0.78 / max(1, len(series))
+    for i, name in enumerate(series):
+        points = [(y, *values[name]) for y, values in enumerate(rows.values()) if name in values]
+        y, value, low, high = np.array(points, np.float64).T
+        axes.barh(
+            y - 0.39 + (i + 0.5) * thick,
+            value,
+            height=thick,
+            xerr=[value - low, high - value],
+            color=(*look[name][0], 0.75),
+            edgecolor="white",
+            linewidth=0.4,
+            hatch=HATCHES[i % len(HATCHES)],
+            error_kw={"elinewidth": 1, "ecolor": INK},
+            label=label(name),
+        )
+    axes.set_yticks(range(len(rows)), [label(row) for row in rows])
+    axes.set(xlabel=xlabel, ylim=(len(rows) - 0.5, -0.5))
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x", alpha=0.4)
+    axes.set_axisbelow(True)
+    sns.despine(ax=axes, left=True)
+    return axes
+
+
+def profile_plot(profile: Any, far: float | None = None) -> Figure:
+    """Draw what a recogniser looks at and, where it is known, what it weighs.
+
+    Left: TAR with one thing changed, at the threshold of plain pictures; the dashed line is the
+    plain TAR. Middle: FAR at this threshold. Right: the differences of two people that lower the
+    scores of strangers most. Recognisers that were measured beside it have bars of their own.
+
+    Args:
+        profile: a `Profile` of `evaluate.invariance`.
+        far: at whose threshold; None for the strictest.
+    """
+    at = profile.fars[-1] if far is None else far
+    measured = {profile.encoder: profile} | profile.beside
+    names = [row.name for row in profile.rates]
+    ratios = [4.2, 2.2] + [3.0] * (profile.weights is not None)
+    height = 1.6 + 0.2 * len(names) * (1 + 0.45 * (len(measured) - 1))
+    figure, panels = plt.subplots(
+        1, len(ratios), figsize=(1.16 * sum(ratios), height), width_ratios=ratios,
+        layout="constrained",
+    )  # fmt: skip
+    tar, false = (
+        {
+            name: {key: _ends(getattr(p[name], rate)[at]) for key, p in measured.items()}
+            for name in names
+        }
+        for rate in ("tar", "far")
+    )
+    figure.get_layout_engine().set(wspace=0.04)  # type: ignore[union-attr, call-arg]
+    bar_plot(tar, _tar_at(at), panels[0]).set(xlim=(0, 1), xticks=np.linspace(0, 1, 5))
+    panels[0].axvline(profile.rates[0].tar[at].value, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    percent_axis(panels[0].xaxis)
+    _draw_false_acceptances(panels[1], false, at)
+    if profile.weights is not None:
+        largest = {
+            name.removeprefix("shape/").rpartition("/")[2]: {
+                key: _ends(p.weights.weights[name])
+                for key, p in measured.items()
+                if p.weights is not None and name in p.weights.weights
+            }
+            for name in profile.weights.largest()
+        }
+        bar_plot(largest, "change of the score\n(standard deviations)", panels[2])
+        panels[2].set_title(f"weighs (R² {profile.weights.r2:.2f})", fontsize=10)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _ends(estimate: Any) -> Interval:
+    """Return an `Estimate` as an interval that holds its value; NaN where it has none."""
+    if estimate.low is None:
+        return estimate.value, np.nan, np.nan
+    value = estimate.value
+    return value, min(value, estimate.low), max(value, estimate.high)
+
+
+def _draw_false_acceptances(
+    axes: Axes, rows: Mapping[str, Mapping[str, Interval]], far: float
+) -> None:
+    """Draw FARs on a log axis; what is below it, as none, stands at its left end."""
+    left = far / 10
+    shown = {
+        row: {k: (max(v, left), max(a, left), max(b, left)) for k, (v, a, b) in values.items()}
+        for row, values in rows.items()
+    }
+    interval_plot(shown, f"FAR at the threshold\nof plain {percent(far)}", axes)
+    highest = np.nanmax([values for row in shown.values() for values in row.values()])
+    right = 1.5 * max(highest, 10 * far)
+    axes.set(xscale="log", xlim=(0.8 * left, right), yticks=[])
+    axes.set_xticks([tick for tick in (far, 10 * far, 100 * far) if tick < right])
+    axes.axvline(far, color=INK, linewidth=1, linestyle=(0, (4, 3)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    percent_axis(axes.xaxis)
+    if (legend := axes.get_legend()) is not None:
+        legend.remove()
 
 
 def reconstruction_strip(

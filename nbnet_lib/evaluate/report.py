@@ -28,6 +28,7 @@ from matplotlib.image import AxesImage
 from nbnet_lib import __version__
 from nbnet_lib.evaluate import plots, tables
 from nbnet_lib.evaluate.histogram import ScoreHistogram
+from nbnet_lib.evaluate.invariance import Profile
 from nbnet_lib.evaluate.result import ORIGINAL, Judgement, Measure, Result, percent
 from nbnet_lib.files import atomic_path
 
@@ -66,6 +67,19 @@ def write_report(result: Result, path: str | os.PathLike[str], command: str = ""
             _context(result), command=command, version=__version__
         )
     content = html.encode("utf-8", "replace")  # a file name may hold half a surrogate pair
+    with atomic_path(path, needed=len(content)) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
+def write_profile(profile: Profile, path: str | os.PathLike[str]) -> Path:
+    """Write the figure of an invariance profile as a ``.png`` or ``.svg`` file.
+
+    Raises:
+        NbnetError: the folder cannot be written to.
+    """
+    with _figures_closed():
+        content = _saved(plots.profile_plot(profile), Path(path).suffix.removeprefix("."))
     with atomic_path(path, needed=len(content)) as temporary:
         temporary.write_bytes(content)
     return Path(path)

@@ -154,6 +154,40 @@ class IdentityBootstrap:
             total += self.weights[:, owner] * float(len(rising))
         return np.where(np.isnan(limits), np.nan, _ratio(accepted, total))
 
+    def far_at(self, impostor: Comparisons, thresholds: np.ndarray | float) -> np.ndarray:
+        """Return the share of impostor comparisons above each draw's threshold, float64 [R].
+
+        The comparison of persons a and b counts w_a x w_b times.
+
+        Args:
+            impostor: comparisons with different identities on the two sides.
+            thresholds: float64 [R], one per draw (NaN gives NaN), or one for all.
+        """
+        prepared = self._prepare(impostor)
+        limits = np.broadcast_to(np.asarray(thresholds, np.float64), (len(self.weights),))
+        order = np.argsort(-impostor.scores, kind="stable")
+        falling = -impostor.scores[order].astype(np.float64)
+        above = np.searchsorted(falling, -limits, side="left")
+        first, second = prepared.first[order], prepared.second[order]
+        accepted = np.array(
+            [float(w[first[:n]] @ w[second[:n]]) for w, n in zip(self.weights, above, strict=True)]
+        )
+        return np.where(np.isnan(limits), np.nan, _ratio(accepted, prepared.totals))
+
+    def pair_sums(self, first: np.ndarray, second: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """Return the sum of values of pairs of people in each draw, float64 [R].
+
+        Args:
+            first: int [n], the identity on one side.
+            second: int [n], on the other.
+            values: [n]; that of persons a and b counts w_a x w_b times.
+        """
+        n = len(self.identities)
+        cells = self.index(first) * n + self.index(second)
+        table = np.bincount(cells, np.asarray(values, np.float64), n * n).reshape(n, n)
+        weights = self.weights.astype(np.float64)
+        return ((weights @ table) * weights).sum(1)
+
     def eer(self, genuine: Comparisons, impostor: Comparisons) -> np.ndarray:
         """Return the equal error rate in each draw, float64 [R], as in `verification.eer`."""
         _check(genuine, "genuine", same=True)

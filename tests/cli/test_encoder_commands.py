@@ -11,7 +11,7 @@ from nbnet_lib.encoders.card import find_card, read_card, write_verification
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces import render_set
 
-FEW = ["--identities", "0-11", "--samples", "2", "--resamples", "50"]
+FEW = ["--identities", "0-11", "--samples", "2", "--resamples", "50", "--profile", "0"]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,11 +89,26 @@ def test_test_prints_rates_with_intervals_and_a_diagnosis(nbnet):
     assert "pictures upside down" in text
 
 
+def test_test_prints_what_the_recogniser_looks_at(nbnet, tmp_path):
+    arguments = ["encoder", "test", *FEW[:-2], "--diagnose", "0", "--profile", "12"]
+    saved = [tmp_path / name for name in ("profile.json", "profile.png", "profile.svg")]
+    arguments += [word for path in saved for word in ("--save", path)]
+    text = nbnet(*arguments, "--beside", "synth-mobile")
+    assert "What it looks at" in text and "TAR of synth-mobile" in text
+    assert "warning: colour matcher" in text  # `synth`, as it is shipped
+    assert "Rank correlation of strangers' scores with synth-mobile" in text
+    assert "What it weighs" in text
+    kept = json.loads(saved[0].read_text())
+    assert [row["name"] for row in kept["rates"]][:2] == ["plain", "grey"]
+    assert saved[1].read_bytes()[:4] == b"\x89PNG" and b"<svg" in saved[2].read_bytes()
+
+
 def test_a_wrong_card_of_an_onnx_file_is_found(nbnet, onnx_file, tmp_path):
     card = tmp_path / "card.yaml"
     card.write_text("image_size: 64\nframing: synthfaces\nchannels: bgr\nmean: 127.5\nstd: 127.5\n")
     arguments = ["--encoder", f"onnx:{onnx_file}", "--encoder-card", card]
     arguments += ["--identities", "0-29", "--samples", "3", "--resamples", "20"]
+    arguments += ["--profile", "0"]
     text = nbnet("encoder", "test", *arguments, "--diagnose", "30")
     assert "this network seems to expect RGB: EER" in text
     assert "set channels: rgb in its card" in text
@@ -105,6 +120,12 @@ def test_test_refuses_before_the_work(fails, tmp_path):
     assert "identity 10000 is kept for" in fails(*arguments, "9999-10000")
     assert "at least 2 of both" in fails(*arguments, "0-4", "--samples", "1")
     assert "give 10 people or more, or 0" in fails("encoder", "test", "--diagnose", "5")
+    assert "give 10 people or more, or 0" in fails("encoder", "test", "--profile", "5")
+    assert "synth is the recogniser" in fails("encoder", "test", "--beside", "synth")
+    assert "no encoder named 'y'" in fails("encoder", "test", "--beside", "y")
+    assert "ends in" in fails("encoder", "test", "--save", tmp_path / "profile.txt")
+    save = ["--save", tmp_path / "profile.png"]
+    assert "--profile 0" in fails("encoder", "test", "--profile", "0", *save)
     assert "is not a card" in fails("encoder", "test", "--into-card", tmp_path / "x.onnx")
     (tmp_path / "x.yaml").write_text("size: 3\n")
     assert "'size' that is not known" in fails(
@@ -129,6 +150,7 @@ def test_test_takes_a_folder_and_says_where_a_diagnosis_ends(nbnet, folder):
     assert "diagnosis" not in report
     text = nbnet("encoder", "test", "--data", folder, "--resamples", "20")
     assert "No diagnosis: it needs 10 people or more with two pictures each." in text
+    assert "No profile: it needs 10 people or more with two pictures each." in text
 
 
 def test_into_card_keeps_the_rest_of_the_card(nbnet, tmp_path):

@@ -44,6 +44,22 @@ def written_out(comparisons, weights):
 
 @pytest.mark.filterwarnings("ignore:.*cannot show a FAR")
 @pytest.mark.parametrize("tied", [False, True])
+def test_false_acceptances_and_sums_of_each_draw_written_out(tied):
+    _, impostor = draw(6, tied)
+    bootstrap = IdentityBootstrap(CODES, resamples=60, seed=2)
+    limits = np.random.default_rng(0).normal(1, 0.5, 60).round(0 if tied else 3)
+    limits[3] = np.nan
+    far = bootstrap.far_at(impostor, limits)
+    sums = bootstrap.pair_sums(impostor.first, impostor.second, impostor.scores)
+    assert np.isnan(far[3]) and np.isfinite(np.delete(far, 3)).all()
+    for r, weights in enumerate(bootstrap.weights):
+        scores = written_out(impostor, weights)
+        if r != 3:
+            assert far[r] == pytest.approx(np.mean(scores > limits[r]))
+        assert sums[r] == pytest.approx(scores.sum(dtype=np.float64), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("tied", [False, True])
 @pytest.mark.parametrize("far", [0.3, 0.05, 0.001])
 def test_threshold_and_tar_of_each_draw_written_out(far, tied):
     genuine, impostor = draw(5, tied)

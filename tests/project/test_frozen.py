@@ -42,7 +42,7 @@ COMMANDS = {
     "evaluate": ["evaluate", *FEW, *EVALUATE],
     "train": ["train", *TRAIN, "--out", "{out}"],
     "encoder_info": ["encoder", "info", "synth"],
-    "encoder_test": ["encoder", "test", *FEW, "--diagnose", "0"],
+    "encoder_test": ["encoder", "test", *FEW, "--diagnose", "0", "--profile", "0"],
     "faces_table": ["faces", "table", "--identities", "0-1"],
     "faces_table_of_pictures": ["faces", "table", "--identities", "3", "--samples", "1"],
 }
