@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from nbnet_lib.evaluate.encoder_check import Diagnosis
     from nbnet_lib.evaluate.invariance import Estimate, Profile
 
-FIGURES = (".json", ".png", ".svg")
+SAVED = (".html", ".json", ".png", ".svg")
 
 
 def add(subparsers: Any) -> None:
@@ -273,8 +273,8 @@ def _add_test(commands: Any) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="also write the profile; the ending says as what: .json, .png or .svg (the figure). "
-        "Can be given again",
+        help="also write the profile; the ending says as what: .html (a page), .json, .png or "
+        ".svg (the figure). Can be given again",
     )
     test.add_argument(
         "--into-card",
@@ -296,7 +296,7 @@ def run_test(args: argparse.Namespace) -> Report:
     for option in ("diagnose", "profile"):
         if 0 < (people := getattr(args, option)) < FEWEST:
             raise NbnetError(f"--{option} {people}: give {FEWEST} people or more, or 0")
-    require_files(args.save, FIGURES)
+    require_files(args.save, SAVED)
     if not args.profile and (args.save or args.beside):
         raise NbnetError("--save and --beside belong to a profile: leave out --profile 0")
     if args.into_card is not None:
@@ -326,7 +326,7 @@ def run_test(args: argparse.Namespace) -> Report:
         payload["profile"] = profile.to_dict()
         text += "\n\n" + _profile_text(profile)
         for path in args.save:
-            _save(profile, path)
+            _save(profile, path, command_line(args.argv))
     elif args.profile:
         text += f"\n\nNo profile: it needs {FEWEST} people or more with two pictures each."
     if args.into_card is not None:
@@ -363,7 +363,7 @@ def _profile(args: argparse.Namespace, encoder: Any, others: Any, protocol: Any)
     return profile_encoder(encoder, others, options, protocol, progress=True)
 
 
-def _save(profile: Profile, path: Path) -> None:
+def _save(profile: Profile, path: Path, command: str) -> None:
     from nbnet_lib.evaluate import report
     from nbnet_lib.files import atomic_path
 
@@ -371,7 +371,7 @@ def _save(profile: Profile, path: Path) -> None:
         with atomic_path(path) as temporary:
             temporary.write_text(to_json(profile.to_dict()) + "\n", encoding="utf-8")
     else:
-        report.write_profile(profile, path)
+        report.write_profile(profile, path, command)
 
 
 def _protocol_of(data: Path) -> str:

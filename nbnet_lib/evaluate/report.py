@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
@@ -21,14 +23,14 @@ from typing import Any
 import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from nbnet_lib import __version__
 from nbnet_lib.evaluate import plots, tables
 from nbnet_lib.evaluate.histogram import ScoreHistogram
-from nbnet_lib.evaluate.invariance import Profile
+from nbnet_lib.evaluate.invariance import Estimate, Profile
 from nbnet_lib.evaluate.result import ORIGINAL, Judgement, Measure, Result, percent
 from nbnet_lib.files import atomic_path
 
@@ -49,8 +51,25 @@ def write_report(result: Result, path: str | os.PathLike[str], command: str = ""
     Raises:
         NbnetError: the folder cannot be written to.
     """
+    with _figures_closed():
+        html = _rendered(
+            "report.html.jinja", **_context(result), command=command, version=__version__
+        )
+    content = html.encode("utf-8", "replace")  # a file name may hold half a surrogate pair
+    with atomic_path(path, needed=len(content)) as temporary:
+        temporary.write_bytes(content)
+    return Path(path)
+
+
+def _rendered(name: str, **values: Any) -> str:
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(
+            lambda part: (resources.files(__package__) / part).read_text(encoding="utf-8")
+        ),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters.update(
         body_rows=_body_rows,
@@ -61,28 +80,67 @@ def write_report(result: Result, path: str | os.PathLike[str], command: str = ""
         kinds=_kinds,
         percent=percent,
     )
-    template = resources.files(__package__) / "report.html.jinja"
-    with _figures_closed():
-        html = environment.from_string(template.read_text(encoding="utf-8")).render(
-            _context(result), command=command, version=__version__
-        )
-    content = html.encode("utf-8", "replace")  # a file name may hold half a surrogate pair
-    with atomic_path(path, needed=len(content)) as temporary:
-        temporary.write_bytes(content)
-    return Path(path)
+    return environment.get_template(name).render(**values)
 
 
-def write_profile(profile: Profile, path: str | os.PathLike[str]) -> Path:
-    """Write the figure of an invariance profile as a ``.png`` or ``.svg`` file.
+def write_profile(profile: Profile, path: str | os.PathLike[str], command: str = "") -> Path:
+    """Write an invariance profile as a page (``.html``), or its figure as ``.png`` or ``.svg``.
+
+    Args:
+        profile: from `profile_encoder`.
+        path: the file to make or replace.
+        command: what was typed, printed at the end of the page.
 
     Raises:
         NbnetError: the folder cannot be written to.
     """
+    kind = Path(path).suffix.removeprefix(".")
     with _figures_closed():
-        content = _saved(plots.profile_plot(profile), Path(path).suffix.removeprefix("."))
+        figure = plots.profile_plot(profile)
+        if kind == "html":
+            page = {"drawn": figure, "command": command, "version": __version__}
+            html = _rendered("profile.html.jinja", **_profile_context(profile), **page)
+            content = html.encode("utf-8", "replace")
+        else:
+            content = _saved(figure, kind)
     with atomic_path(path, needed=len(content)) as temporary:
         temporary.write_bytes(content)
     return Path(path)
+
+
+def _profile_context(profile: Profile) -> dict[str, Any]:
+    far = profile.fars[-1]
+
+    def cell(estimate: Estimate | None, scale: float = 100, digits: int = 1) -> str:
+        return tables.cell(None if estimate is None else asdict(estimate), scale, digits)
+
+    rates = {
+        row.name: {"TAR": cell(row.tar[far]), "% of plain": cell(row.kept[far]),
+                   "FAR": cell(row.far[far], digits=2)}
+        | {f"TAR of {key}": cell(p[row.name].tar[far]) for key, p in profile.beside.items()}
+        | {"what": row.what}
+        for row in profile.rates
+    }  # fmt: skip
+    groups = {
+        (row.by, row.group, row.name): {
+            "people": str(row.people),
+            "TAR": cell(row.tar[far]),
+            "FAR": cell(row.far[far], digits=2),
+        }
+        for row in profile.groups
+    }
+    weights = profile.weights.largest() if profile.weights else {}
+    listed = {name: {"weight": cell(weight, 1, 2)} for name, weight in weights.items()}
+    return {
+        "title": f"What {profile.encoder} looks at",
+        "profile": profile,
+        "far": far,
+        "rates": pd.DataFrame.from_dict(rates, orient="index").rename_axis("changed"),
+        "groups": pd.DataFrame.from_dict(groups, orient="index"),
+        "weights": pd.DataFrame.from_dict(listed, orient="index").rename_axis("difference of"),
+        "agreement": {name: cell(value, 1, 2) for name, value in profile.agreement.items()},
+        "attached": json.dumps(profile.to_dict(), indent=1),
+    }
 
 
 @contextmanager

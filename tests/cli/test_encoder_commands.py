@@ -91,7 +91,7 @@ def test_test_prints_rates_with_intervals_and_a_diagnosis(nbnet):
 
 def test_test_prints_what_the_recogniser_looks_at(nbnet, tmp_path):
     arguments = ["encoder", "test", *FEW[:-2], "--diagnose", "0", "--profile", "12"]
-    saved = [tmp_path / name for name in ("profile.json", "profile.png", "profile.svg")]
+    saved = [tmp_path / name for name in ("p.json", "p.png", "p.svg", "p.html")]
     arguments += [word for path in saved for word in ("--save", path)]
     text = nbnet(*arguments, "--beside", "synth-mobile")
     assert "What it looks at" in text and "TAR of synth-mobile" in text
@@ -101,6 +101,10 @@ def test_test_prints_what_the_recogniser_looks_at(nbnet, tmp_path):
     kept = json.loads(saved[0].read_text())
     assert [row["name"] for row in kept["rates"]][:2] == ["plain", "grey"]
     assert saved[1].read_bytes()[:4] == b"\x89PNG" and b"<svg" in saved[2].read_bytes()
+    page = saved[3].read_text(encoding="utf-8")
+    assert "What synth looks at" in page and "TAR of synth-mobile" in page
+    assert "colour matcher" in page and "hair colour" in page and "--save p.html" in page
+    assert "http" not in page.replace("http-equiv", "")  # it loads nothing
 
 
 def test_a_wrong_card_of_an_onnx_file_is_found(nbnet, onnx_file, tmp_path):
