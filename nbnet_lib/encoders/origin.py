@@ -105,7 +105,5 @@ def require_trained_against(
         doubt += given.name
     else:
         doubt = f"{decoder} was trained against {trained}, and {templates} are of {given}"
-    return [
-        f"{doubt}: what it makes of them means little, unless both are one recogniser (in doubt "
-        "train a decoder anew: nbnet train)"
-    ]
+    advice = "" if trained.sha256 else "; if in doubt, train a decoder anew (nbnet train)"
+    return [f"{doubt}: what it makes of them means little, unless both are one recogniser{advice}"]

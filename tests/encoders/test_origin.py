@@ -91,7 +91,7 @@ def test_other_weights_are_refused_and_both_are_named(changed):
 )
 def test_what_nobody_knows_is_noted(card, given, word):
     (note,) = require_trained_against("mine", card, given, "the templates")
-    assert word in note
+    assert word in note and ("anew" in note) == ("encoder_sha256" not in card)
 
 
 def test_without_a_card_there_is_nothing_to_say():
