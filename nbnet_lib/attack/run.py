@@ -32,7 +32,7 @@ from nbnet_lib.attack.losses import create_loss
 from nbnet_lib.attack.monitor import tensorboard_callback
 from nbnet_lib.attack.portraits import portraits_of
 from nbnet_lib.attack.recipes import COMMAND_DEFAULTS, Recipe, find_recipe
-from nbnet_lib.attack.sources import People, TrainingSet, choose_sources, read_sources
+from nbnet_lib.attack.sources import People, Source, TrainingSet, choose_sources, read_sources
 from nbnet_lib.attack.surrogate import (
     Surrogate,
     SurrogateConfig,
@@ -54,6 +54,7 @@ from nbnet_lib.decoders import (
 from nbnet_lib.device import resolve_device
 from nbnet_lib.encoders import Encoder
 from nbnet_lib.encoders.origin import Origin, origin_in, origin_of, require_same_origin
+from nbnet_lib.encoders.recorded import Recorded, look_up
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.files import atomic_path, require_writable_folder
 from nbnet_lib.settings import TrainingOptions
@@ -146,7 +147,7 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
     # 1. Pictures of faces that have nothing to do with the victims. The decoder draws faces where
     # they are in these. Where nobody knows, a detector that found them there must look for them in
     # the reconstructions too.
-    faces = _read(options, options.image_size)
+    faces = _read(options.sources, options.image_size)
     unknown = None if encoder.alignment == "detect" else encoder.framing
     decoder.framing = faces.framing or unknown
 
@@ -163,12 +164,12 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
 
     # 2. The target's template of each. What leaks are templates of pictures as the recogniser sees
     # them, not of small copies.
-    larger = encoder.image_size > options.image_size
-    embedded = _read(options, encoder.image_size).images if larger else faces.images
+    recorded = _recorded(encoder, options)
+    embedded = _not_recorded(recorded, faces, encoder.image_size, options)
     tally: dict[str, int] = {}
     with processes.main_process_first():
         templates = extract_templates(
-            encoder, embedded, options.out / "templates.npy", faces.framing, main, tally
+            encoder, embedded, options.out / "templates.npy", faces.framing, main, tally, recorded
         )
     del embedded
     missed = tally["n_attempted"] - tally["n_detected"]
@@ -288,10 +289,48 @@ def _first_decoder(encoder: Encoder, options: TrainingOptions) -> tuple[Any, dic
     return decoder, card
 
 
-def _read(options: TrainingOptions, size: int) -> TrainingSet:
-    for source in options.sources:
+def _read(sources: Iterable[Source], size: int) -> TrainingSet:
+    for source in sources:
         _note(f"pictures: {source}, {size} px")
-    return read_sources(options.sources, size)
+    return read_sources(sources, size)
+
+
+def _recorded(encoder: Encoder, options: TrainingOptions) -> Recorded | None:
+    """Return what is recorded of drawn people; None where there are other pictures too."""
+    people = [source for source in options.sources if isinstance(source, People)]
+    if len(people) < len(options.sources):
+        return None
+    size = max(encoder.image_size, options.image_size)
+    identities, samples = np.concatenate([source.rows() for source in people]).T
+    recorded = look_up(encoder, identities, samples, size)
+    if recorded.note:
+        _note(recorded.note)
+    return recorded
+
+
+def _not_recorded(
+    recorded: Recorded | None, faces: TrainingSet, size: int, options: TrainingOptions
+) -> Any:
+    """Return the pictures to ask for, at ``size`` pixels if that is more than the decoder's.
+
+    Of drawn people only those are drawn again who have a picture that is not recorded.
+    """
+    larger = size > options.image_size
+    if recorded is None or not recorded.known.any():
+        return _read(options.sources, size).images if larger else faces.images
+    if recorded.known.all():
+        return faces.images[:0]
+    missing = set(faces.identities[~recorded.known].tolist())
+    sources = [
+        replace(source, identities=tuple(i for i in source.identities if i in missing))
+        for source in options.sources
+        if isinstance(source, People) and missing.intersection(source.identities)
+    ]
+    drawn = np.isin(faces.identities, list(missing))
+    images: Any = Pictures([faces.images], np.flatnonzero(drawn))
+    if larger:
+        images = _read(sources, size).images
+    return Pictures([images], np.flatnonzero(~recorded.known[drawn]))
 
 
 def _note(text: str) -> None:

@@ -100,6 +100,10 @@ class People:
         """Return how the faces are cut out."""
         return FRAMINGS["synthfaces"]
 
+    def rows(self) -> np.ndarray:
+        """Return int64 [N, 2], identity and sample of each picture, in the order of `read`."""
+        return np.array([(i, s) for i in self.identities for s in range(self.samples)])
+
     def read(self, size: int, progress: bool = True) -> TrainingSet:
         """Return the pictures at ``size`` pixels."""
         from nbnet_lib.data.arrays import picture_array

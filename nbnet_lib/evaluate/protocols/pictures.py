@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -171,6 +171,16 @@ class Pictures:
             NbnetError: a file that is missing, not a picture or not square.
         """
         return self.where.read(np.asarray(rows, np.int64), size)
+
+    def of_rows(self, rows: np.ndarray) -> Pictures:
+        """Return some of drawn pictures, in the order of ``rows``."""
+        assert isinstance(self.where, Drawn)
+        return replace(
+            self,
+            names=tuple(self.names[row] for row in rows),
+            identities=self.identities[rows],
+            where=Drawn(self.where.numbers[rows], self.where.samples[rows]),
+        )
 
     def batches(
         self, size: int, at_once: int = 256, progress: bool = False
