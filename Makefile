@@ -11,7 +11,8 @@
 #
 # Another Python: make course PYTHON=python3.12
 
-PYTHON := $(shell if command -v python3 >/dev/null 2>&1; then echo python3; else echo python; fi)
+# One that runs: Windows has a python3 that only opens its shop, and exits with 49.
+PYTHON := $(shell for p in python3 python py; do $$p -c "" >/dev/null 2>&1 && break; done; echo $$p)
 BIN := .venv/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 
 .PHONY: course test lab html slides doctor env clean
@@ -24,8 +25,8 @@ help:
 # The version is asked for in a way that every Python understands, however old.
 env:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
-	    echo "error: Python 3.10 or newer is needed, and $(PYTHON) is not: install one and name" \
-	         "it, for example: make course PYTHON=python3.12" >&2; exit 1; }
+	    echo "error: Python 3.10 or newer is needed, and $(PYTHON) is not, or does not run: install" \
+	         "one and name it, for example: make course PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) tools/make_env.py
 
 course: env

@@ -181,7 +181,13 @@ def _kernel() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
+    from nbnet_lib.course.progress import progress_path
+    from synthfaces.raster import rasterise
+
+    progress = progress_path()
     places = [
+        ("compiled code", Path(str(rasterise.stats.cache_path)), "set NUMBA_CACHE_DIR"),
+        *([("progress", progress.parent, "set NBNET_PROGRESS to a file")] if progress else []),
         ("working folder", Path.cwd(), "run nbnet in a folder of your own"),
         ("build folder", Path.cwd() / "build", "give yourself write access, or delete it"),
         ("cache folder", cache_dir(), "set NBNET_CACHE to a folder of your own"),

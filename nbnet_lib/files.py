@@ -143,16 +143,23 @@ def cache_dir() -> Path:
 def user_dir(mac: str, variable: str, linux: str) -> Path:
     """Return the library's folder in this person's home, where the system wants things to be.
 
+    Where there is no home that can be written to it is among the temporary files, with a note.
+
     Args:
         mac: folder in ``~/Library``; Windows has one for all.
         variable: environment variable that names the folder on Linux.
         linux: the folder in the home folder, where the variable is not set.
     """
-    home = Path.home()
+    home = Path(os.path.expanduser("~"))  # Path.home() raises where nobody knows it
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
     elif sys.platform == "darwin":
         base = home / "Library" / mac
     else:
         base = Path(os.environ.get(variable) or home / linux)
-    return base / "nbnet"
+    existing = next((p for p in (base / "nbnet", *base.parents) if p.is_dir()), base)
+    if os.access(existing, os.W_OK):
+        return base / "nbnet"
+    from synthfaces.places import temporary_home  # slow to import, and seldom needed
+
+    return temporary_home()

@@ -6,9 +6,18 @@ as readable as the mathematics. Introduced in chapter 1.
 """
 
 import math
+import os
 
 import numba
 import numpy as np
+
+from synthfaces.places import temporary_home
+
+try:
+    numba.njit(cache=True)(lambda: None)  # nothing is compiled yet, but its place is looked for
+except RuntimeError:  # neither beside this file nor in a home
+    os.environ["NUMBA_CACHE_DIR"] = str(temporary_home() / "numba")  # of child processes too
+    numba.config.reload_config()  # type: ignore[attr-defined]
 
 # `error_model`: a division by zero gives inf as in C, instead of a test before each division.
 compiled = numba.njit(cache=True, fastmath=True, nogil=True, error_model="numpy")

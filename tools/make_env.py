@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -75,6 +76,26 @@ def make_venv() -> None:
     note.write_text(made_for, encoding="utf-8")
 
 
+def own_environment() -> dict[str, str]:
+    """Return this process's environment without what would install or import elsewhere.
+
+    Where somebody works with a mirror of the package index, their pip.conf names it, so that file
+    is read; but `user = true` in it, or in PIP_USER, forbids an install into ``.venv``.
+    """
+    elsewhere = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONPATH", "PYTHONHOME")
+    kept = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    return kept | {"PIP_USER": "0", "PYTHONNOUSERSITE": "1"}
+
+
+def require_known_machine() -> None:
+    """Refuse a machine for which there is no torch, before anything is downloaded."""
+    if (platform.system(), platform.machine()) == ("Darwin", "x86_64"):
+        sys.exit(
+            "error: torch has no release for Macs with Intel processors since 2.3, and the course "
+            "needs 2.4: use another machine, or Linux in a virtual machine on this one"
+        )
+
+
 def pip_install(*arguments: str) -> None:
     """Run pip; show large downloads and the last step only, and its last lines if it fails."""
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
@@ -83,6 +104,7 @@ def pip_install(*arguments: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=ROOT,
+        env=own_environment(),
         text=True,
         errors="replace",
     )
@@ -109,7 +131,9 @@ def pip_install(*arguments: str) -> None:
 def compile_renderer() -> None:
     """Draw some faces: numba compiles the renderer now, half a minute, not in the first command."""
     code = "from nbnet_lib.faces.bench import warm_up; warm_up(1)"
-    done = subprocess.run([PYTHON, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run(
+        [PYTHON, "-c", code], cwd=ROOT, env=own_environment(), capture_output=True, text=True
+    )
     if done.returncode:
         sys.exit(
             f"{done.stderr.strip()}\nerror: the installed packages cannot draw a face (see above): "
@@ -121,6 +145,7 @@ def main() -> None:
     """Bring ``.venv`` up to date, or return at once when it is."""
     if ready():
         return
+    require_known_machine()
     with only_one():
         if ready():  # another make was faster
             return

@@ -127,6 +127,23 @@ def test_an_old_python_is_refused_in_one_line(root, tmp_path):
     assert "Traceback" not in done.stderr
 
 
+@needs_make
+def test_a_python3_that_does_not_run_is_passed_over(root, tmp_path):
+    """Windows puts a python3 on the path that only opens its shop."""
+    for name, script in (("python3", "exit 49"), ("python", f'exec "{sys.executable}" "$@"')):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["make", "-n", "env"],
+        cwd=root,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert "python tools/make_env.py" in done.stdout, done.stdout + done.stderr
+
+
 @pytest.fixture
 def make_env(root, tmp_path, monkeypatch):
     """tools/make_env.py on an empty repository, with pip and venv replaced by recorders."""
@@ -192,3 +209,60 @@ def test_a_failed_pip_shows_its_last_lines(root, tmp_path):
     assert done.returncode == 1
     assert "No module named pip" in done.stderr
     assert "error: pip could not install" in done.stderr
+
+
+@pytest.mark.parametrize("setting", ["variable", "file"])
+def test_pip_installs_here_whatever_the_users_settings_say(root, tmp_path, monkeypatch, setting):
+    """`user = true` ended in pip's "Can not perform a '--user' install"."""
+    spec = importlib.util.spec_from_file_location("make_env", root / "tools" / "make_env.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    config = tmp_path / "pip.conf"
+    config.write_text("[install]\nuser = true\n", encoding="utf-8")
+    if setting == "variable":
+        monkeypatch.setenv("PIP_USER", "1")
+        monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    else:
+        monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / ".venv"], check=True)
+    monkeypatch.setattr(
+        module, "PYTHON", tmp_path / ".venv" / module.PYTHON.relative_to(root / ".venv")
+    )
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n",
+        encoding="utf-8",
+    )
+    (package / "backend.py").write_text(BACKEND, encoding="utf-8")
+    module.pip_install("--no-index", "--no-build-isolation", str(package))
+    done = subprocess.run([module.PYTHON, "-c", "import nbnet_here"], env=module.own_environment())
+    assert done.returncode == 0
+    assert not (tmp_path / "elsewhere").exists()
+
+
+BACKEND = """
+import zipfile
+VERSION, PURE = "Version: 1.0\\n", "Root-Is-Purelib: true\\n"
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    name = "nbnet_here-1.0-py3-none-any.whl"
+    info = "nbnet_here-1.0.dist-info"
+    with zipfile.ZipFile(f"{directory}/{name}", "w") as wheel:
+        wheel.writestr("nbnet_here.py", "")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: nbnet-here\\n" + VERSION)
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nTag: py3-none-any\\n" + PURE)
+        wheel.writestr(f"{info}/RECORD", "")
+    return name
+"""
+
+
+def test_a_mac_without_torch_is_refused_before_the_download(make_env, monkeypatch):
+    monkeypatch.setattr(make_env.platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(make_env.platform, "machine", lambda: "x86_64")
+    with pytest.raises(SystemExit, match="Intel"):
+        make_env.main()
+    assert not make_env.calls
