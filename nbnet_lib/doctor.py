@@ -19,7 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nbnet_lib.files import cache_dir, sha256_file
+from nbnet_lib.files import cache_dir, data_dir, sha256_file
 
 CLONE = Path(__file__).parents[1]
 DISTRIBUTION = "nbnet-lib"
@@ -181,13 +181,11 @@ def _kernel() -> Iterator[Finding]:
 
 
 def _folders() -> Iterator[Finding]:
-    from nbnet_lib.course.progress import progress_path
     from synthfaces.raster import rasterise
 
-    progress = progress_path()
     places = [
         ("compiled code", Path(str(rasterise.stats.cache_path)), "set NUMBA_CACHE_DIR"),
-        *([("progress", progress.parent, "set NBNET_PROGRESS to a file")] if progress else []),
+        ("progress", data_dir(), "set NBNET_PROGRESS to a file of your own"),
         ("working folder", Path.cwd(), "run nbnet in a folder of your own"),
         ("build folder", Path.cwd() / "build", "give yourself write access, or delete it"),
         ("cache folder", cache_dir(), "set NBNET_CACHE to a folder of your own"),

@@ -140,6 +140,11 @@ def cache_dir() -> Path:
     return Path(override) if override else user_dir("Caches", "XDG_CACHE_HOME", ".cache")
 
 
+def data_dir() -> Path:
+    """Return the folder for what cannot be made again, such as a learner's progress."""
+    return user_dir("Application Support", "XDG_DATA_HOME", ".local/share")
+
+
 def user_dir(mac: str, variable: str, linux: str) -> Path:
     """Return the library's folder in this person's home, where the system wants things to be.
 
@@ -158,8 +163,10 @@ def user_dir(mac: str, variable: str, linux: str) -> Path:
     else:
         base = Path(os.environ.get(variable) or home / linux)
     existing = next((p for p in (base / "nbnet", *base.parents) if p.is_dir()), base)
-    if os.access(existing, os.W_OK):
-        return base / "nbnet"
-    from synthfaces.places import temporary_home  # slow to import, and seldom needed
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            return base / "nbnet"
+    except OSError:
+        from synthfaces.places import temporary_home  # slow to import, and seldom needed
 
-    return temporary_home()
+        return temporary_home()

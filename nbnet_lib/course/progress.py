@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from course_checks import CHAPTERS, load_chapter
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.files import atomic_path, user_dir
+from nbnet_lib.files import atomic_path, data_dir
 
 OFF = "off"  # the value of NBNET_PROGRESS that keeps nothing
 KINDS = ("exercises", "quizzes")
@@ -34,8 +34,7 @@ def progress_path() -> Path | None:
     wanted = os.environ.get("NBNET_PROGRESS", "").strip()
     if wanted:
         return None if wanted.lower() == OFF else Path(wanted).expanduser()
-    folder = user_dir("Application Support", "XDG_DATA_HOME", ".local/share")
-    return folder / "progress.json"
+    return data_dir() / "progress.json"
 
 
 def _in_solutions() -> bool:

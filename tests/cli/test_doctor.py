@@ -48,7 +48,7 @@ def test_text_has_one_line_each_and_status_1(monkeypatch, capsys, tmp_path):
     assert len(broken) == 1
     assert broken[0].startswith("[FAIL] cache folder: cannot write to")
     assert broken[0].endswith("set NBNET_CACHE to a folder of your own")
-    assert lines[-1] == "1 to fix, 0 to know, 3 in order"
+    assert lines[-1] == "1 to fix, 0 to know, 5 in order"
 
 
 def test_an_old_package_is_named_with_the_command_that_fixes_it(monkeypatch):

@@ -22,7 +22,7 @@ BUDGETS = {
     "nbnet_lib/encoders": 1_950,
     "nbnet_lib/evaluate": 5_250,
     "nbnet_lib/faces": 750,
-    "synthfaces": 4_640,
+    "synthfaces": 4_660,
     "course_checks": 2_750,
     "tools": 1_350,
 }
