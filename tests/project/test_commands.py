@@ -211,27 +211,16 @@ def test_a_failed_pip_shows_its_last_lines(root, tmp_path):
     assert "error: pip could not install" in done.stderr
 
 
-@pytest.mark.parametrize("setting", ["variable", "file"])
-def test_pip_installs_here_whatever_the_users_settings_say(root, tmp_path, monkeypatch, setting):
+def test_pip_installs_here_whatever_the_users_settings_say(root, tmp_path, monkeypatch):
     """`user = true` ended in pip's "Can not perform a '--user' install"."""
     spec = importlib.util.spec_from_file_location("make_env", root / "tools" / "make_env.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    config = tmp_path / "pip.conf"
-    config.write_text("[install]\nuser = true\n", encoding="utf-8")
-    if setting == "variable":
-        monkeypatch.setenv("PIP_USER", "1")
-        monkeypatch.setenv("PIP_TARGET", str(tmp_path / "elsewhere"))
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    else:
-        monkeypatch.setenv("PIP_CONFIG_FILE", str(config))
     monkeypatch.setattr(module, "ROOT", tmp_path)
-    monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
+    python = tmp_path / ".venv" / module.PYTHON.relative_to(root / ".venv")
+    monkeypatch.setattr(module, "PYTHON", python)
     subprocess.run([sys.executable, "-m", "venv", tmp_path / ".venv"], check=True)
-    monkeypatch.setattr(
-        module, "PYTHON", tmp_path / ".venv" / module.PYTHON.relative_to(root / ".venv")
-    )
     package = tmp_path / "package"
     package.mkdir()
     (package / "pyproject.toml").write_text(
@@ -239,9 +228,16 @@ def test_pip_installs_here_whatever_the_users_settings_say(root, tmp_path, monke
         encoding="utf-8",
     )
     (package / "backend.py").write_text(BACKEND, encoding="utf-8")
-    module.pip_install("--no-index", "--no-build-isolation", str(package))
-    done = subprocess.run([module.PYTHON, "-c", "import nbnet_here"], env=module.own_environment())
-    assert done.returncode == 0
+    config = tmp_path / "pip.conf"
+    config.write_text("[install]\nuser = true\n", encoding="utf-8")
+    elsewhere = {"PIP_TARGET": str(tmp_path / "elsewhere"), "PYTHONPATH": str(tmp_path)}
+    for settings in ({"PIP_CONFIG_FILE": str(config)}, {"PIP_USER": "1", **elsewhere}):
+        with monkeypatch.context() as patch:
+            for name, value in settings.items():
+                patch.setenv(name, value)
+            module.pip_install("--no-index", "--no-build-isolation", "-I", str(package))
+            done = subprocess.run([python, "-c", "import nbnet_here"], env=module.own_environment())
+        assert done.returncode == 0
     assert not (tmp_path / "elsewhere").exists()
 
 

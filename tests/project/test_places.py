@@ -74,8 +74,15 @@ def test_somebody_elses_folder_is_not_trusted(monkeypatch, tmp_path, capsys):
     assert other != usual and other.stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "cp437", "cp932", "ascii"])
-@pytest.mark.parametrize("command", [["progress"], ["--help"], ["train", "--list-recipes"]])
+@pytest.mark.parametrize(
+    "encoding, command",
+    [
+        ("cp1252", ["progress"]),
+        ("cp437", ["--help"]),
+        ("cp932", ["train", "--list-recipes"]),
+        ("ascii", ["progress"]),
+    ],
+)
 def test_a_terminal_without_unicode_loses_the_sign_and_nothing_else(
     root, tmp_path, encoding, command
 ):
