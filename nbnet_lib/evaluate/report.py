@@ -115,10 +115,10 @@ def _profile_context(profile: Profile) -> dict[str, Any]:
         return tables.cell(None if estimate is None else asdict(estimate), scale, digits)
 
     rates = {
-        row.name: {"TAR": cell(row.tar[far]), "% of plain": cell(row.kept[far]),
-                   "FAR": cell(row.far[far], digits=2)}
+        f"{row.name}: {row.what}":
+        {"TAR": cell(row.tar[far]), "% of plain": cell(row.kept[far]),
+         "FAR": cell(row.far[far], digits=2)}
         | {f"TAR of {key}": cell(p[row.name].tar[far]) for key, p in profile.beside.items()}
-        | {"what": row.what}
         for row in profile.rates
     }  # fmt: skip
     groups = {
