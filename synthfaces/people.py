@@ -86,12 +86,14 @@ class Recipe:
         person, shown = build_person(who), 0
         pictures = np.empty(self.shape, np.uint8)
         for picture, number in zip(pictures, self.samples, strict=True):
+            changed, year = who, 0
             if number == PORTRAIT:
                 sample = portrait_sample(identity)
             else:
                 sample = make_sample(identity, number, self.difficulty)
-            year = number // IN_A_YEAR if self.years and number != PORTRAIT else 0
-            changed, sample = change(who, sample, looks(identity, year, self.difficulty))
+                year = number // IN_A_YEAR if self.years else 0
+            if year:
+                changed, sample = change(who, sample, looks(identity, year, self.difficulty))
             if year != shown:
                 person, shown = build_person(changed), year
             picture[:] = render_person(person, sample, self.size)

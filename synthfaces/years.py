@@ -16,7 +16,8 @@ from synthfaces.dice import Dice
 from synthfaces.identity import BEARDS, DARK_HAIR, FAIR_HAIR, GLASSES, make_identity, style_shares
 from synthfaces.parameters import parameters
 
-_LASTING = ("gender_axis", "age_years", "ancestry_", "muscle", "weight", "melanin", "wrinkles")
+# Of the whole face; a name may begin with it.
+WHOLE_FACE = ("gender_axis", "age_years", "ancestry_", "muscle", "weight", "melanin", "wrinkles")
 _BROWS = ("thickness", "density", "arch", "height", "inner", "outer", "tilt", "taper")
 
 
@@ -26,7 +27,7 @@ def lasting_parameters() -> list[str]:
     return [
         name
         for name, parameter in parameters().items()
-        if parameter.kind == "number" and name.startswith((*_LASTING, *brows, "shape/"))
+        if parameter.kind == "number" and name.startswith((*WHOLE_FACE, *brows, "shape/"))
     ]
 
 

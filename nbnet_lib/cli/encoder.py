@@ -27,7 +27,7 @@ from nbnet_lib.cli.shared import (
 if TYPE_CHECKING:
     from nbnet_lib.evaluate import Result
     from nbnet_lib.evaluate.encoder_check import Diagnosis
-    from nbnet_lib.evaluate.invariance import Estimate, Profile
+    from nbnet_lib.evaluate.invariance import Profile
 
 SAVED = (".html", ".json", ".png", ".svg")
 
@@ -443,6 +443,8 @@ def _diagnosis_text(found: Diagnosis) -> str:
 
 def _profile_text(profile: Profile) -> str:
     """Return the warnings, then rates by condition and group, agreement and weights."""
+    from nbnet_lib.evaluate.tables import estimate_cell as cell
+
     far = profile.fars[-1]
     seconds = sum(p.seconds for p in (profile, *profile.beside.values()))
     lines = [
@@ -454,8 +456,8 @@ def _profile_text(profile: Profile) -> str:
         "[95 % over people]:",
     ]
     rows: list[list[Any]] = [
-        [row.name, _spread(row.tar[far]), _spread(row.kept[far]), _spread(row.far[far], 2)]
-        + [_spread(other[row.name].tar[far]) for other in profile.beside.values()]
+        [row.name, cell(row.tar[far]), cell(row.kept[far]), cell(row.far[far], digits=2)]
+        + [cell(other[row.name].tar[far]) for other in profile.beside.values()]
         + [row.what]
         for row in profile.rates
     ]
@@ -465,17 +467,17 @@ def _profile_text(profile: Profile) -> str:
     if profile.groups:
         pairs = zip(profile.groups[::2], profile.groups[1::2], strict=True)
         rows = [
-            [plain.by, plain.group, plain.people, _spread(plain.tar[far]), _spread(grey.tar[far]),
-             _spread(plain.far[far], 2), _spread(grey.far[far], 2)]
+            [plain.by, plain.group, plain.people, cell(plain.tar[far]), cell(grey.tar[far]),
+             cell(plain.far[far], digits=2), cell(grey.far[far], digits=2)]
             for plain, grey in pairs
         ]  # fmt: skip
         header = ("group", "", "people", "TAR in %", "grey", "FAR within it in %", "grey")
         lines += ["", columns(rows, header)]
     for name, value in profile.agreement.items():
-        lines.append(f"\nRank correlation of strangers' scores with {name}: {_spread(value, 2, 1)}")
+        lines.append(f"\nRank correlation of strangers' scores with {name}: {cell(value, 1, 2)}")
     if profile.weights is not None:
         weights = profile.weights
-        listed = [(name, _spread(w, 2, 1)) for name, w in weights.largest().items()]
+        listed = [(name, cell(w, 1, 2)) for name, w in weights.largest().items()]
         lines += [
             f"\nWhat it weighs: the differences of two strangers that lower their score most "
             f"(ridge regression on {weights.pairs:,} pairs of {weights.people:,} people; it "
@@ -483,14 +485,3 @@ def _profile_text(profile: Profile) -> str:
             columns(listed, ("difference of", "standard deviations of the score")),
         ]
     return "\n".join(lines)
-
-
-def _spread(estimate: Estimate | None, digits: int = 1, scale: float = 100) -> str:
-    """Return ``95.9 [94.6, 97.1]``."""
-    if estimate is None:
-        return "-"
-    value, low, high = (
-        None if v is None else f"{scale * v:.{digits}f}"
-        for v in (estimate.value, estimate.low, estimate.high)
-    )
-    return f"{value} [{low}, {high}]" if low is not None else str(value)

@@ -33,12 +33,11 @@ from tqdm import tqdm
 
 from nbnet_lib.encoders.synth import IMAGE_SIZE, NETWORKS, TEMPLATE_DIM
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.faces import RENDERER_VERSION, FaceSet, render_set, require_recogniser
+from nbnet_lib.faces import RENDERER_VERSION, FaceSet, render_set, require_recogniser, table
+from nbnet_lib.faces.transforms import brightness
 from nbnet_lib.files import atomic_path, require_writable_folder
 from nbnet_lib.weights import save_weights
-from synthfaces import make_identity
-from synthfaces.parameters import find
-from synthfaces.years import lasting_parameters
+from synthfaces.years import WHOLE_FACE, lasting_parameters
 
 
 @dataclass(frozen=True)
@@ -55,10 +54,7 @@ class EncoderSettings:
 
 # When what begins, and when it has its full strength: shares of all steps.
 IDENTITIES, DISTURBANCE, MARGIN = (0.25, 0.4), (0.2, 0.5), (0.5, 0.8)
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and blue are
-# A sex, an age or an ancestry shapes the whole face, a single axis one corner of it.
-WHOLE_FACE = ("gender_axis", "age_years", "ancestry", "muscle", "weight", "melanin", "wrinkles")
-WHOLE_FACE_WEIGHT = 4.0
+WHOLE_FACE_WEIGHT = 4.0  # of a sex, an age or an ancestry; a single axis shapes one corner
 
 
 def ramp(done: float, span: tuple[float, float]) -> float:
@@ -98,7 +94,7 @@ def augment(images: Tensor, generator: torch.Generator, strength: float = 1.0) -
     gain = 0.3 * strength * normal(count, 3, 1, 1) + 0.1 * normal(count, 1, 1, 1)
     pixels = ((images + 1) / 2 * gain.exp()).clamp(1e-4, 1)
     pixels = pixels ** torch.exp(0.3 * strength * normal(count, 1, 1, 1))
-    grey = (pixels * torch.tensor(LUMA)[:, None, None]).sum(1, keepdim=True)
+    grey = brightness(pixels)
     saturation = 1 + strength * (1.3 * random(count, 1, 1, 1) - 1)
     saturation[chance(0.4 * strength)] = 0
     pixels = grey + saturation * (pixels - grey)
@@ -127,8 +123,7 @@ def bones(people: Sequence[int]) -> tuple[Tensor, Tensor]:
         float32 [people, parameters] and float32 [parameters], which sum to 1.
     """
     names = lasting_parameters()
-    rows = [[find(name).read(make_identity(who)) for name in names] for who in people]
-    values = torch.tensor(rows, dtype=torch.float32)
+    values = torch.from_numpy(table(people, columns=names)[names].to_numpy(np.float32).copy("C"))
     values = (values - values.mean(0)) / values.std(0, correction=0).clamp(min=1e-6)
     weights = torch.tensor(
         [WHOLE_FACE_WEIGHT if name.startswith(WHOLE_FACE) else 1.0 for name in names]
@@ -178,7 +173,7 @@ class _Run:
         self.images = torch.from_numpy(faces.images).permute(0, 3, 1, 2).contiguous()
         people, labels = np.unique(faces.identities, return_inverse=True)
         self.labels = torch.from_numpy(labels)
-        self.bones, self.weights = bones(people.tolist())
+        self.bones, self.weights = (values.to(device) for values in bones(people.tolist()))
         model = CosFace(network, len(people), len(self.weights), settings.scale)
         # The channels-last layout is six times as fast here on CPUs, and changes no number's place.
         self.model = model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -228,13 +223,10 @@ class _Run:
             batch = self.images[chosen].float().div_(127.5).sub_(1)
             batch = augment(batch, self.generator, ramp(done, DISTURBANCE))
             batch = batch.to(self.device, memory_format=torch.channels_last)
-            labels = self.labels[chosen]
+            labels = self.labels[chosen].to(self.device)
             margin = self.settings.margin * ramp(done, MARGIN)
-            identity_loss, read = self.model(batch, labels.to(self.device), margin)
-            bones_loss = ((read - self.bones[labels].to(self.device)) ** 2) @ self.weights.to(
-                self.device
-            )
-            bones_loss = bones_loss.mean()
+            identity_loss, read = self.model(batch, labels, margin)
+            bones_loss = ((read - self.bones[labels]) ** 2 @ self.weights).mean()
             loss = ramp(done, IDENTITIES) * identity_loss + self.settings.bones * bones_loss
             if not math.isfinite(loss.item()):
                 raise NbnetError(

@@ -19,16 +19,14 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms.functional import gaussian_blur
 
 from nbnet_lib.faces.framing import FRAMINGS, Framing, reframe
-from nbnet_lib.faces.transforms import resize, to_tensor, to_uint8
+from nbnet_lib.faces.transforms import brightness, resize, to_tensor, to_uint8
 from nbnet_lib.parallel import cores, draw_each
 from synthfaces import Identity, Sample, parameters_of, render
 from synthfaces.parameters import find
 
 PLAIN, GREY = "plain", "grey"
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as cameras and JPEG weigh red, green and blue
 BLUR = 1.5 / 64  # sigma as a share of the side
 OVAL = ((0.0, 0.05), (0.62, 0.82))  # middle and half axes, the picture from -1 to 1
 DARK = ("black", "darkbrown", "brown", "auburn")
@@ -62,7 +60,7 @@ def _random(x: Tensor, generator: torch.Generator, channels: int) -> Tensor:
 
 def grey(x: Tensor, _: torch.Generator | None = None) -> Tensor:
     """Keep the brightness alone."""
-    return (x * torch.tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True).expand_as(x)
+    return brightness(x).expand_as(x)
 
 
 def tint(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -77,6 +75,8 @@ def gamma(x: Tensor, generator: torch.Generator) -> Tensor:
 
 def blur(x: Tensor, _: torch.Generator) -> Tensor:
     """Blur with a Gaussian of 1.5 pixels in a picture of 64."""
+    from torchvision.transforms.functional import gaussian_blur  # seconds: not for every notebook
+
     sigma = BLUR * x.shape[-1]
     return gaussian_blur(x, [2 * math.ceil(3 * sigma) + 1] * 2, [sigma] * 2)
 

@@ -14,7 +14,6 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
@@ -30,7 +29,7 @@ from matplotlib.image import AxesImage
 from nbnet_lib import __version__
 from nbnet_lib.evaluate import plots, tables
 from nbnet_lib.evaluate.histogram import ScoreHistogram
-from nbnet_lib.evaluate.invariance import Estimate, Profile
+from nbnet_lib.evaluate.invariance import Profile
 from nbnet_lib.evaluate.result import ORIGINAL, Judgement, Measure, Result, percent
 from nbnet_lib.files import atomic_path
 
@@ -111,9 +110,7 @@ def write_profile(profile: Profile, path: str | os.PathLike[str], command: str =
 def _profile_context(profile: Profile) -> dict[str, Any]:
     far = profile.fars[-1]
 
-    def cell(estimate: Estimate | None, scale: float = 100, digits: int = 1) -> str:
-        return tables.cell(None if estimate is None else asdict(estimate), scale, digits)
-
+    cell = tables.estimate_cell
     rates = {
         f"{row.name}: {row.what}":
         {"TAR": cell(row.tar[far]), "% of plain": cell(row.kept[far]),

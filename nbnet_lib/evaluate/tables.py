@@ -46,6 +46,11 @@ def cell(row: dict[str, Any] | None, scale: float = 100, digits: int = 1) -> str
     return f"{text} [{scale * row['low']:.{digits}f}, {scale * row['high']:.{digits}f}]"
 
 
+def estimate_cell(estimate: Any, scale: float = 100, digits: int = 1) -> str:
+    """Return an `Estimate` of `evaluate.invariance`, or None, as `cell` prints a measure."""
+    return cell(None if estimate is None else vars(estimate), scale, digits)
+
+
 def _rows(result: dict[str, Any], judge: str = "") -> Rows:
     """Return {(attack, measure, kind, far, rank): row} of the attacked recogniser or of a judge."""
     rows = result["measures"]

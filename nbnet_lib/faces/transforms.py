@@ -13,6 +13,13 @@ from torch import Tensor
 
 from nbnet_lib.errors import NbnetError
 
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as cameras and JPEG weigh red, green and blue
+
+
+def brightness(pixels: Tensor) -> Tensor:
+    """Return how bright RGB pixels [N, 3, H, W] are, [N, 1, H, W] of the same range."""
+    return (pixels * torch.tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
+
 
 def to_tensor(images: np.ndarray) -> Tensor:
     """Turn uint8 [N, H, W, 3] (or one image [H, W, 3]) into float32 [N, 3, H, W] in [-1, 1].

@@ -12,11 +12,12 @@ from PIL import Image
 from nbnet_lib.encoders import Encoder
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import ProfileOptions, open_protocol, profile_encoder, profile_plot
-from nbnet_lib.evaluate.conditions import LUMA, change_pixels, conditions, draw_changed
+from nbnet_lib.evaluate.conditions import change_pixels, conditions, draw_changed
 from nbnet_lib.evaluate.invariance import compare_with_gallery, differences, weigh
 from nbnet_lib.evaluate.verification import threshold_at_far
 from nbnet_lib.faces import render
 from nbnet_lib.faces.framing import FRAMINGS
+from nbnet_lib.faces.transforms import LUMA
 from synthfaces import make_identity, parameters_of
 
 SIZE, PEOPLE = 32, 14

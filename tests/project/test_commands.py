@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -144,13 +145,18 @@ def test_a_python3_that_does_not_run_is_passed_over(root, tmp_path):
     assert "python tools/make_env.py" in done.stdout, done.stdout + done.stderr
 
 
-@pytest.fixture
-def make_env(root, tmp_path, monkeypatch):
-    """tools/make_env.py on an empty repository, with pip and venv replaced by recorders."""
+def load_make_env(root: Path) -> Any:
     spec = importlib.util.spec_from_file_location("make_env", root / "tools" / "make_env.py")
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def make_env(root, tmp_path, monkeypatch):
+    """tools/make_env.py on an empty repository, with pip and venv replaced by recorders."""
+    module = load_make_env(root)
     (tmp_path / "pyproject.toml").write_text("[project]\n", encoding="utf-8")
     monkeypatch.setattr(module, "ROOT", tmp_path)
     monkeypatch.setattr(module, "VENV", tmp_path / ".venv")
@@ -213,10 +219,7 @@ def test_a_failed_pip_shows_its_last_lines(root, tmp_path):
 
 def test_pip_installs_here_whatever_the_users_settings_say(root, tmp_path, monkeypatch):
     """`user = true` ended in pip's "Can not perform a '--user' install"."""
-    spec = importlib.util.spec_from_file_location("make_env", root / "tools" / "make_env.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load_make_env(root)
     monkeypatch.setattr(module, "ROOT", tmp_path)
     python = tmp_path / ".venv" / module.PYTHON.relative_to(root / ".venv")
     monkeypatch.setattr(module, "PYTHON", python)
