@@ -1,9 +1,11 @@
 """How strong is each decoder, at the same cost? One table, two judges.
 
     python benchmarks/strength.py --out runs/strength [--steps 450] [--only nbnet-b:best] [--json]
+    python benchmarks/strength.py --out runs/colour --encoder synth-colour \
+        --judge synth-colour-mobile
 
 Every network of the family gets the same pictures, the same templates of the black-box target
-"synth", the same number of updates of the same batch size, the same schedule and the same seed:
+(--encoder), the same number of updates of the same batch size, the same schedule and the same seed:
 
 - linear and RBF regression, fitted once (nothing to update);
 - D-CNN, NbNet-A, NbNet-B, each with the pixel loss, the perceptual loss (EfficientNet-Lite0), and
@@ -12,7 +14,7 @@ Every network of the family gets the same pictures, the same templates of the bl
   surrogate that was distilled from the same pairs.
 
 Then all are measured on the default benchmark (identities 0-299 x 6) by the target, whose templates
-leaked, and by the independent judge "synth-mobile", each at its own thresholds. What is printed
+leaked, and by the independent judge (--judge), each at its own thresholds. What is printed
 is Markdown; --json prints the numbers.
 
 A run can be stopped at any time: the same command resumes (checkpoints, finished rows are kept).
@@ -50,7 +52,7 @@ def require_same_settings(args: argparse.Namespace) -> None:
     free = ("out", "only", "no_measure", "json", "device")
     now = {k: list(v) if isinstance(v, range | tuple) else v for k, v in vars(args).items()}
     now = {k: v for k, v in now.items() if k not in free}
-    now |= origin_of(create_encoder("synth")).entries()
+    now |= origin_of(create_encoder(args.encoder)).entries()
     path = args.out / "settings.json"
     if not path.exists():
         with atomic_path(path) as temporary:
@@ -74,7 +76,7 @@ def prepare(args: argparse.Namespace) -> tuple[Any, Any]:
 
     pictures = picture_array(from_synthfaces(args.identities, args.samples), SIZE)
     templates = extract_templates(
-        create_encoder("synth"), pictures.images, args.out / "templates.npy", pictures.framing
+        create_encoder(args.encoder), pictures.images, args.out / "templates.npy", pictures.framing
     )
     return pictures, templates
 
@@ -134,8 +136,9 @@ def make_row(row: str, pictures: Any, templates: Any, args: argparse.Namespace) 
         facts = {"config": asdict(config), "metrics": history[-1]}
         facts |= {"draws": "portraits"} if loss == "best" else {}
     card = {
-        "command": f"python benchmarks/strength.py --out runs/strength --only {row}",
-        **origin_of(create_encoder("synth")).entries(),
+        "command": "python benchmarks/strength.py --out runs/strength "
+        f"--encoder {args.encoder} --only {row}",
+        **origin_of(create_encoder(args.encoder)).entries(),
         "renderer_version": RENDERER_VERSION,
         "licence": "MIT; trained on synthetic faces only",
         "data": f"SynthFaces identities {args.identities[0]}-{args.identities[-1]} "
@@ -182,9 +185,10 @@ def measure_row(row: str, path: Path, args: argparse.Namespace) -> dict[str, Any
     if not done.exists():
         decoder = load_decoder(path)
         decoder.name = row  # type: ignore[assignment]
-        judges = {"independent": create_encoder("synth-mobile")}
+        judges = {"independent": create_encoder(args.judge)}
         protocol = open_protocol("synthfaces", None, args.people, args.pictures)
-        result = run_protocol(protocol, create_encoder("synth"), [decoder], Options(FARS), judges)
+        target = create_encoder(args.encoder)
+        result = run_protocol(protocol, target, [decoder], Options(FARS), judges)
         with atomic_path(done) as temporary:
             temporary.write_text(result.to_json(), encoding="utf-8")
     return json.loads(done.read_text(encoding="utf-8"))
@@ -227,6 +231,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     parser.add_argument("--only", nargs="+", default=ROWS, choices=ROWS, metavar="ROW")
+    parser.add_argument("--encoder", default="synth", help="the target, by name")
+    parser.add_argument("--judge", default="synth-mobile", help="the independent judge, by name")
     parser.add_argument("--no-measure", action="store_true", help="only train")
     parser.add_argument("--identities", type=identity_range, default=identity_range("20000-23999"))
     parser.add_argument("--samples", type=int, default=5)

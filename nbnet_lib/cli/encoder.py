@@ -57,13 +57,13 @@ def add(subparsers: Any) -> None:
         help="synth, or synth-mobile, the independent judge (default synth)",
     )
     add_identities(train, "300000-305999", 8)
-    train.add_argument("--epochs", type=whole(1), default=12)
+    train.add_argument("--epochs", type=whole(1), default=8)
     train.add_argument("--seed", type=whole(0), default=0)
     add_device(train)
     train.add_argument(
         "--out",
         type=Path,
-        default=Path("runs/encoder/synth-encoder.safetensors"),
+        default=Path("runs/encoder/synth.safetensors"),
         metavar="FILE.safetensors",
     )
     add_json(train)
