@@ -195,7 +195,7 @@ def _check(args: argparse.Namespace, decoders: list[str]) -> None:
 def _judge_names(args: argparse.Namespace, decoders: list[str], drawn: bool) -> dict[str, str]:
     """Return {key: what `open_judge` takes}; ``drawn``: whether the people are SynthFaces."""
     if args.judge is None:
-        shipped = args.encoder == "synth" and not args.encoder_weights
+        shipped = args.encoder in ("synth", "synth-colour") and not args.encoder_weights
         return {INDEPENDENT: SHIPPED_JUDGE} if decoders and drawn and shipped else {}
     if NO_JUDGE in args.judge:
         if len(args.judge) > 1:

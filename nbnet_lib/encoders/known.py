@@ -41,8 +41,8 @@ def known_encoder(name: str) -> Known:
     Raises:
         NbnetError: no such name, or the card of shipped weights is missing or damaged.
     """
-    if name in synth.WEIGHTS:
-        card = load_card(synth.WEIGHTS[name])
+    if name in synth.NETWORKS:
+        card = load_card(name)
         size, dim = synth.IMAGE_SIZE, synth.TEMPLATE_DIM
         return Known(name, dim, size, "framing", True, "shipped", card)
     if name == "dlib":

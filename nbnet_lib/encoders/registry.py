@@ -26,6 +26,8 @@ from nbnet_lib.errors import NbnetError
 ENCODERS: dict[str, Callable[..., Encoder]] = {
     "synth": open_synth,
     "synth-mobile": open_synth,
+    "synth-colour": open_synth,
+    "synth-colour-mobile": open_synth,
     "facenet-vggface2": open_facenet,
     "facenet-casia": open_facenet,
     "dlib": open_dlib,

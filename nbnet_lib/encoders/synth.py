@@ -4,11 +4,15 @@
 with PReLU as recognisers use it; a fully connected layer reads the last 4x4 map, so that place
 matters (aligned faces). Introduced in chapter 1.
 
-"synth-mobile" is the independent judge of the attacks (chapter 10): another architecture, another
-seed and other people than the target "synth", so that a pattern that fools one network need not
-fool the other. Inverted residuals and the global depthwise convolution as in Chen et al.,
-"MobileFaceNets: efficient CNNs for accurate real-time face verification on mobile devices", CCBR
-2018 (arXiv 1804.07573), scaled down from 112 to 64 pixels.
+"synth-mobile" is the independent judge of the attacks: another architecture, another seed and other
+people than the target "synth", so that a pattern that fools one network need not fool the other.
+Inverted residuals and the global depthwise convolution as in Chen et al., "MobileFaceNets:
+efficient CNNs for accurate real-time face verification on mobile devices", CCBR 2018 (arXiv
+1804.07573), scaled down from 112 to 64 pixels.
+
+"synth-colour" and "synth-colour-mobile" are the same networks, trained without what `train.py` does
+against short cuts: they know people by the colours of hair and skin, and in grey pictures they know
+hardly anybody (chapter 3).
 """
 
 from __future__ import annotations
@@ -132,8 +136,12 @@ class MobileEncoder(nn.Module):
         return self.norm(self.template(self.dropout(torch.flatten(maps, 1))))
 
 
-NETWORKS: dict[str, type[nn.Module]] = {"synth": SynthEncoder, "synth-mobile": MobileEncoder}
-WEIGHTS = {"synth": "synth-encoder", "synth-mobile": "synth-mobile"}  # shipped
+NETWORKS: dict[str, type[nn.Module]] = {  # by the names of their shipped weights
+    "synth": SynthEncoder,
+    "synth-mobile": MobileEncoder,
+    "synth-colour": SynthEncoder,
+    "synth-colour-mobile": MobileEncoder,
+}
 
 
 def open_synth(
@@ -157,7 +165,7 @@ def open_synth(
     """
     if card is not None:
         raise NbnetError(f"the encoder {name} reads the card next to its weights: leave card out")
-    file = weights or WEIGHTS[name]
+    file = weights or name
     state, shipped = load_weights(file)
     network = NETWORKS[name]()
     try:

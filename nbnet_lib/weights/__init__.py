@@ -23,7 +23,7 @@ FOLDER = Path(__file__).parent
 
 
 def weight_path(name_or_path: str | os.PathLike[str]) -> Path:
-    """Resolve a shipped name ("synth-encoder") or a path to an existing ``.safetensors`` file.
+    """Resolve a shipped name ("synth-mobile") or a path to an existing ``.safetensors`` file.
 
     Raises:
         NbnetError: there is no such file.

@@ -35,10 +35,10 @@ def test_the_protocol_has_its_size(result):
 
 
 def test_the_recogniser_recognises(result):
-    assert tar(result, "original", 0.01).value >= 0.99
-    assert tar(result, "original", 0.001).value >= 0.93
+    assert tar(result, "original", 0.01).value >= 0.97
+    assert tar(result, "original", 0.001).value >= 0.90
     assert result.get("eer").value <= 0.015
-    assert result.get("rank", kind="others", rank=1).value >= 0.97
+    assert result.get("rank", kind="others", rank=1).value >= 0.95
 
 
 def test_the_attack_works(result):

@@ -50,7 +50,7 @@ def test_course_prints_the_attack_table_last(course, capsys):
     assert lines[0] == "[1/1] progress"
     assert lines[3].split() == ["A", "7.0", "812", "ok"]
     assert any("36 pictures of 12 people" in line for line in lines[5:8])
-    assert any(line.startswith("dcnn-64") and "[" in line for line in lines)
+    assert any(line.startswith("nbnet-b-64") and "[" in line for line in lines)
     assert lines[-1].endswith(str(Path("build/x")))
 
 

@@ -208,7 +208,7 @@ def test_a_card_names_the_weights_that_a_run_began_with(tmp_path):
 
 def test_a_run_is_resumed_with_its_own_recogniser_only(nbnet, fails, capsys, tmp_path):
     """Also where the folder holds checkpoints alone, or was begun by an earlier version."""
-    out, shipped = tmp_path / "run", load_card("synth-encoder")["sha256"]
+    out, shipped = tmp_path / "run", load_card("synth")["sha256"]
     other = tmp_path / "changed.safetensors"
     save_weights(other, SynthEncoder().state_dict(), {"name": "synth"})
     command = ["train", *SMALL, *PEOPLE, "--out", out]

@@ -84,7 +84,7 @@ def test_reconstruct_takes_one_template_in_an_npy_file(nbnet, decoder, tmp_path)
     assert report["files"] == ["0000.png"]
 
 
-SYNTH, MOBILE = (load_card(name)["sha256"] for name in ("synth-encoder", "synth-mobile"))
+SYNTH, MOBILE = (load_card(name)["sha256"] for name in ("synth", "synth-mobile"))
 
 
 def test_templates_of_another_recogniser_are_refused(nbnet, fails, tmp_path):
@@ -92,7 +92,7 @@ def test_templates_of_another_recogniser_are_refused(nbnet, fails, tmp_path):
     for name in ("synth", "synth-mobile"):
         files = ["--encoder", name, "--identities", "0", "--out", tmp_path / f"{name}.npz"]
         nbnet("encoder", "embed", *files)
-    command = ["reconstruct", "--decoder", "dcnn-64", "--out", tmp_path / "faces"]
+    command = ["reconstruct", "--decoder", "nbnet-b-64", "--out", tmp_path / "faces"]
     report = json.loads(nbnet(*command, "--templates", tmp_path / "synth.npz", "--json"))
     assert report["notes"] == []
     said = fails(*command, "--templates", tmp_path / "synth-mobile.npz")
@@ -103,7 +103,7 @@ def test_templates_of_another_recogniser_are_refused(nbnet, fails, tmp_path):
 def test_a_file_that_names_no_recogniser_is_noted(nbnet, tmp_path):
     np.save(tmp_path / "bare.npy", np.eye(128)[:1])
     np.savez(tmp_path / "old.npz", templates=np.eye(128)[:1], identities=[0], encoder=np.eye(2))
-    command = ["reconstruct", "--decoder", "dcnn-64", "--out", tmp_path / "faces", "--templates"]
+    command = ["reconstruct", "--decoder", "nbnet-b-64", "--out", tmp_path / "faces", "--templates"]
     for name in ("bare.npy", "old.npz"):
         said = nbnet(*command, tmp_path / name)
         assert f"{name} do not say" in said and f"synth (SHA-256 {SYNTH[:12]})" in said
@@ -111,8 +111,8 @@ def test_a_file_that_names_no_recogniser_is_noted(nbnet, tmp_path):
 
 def test_a_decoder_of_before_the_recogniser_changed_is_refused(fails, encoder):
     """The same name and the same length of a template, but other weights."""
-    said = fails("evaluate", "--encoder-weights", encoder, "--decoder", "dcnn-64", *FEW)
-    assert f"dcnn-64 was trained against synth (SHA-256 {SYNTH[:12]})" in said
+    said = fails("evaluate", "--encoder-weights", encoder, "--decoder", "nbnet-b-64", *FEW)
+    assert f"nbnet-b-64 was trained against synth (SHA-256 {SYNTH[:12]})" in said
     assert f"encoder.safetensors (SHA-256 {load_card(encoder)['sha256'][:12]})" in said
 
 
@@ -318,7 +318,7 @@ def test_a_judge_that_is_not_installed_is_named(fails, decoder, monkeypatch):
         (["--identities", "10000-10009"], "identity 10000 is kept for"),
         (["--save", "report.pdf"], ".json, .csv, .md, .tex, .html"),
         (["--per-identity", "people.txt"], ".csv"),
-        (["--into-card", "--decoder", "dcnn-64"], "give one --decoder"),
+        (["--into-card", "--decoder", "nbnet-b-64"], "give one --decoder"),
         (["--protocol", "lfww"], "no protocol is called 'lfww'"),
         (["--leakage", "shoe_size"], "shoe_size"),
     ],
@@ -333,7 +333,7 @@ def test_evaluate_refuses(fails, decoder, arguments, part):
         (["--judge", "independent"], "--no-attack"),
         (["--save", "table.tex"], "table of attacks"),
         (["--per-identity", "people.csv"], "--no-attack"),
-        (["--decoder", "dcnn-64"], "not both"),
+        (["--decoder", "nbnet-b-64"], "not both"),
     ],
 )
 def test_without_an_attack_nothing_of_attacks(fails, arguments, part):

@@ -60,9 +60,10 @@ def test_wrong_images_are_named(encoder, images, word):
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(NbnetError, match="synth, synth-mobile, facenet-vggface2.*dlib.*onnx:"):
+    with pytest.raises(NbnetError, match="synth, synth-mobile, synth-colour.*dlib.*onnx:"):
         create_encoder("facenet-of-dreams")
-    names = ["synth", "synth-mobile", "facenet-vggface2", "facenet-casia", "dlib"]
+    courses = ["synth", "synth-mobile", "synth-colour", "synth-colour-mobile"]
+    names = [*courses, "facenet-vggface2", "facenet-casia", "dlib"]
     assert encoder_names() == names
     assert list(encoder_kinds()) == ["onnx", "torchscript", "python"]
 
@@ -70,7 +71,7 @@ def test_an_unknown_name_lists_the_known_ones():
 def test_the_numbers_are_those_of_the_network_and_nothing_else(encoder, faces):
     """What stands between the pictures and the synth network does not change one bit."""
     network = SynthEncoder()
-    network.load_state_dict(load_weights("synth-encoder")[0])
+    network.load_state_dict(load_weights("synth")[0])
     with torch.no_grad():
         plain = torch.nn.functional.normalize(network.eval()(to_tensor(faces.images)))
     assert torch.equal(encoder.embed(faces.images), plain)
@@ -94,7 +95,7 @@ def test_what_does_not_go_together_is_said(given, words):
 
 def test_the_card_in_use_leaves_nothing_out(encoder):
     assert encoder.card["input"]["range"] == [-1.0, 1.0]
-    assert encoder.card["training_data"].startswith("SynthFaces 10000-")
+    assert encoder.card["training_data"].startswith("SynthFaces 100000-")
     assert encoder.card["verification"]["far"]["0.001"]["tar"] > 0.9
     assert "verification_missing" not in encoder.card
 
@@ -102,7 +103,7 @@ def test_the_card_in_use_leaves_nothing_out(encoder):
 def test_the_second_recogniser_shares_nothing_with_the_first(encoder):
     """It judges attacks on the first: another network, other people, another seed."""
     judge = create_encoder("synth-mobile")
-    assert judge.card["training_data"].startswith("SynthFaces 40000-45999")
+    assert judge.card["training_data"].startswith("SynthFaces 200000-205999")
     assert judge.card["seed"] != encoder.card["seed"]
     assert judge.card["verification"]["far"]["0.001"]["tar"] > 0.85
     faces = render_set(range(4), 2, 64, progress=False)
@@ -115,8 +116,8 @@ def test_the_second_recogniser_shares_nothing_with_the_first(encoder):
 
 
 def test_weights_of_the_other_recogniser_are_refused():
-    with pytest.raises(NbnetError, match="synth-encoder does not hold the weights of the encoder"):
-        create_encoder("synth-mobile", weights="synth-encoder")
+    with pytest.raises(NbnetError, match="synth does not hold the weights of the encoder"):
+        create_encoder("synth-mobile", weights="synth")
 
 
 def test_augmentation_is_seeded_and_keeps_the_shape():

@@ -38,7 +38,7 @@ def blind(pictures):
 @pytest.fixture(scope="module")
 def synth():
     """The shipped network, which expects RGB in [-1, 1] and SynthFaces' framing."""
-    network = create_encoder("synth").network
+    network = create_encoder("synth-colour").network
     return Encoder("mine", network, 64, 128, {}, preprocess=Preprocess(64), cutter=blind)
 
 
@@ -134,7 +134,7 @@ class Choosy(torch.nn.Module):
 
 
 def test_an_input_that_gives_no_templates_is_a_mistake_like_others(protocol):
-    network = Choosy(create_encoder("synth").network)
+    network = Choosy(create_encoder("synth-colour").network)
     encoder = Encoder(
         "choosy", network, 64, 128, {}, preprocess=Preprocess(64, mean=0, std=1), cutter=blind
     )
@@ -177,7 +177,7 @@ def test_pictures_that_are_not_aligned_are_found(synth, faces, tmp_path):
         return wide[y : y + 136, x : x + 136]
 
     folder = _folder(tmp_path, faces.images, faces.identities, shift)
-    encoder = create_encoder("synth")  # with a real detector
+    encoder = create_encoder("synth-colour")  # with a real detector
     found = diagnose(encoder, folder, resamples=500)
     assert found.findings[0].kind == "alignment"
     assert "nbnet data align" in str(found.findings[0])
@@ -232,7 +232,7 @@ def test_faces_missed_in_pictures_turned_on_purpose_are_no_sign(sees):
 
     encoder = Encoder(
         "theirs",
-        create_encoder("synth").network,
+        create_encoder("synth-colour").network,
         64,
         128,
         {},

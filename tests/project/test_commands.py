@@ -78,16 +78,18 @@ def test_readme_table_is_the_one_in_the_card(root):
 
 def test_readme_compares_the_shipped_decoders_as_their_cards_do(root):
     lines = [
-        "| decoder | trained with | updates | target: type-I | type-II | judge: type-I | type-II |",
-        "|---|---|---|---|---|---|---|",
+        "| decoder | target | trained with | updates "
+        "| target: type-I | type-II | judge: type-I | type-II |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    for name in ("dcnn-64", "nbnet-b-64-pixel", "nbnet-b-64"):
+    colour = ("dcnn-64-colour", "nbnet-b-64-pixel-colour", "nbnet-b-64-colour")
+    for name in ("nbnet-b-64", *colour):
         card = load_card(name)
         config, benchmark = card["config"], card["benchmark"]
         loss = "pixel + 0.5 perceptual" if "perceptual" in config["loss"] else "pixel loss"
         loss += ", portraits" if card.get("draws") == "portraits" else ""
         loss += ", surrogate" if config["template_weight"] else ""
-        cells = [f"`{name}`", loss, f"{config['steps']:,}"]
+        cells = [f"`{name}`", f"`{card['encoder']}`", loss, f"{config['steps']:,}"]
         for rates in (benchmark["far"], benchmark["judges"]["independent"]):
             cells += [f"{100 * rates['0.001'][kind]['tar']:.1f} %" for kind in ("type1", "type2")]
         lines.append("| " + " | ".join(cells) + " |")

@@ -34,7 +34,8 @@ VOLATILE = {"seconds", "images_per_second", "training_seconds", "machine", "crea
 VOLATILE |= {"weights", "command", "sha256"}
 
 FEW = ["--identities", "0-11", "--samples", "3", "--far", "0.1", "0.002", "--resamples", "50"]
-EVALUATE = ["--decoder", "dcnn-64", "--quality", "--leakage", "gender", "age_years", "--seed", "3"]
+EVALUATE = ["--decoder", "nbnet-b-64", "--quality", "--seed", "3"]
+EVALUATE += ["--leakage", "gender", "age_years"]
 TRAIN = ["--identities", "10000-10004", "--samples", "4", "--steps", "20", "--batch-size", "4"]
 TRAIN += ["--image-size", "40", "--template-weight", "0.5", "--surrogate-steps", "5"]
 TRAIN += ["--ema", "0.9", "--holdout", "4", "--evaluate-every", "10", "--seed", "3"]
