@@ -278,9 +278,10 @@ def deconv_layer(x, weight, stride, padding):
 layer_result = check("5.3", deconv_layer)
 
 # %% [markdown]
-# Now something real. `dcnn-64` is a trained decoder that is shipped with the course. Its first layer
-# makes the first 4x4 pixels, in many channels, from the template of a face. We let your function do
-# it (PyTorch's, where yours has not passed yet) and compare with the network, for 16 of the channels.
+# Now something real. `dcnn-64-colour` is a trained decoder that is shipped with the course, trained
+# against `synth-colour`, the colour matcher of chapter 03. Its first layer makes the first 4x4 pixels, in
+# many channels, from the template of a face. We let your function do it (PyTorch's, where yours has not
+# passed yet) and compare with the network, for 16 of the channels.
 
 # %%
 from nbnet_lib.decoders import count_parameters, create_decoder, load_decoder
@@ -290,9 +291,9 @@ from nbnet_lib.faces import render_set
 n_samples = course.pick(quick=4, laptop=6)
 everybody = render_set(range(course.pick(quick=20, laptop=120)), samples=n_samples)
 images = everybody.images[::n_samples][:60]  # one picture of each person
-recogniser = create_encoder("synth", device=course.device)  # the one of this course
+recogniser = create_encoder("synth-colour", device=course.device)  # the colour matcher
 templates = recogniser.embed(images)  # [N, 128], unit length
-dcnn = load_decoder("dcnn-64", device=course.device)
+dcnn = load_decoder("dcnn-64-colour", device=course.device)
 
 stem = next(layer for layer in dcnn.modules() if isinstance(layer, nn.ConvTranspose2d))
 seen = []  # what goes into the stem, and what comes out
@@ -732,7 +733,7 @@ show(
 # effective number is nearly the full 32, and yet the head finds sums in which the speckle nearly vanishes.
 #
 # So the motive is borne out in part: noise yes, overlap yes, copies no. This D-CNN had 900 updates (its
-# card: `nbnet_lib/weights/dcnn-64.json`); the authors looked at theirs after up to 400,000, on
+# card: `nbnet_lib/weights/dcnn-64-colour.json`); the authors looked at theirs after up to 400,000, on
 # photographs, and an observation about one network is no law for another. When you read "our design
 # removes redundancy", ask: measured how, against which control, and is less of it better?
 #

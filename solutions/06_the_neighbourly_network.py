@@ -345,6 +345,9 @@ show(
 # `nbnet_lib/decoders/nbnet.py` is the version to read, and the one that you are writing here. On a CPU
 # `fast/` beside it computes the same network without the copies: every channel is written once, and
 # norm and ReLU are made again when they are needed. `decoder.implementation` chooses.
+#
+# The gate of this chapter is `synth-colour`, the colour matcher of chapter 03, and the weights below were
+# trained against it.
 
 # %%
 from nbnet_lib.encoders import create_encoder
@@ -353,11 +356,11 @@ from nbnet_lib.faces import render_set
 n_samples = course.pick(quick=4, laptop=6)
 everybody = render_set(range(course.pick(quick=20, laptop=120)), samples=n_samples)
 images = everybody.images[::n_samples][:60]  # one picture of each person
-encoder = create_encoder("synth", device=course.device)
+encoder = create_encoder("synth-colour", device=course.device)
 templates = encoder.embed(images).to(course.device)  # [N, 128], unit length
 
-shipped = load_decoder("nbnet-b-64-pixel", device=course.device)
-dcnn = load_decoder("dcnn-64", device=course.device)
+shipped = load_decoder("nbnet-b-64-pixel-colour", device=course.device)
+dcnn = load_decoder("dcnn-64-colour", device=course.device)
 drawn, threads = {}, torch.get_num_threads()
 torch.set_num_threads(1)  # with several, a busy machine would be what we measure
 for name, decoder, way in [
@@ -440,7 +443,8 @@ class MyNbNet(nn.Module):
 network_result = check("6.4", MyNbNet)
 
 # %% [markdown]
-# Now weights. `nbnet-b-64-pixel` was trained with the library's classes, whose layers have other names
+# Now weights. `nbnet-b-64-pixel-colour` was trained with the library's classes, whose layers have other
+# names
 # than yours: `blocks.0.layers.0.norm.weight` there, `blocks.0.units.0.0.weight` here. But they come in
 # the same order and have the same shapes, so we can hand them over one by one. (Where exercise 6.1 is
 # not solved yet, your network gets the library's block; where 6.4 is not, the library draws.)
@@ -467,7 +471,7 @@ def with_weights(name):
 who = "your network" if network_result else "the library"
 results = {}
 with torch.no_grad():
-    for name in ["nbnet-b-64-pixel", "nbnet-b-64"]:
+    for name in ["nbnet-b-64-pixel-colour", "nbnet-b-64-colour"]:
         network, library = with_weights(name)
         results[name] = network(templates[:7]).cpu()
         gap = (results[name] - library(templates[:7]).cpu()).abs().max()
@@ -497,8 +501,8 @@ def strips(rows):
 show(
     strips({
         "original": list(images[:7]),
-        f"{who},\npixel weights": results["nbnet-b-64-pixel"],
-        f"{who},\nattack weights": results["nbnet-b-64"],
+        f"{who},\npixel weights": results["nbnet-b-64-pixel-colour"],
+        f"{who},\nattack weights": results["nbnet-b-64-colour"],
     }),
     "Seven strangers in the top row. Below, what the network of this chapter draws from their "
     "templates alone, with two sets of weights: blurred faces with the right skin, hair and head "
@@ -522,7 +526,7 @@ show(
 # blocks have 32, 16, 8, 4 and 2 units; more than there are cannot be switched off.
 
 # %%
-attack = load_decoder("nbnet-b-64", device=course.device)
+attack = load_decoder("nbnet-b-64-colour", device=course.device)
 means = {}  # (block, unit) -> its mean output over all faces, [1, 8, H, W]
 
 

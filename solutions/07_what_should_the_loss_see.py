@@ -53,13 +53,14 @@ course = start(profile, seed, device)
 #
 # A decoder got the template of a face and drew something. Here are six answers that it might give. None
 # is the very picture. Which would you be glad about, as an attacker? Put them in order before you read on.
+# (The recogniser of this chapter is `synth-colour`, the colour matcher of chapter 03.)
 
 # %%
 from nbnet_lib.encoders import create_encoder
 from nbnet_lib.faces import render_set
 from nbnet_lib.faces.transforms import to_tensor
 
-encoder = create_encoder("synth", device=course.device)
+encoder = create_encoder("synth-colour", device=course.device)
 n_victims, n_samples = course.pick(quick=20, laptop=120), course.pick(quick=4, laptop=6)
 victims = render_set(range(n_victims), samples=n_samples)
 faces = to_tensor(victims.images[::n_samples])  # one picture of each: [people, 3, 64, 64]
@@ -380,7 +381,7 @@ mine = check("7.4", wanted_change)
 # %%
 from nbnet_lib.attack.white_box import white_box_of
 
-opened = white_box_of(create_encoder("synth"), None)  # white box: for this picture only
+opened = white_box_of(create_encoder("synth-colour"), None)  # white box: for this picture only
 
 
 def identity_loss(made, target):
@@ -613,7 +614,10 @@ part = slice(0, course.pick(quick=10, laptop=40) * n_samples)  # some of the vic
 gate = compare_originals(leaked[part], victims.identities[part], (0.001,), resamples=0)
 shipped = {}
 print("TAR at FAR 0.1 %                      type-I   type-II")
-for name, what in {"nbnet-b-64-pixel": "pixel loss", "nbnet-b-64": "strong recipe"}.items():
+for name, what in {
+    "nbnet-b-64-pixel-colour": "pixel loss",
+    "nbnet-b-64-colour": "strong recipe",
+}.items():
     shipped[what] = reconstruct(load_decoder(name), leaked[part])
     rate = attack_originals(gate, encoder.embed(shipped[what])).rates[0.001]
     print(f"{name:18s}{what:14s}{rate['type1'].tar:12.1%}{rate['type2'].tar:10.1%}")

@@ -569,13 +569,14 @@ copy_passed = check("8.4", share_nearer)
 # Two ways of measuring distance: by **pixels**, and by **template**. The second asks the recogniser:
 # whose *face* is it, whatever pose and light? And two controls, because a test that never raises an
 # alarm is worth nothing: a copier that hands out training pictures with a little noise, and the held-out
-# pictures of yet other people, which know nothing of the training.
+# pictures of yet other people, which know nothing of the training. (The recogniser of this chapter is
+# `synth-colour`, the colour matcher of chapter 03.)
 
 # %%
 from nbnet_lib.encoders import create_encoder
 from nbnet_lib.evaluate.binomial import exact_interval
 
-encoder = create_encoder("synth", device=course.device)
+encoder = create_encoder("synth-colour", device=course.device)
 
 
 share = share_nearer if copy_passed else gan_faces.share_nearer

@@ -71,13 +71,14 @@ course = start(profile, seed, device)
 # Some *people* are set aside: what the decoder draws of people that it never met is the only thing that
 # counts (chapter 03 showed how well a network remembers whom it knows).
 #
-# For the experiments of this chapter everything is small: 40 pixels, an NbNet-B a quarter as wide.
+# For the experiments of this chapter everything is small: 40 pixels, an NbNet-B a quarter as wide. The
+# closed box is `synth-colour`, the colour matcher of chapter 03.
 
 # %%
 from nbnet_lib.encoders import create_encoder
 from nbnet_lib.faces import render_set, to_tensor
 
-encoder = create_encoder("synth", device=course.device)  # the closed box
+encoder = create_encoder("synth-colour", device=course.device)  # the closed box
 pairs = render_set(range(10_000, 10_000 + course.pick(quick=20, laptop=200)), samples=4)
 all_templates = encoder.embed(pairs.images)  # [N, 64, 64, 3] -> [N, 128]
 all_images = F.interpolate(to_tensor(pairs.images), 40, mode="area")  # [N, 3, 40, 40]
@@ -644,8 +645,8 @@ show(
 from nbnet_lib.decoders import load_decoder
 
 shipped = {
-    "pixel, shipped": load_decoder("nbnet-b-64-pixel", device=course.device),
-    "strong, shipped": load_decoder("nbnet-b-64", device=course.device),
+    "pixel, shipped": load_decoder("nbnet-b-64-pixel-colour", device=course.device),
+    "strong, shipped": load_decoder("nbnet-b-64-colour", device=course.device),
 }
 stages = sorted(step for step in looks if step in cosines)
 strangers = pairs.images[aside][::4][:6]

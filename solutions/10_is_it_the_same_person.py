@@ -63,8 +63,9 @@ course = start(profile, seed, device)
 # | the gate's recogniser as a **closed box**: picture in, template out | its weights, its gradients |
 # | any number of pictures of *other* faces | a picture of anybody in the database |
 #
-# The gate is the course's own recogniser, `synth`. The victims are people from 0 on: nobody of that range
-# was seen in any training. (Trying this on a real system without the consent of its owner and of the
+# The gate is `synth-colour`, a recogniser of the course that goes by the colours of hair and skin (chapter
+# 03), and so an easy one to attack. The victims are people from 0 on: nobody of that range was seen in any
+# training. (Trying this on a real system without the consent of its owner and of the
 # people in it is a crime in many countries, and is not needed to learn anything.)
 #
 # Three decoders come with the course, and each card says how it was made. *strong* goes **beyond the
@@ -72,16 +73,16 @@ course = start(profile, seed, device)
 # of the closed box (a *surrogate*) whether the template is right.
 
 # %%
-gate = create_encoder("synth", device=course.device)
+gate = create_encoder("synth-colour", device=course.device)
 n_victims = course.pick(quick=20, laptop=120, gpu=300)
 n_samples = course.pick(quick=4, laptop=6)
 victims = render_set(range(n_victims), samples=n_samples)
 leaked = gate.embed(victims.images).numpy()  # this is what leaks: [N, 128]
 
 shipped = {
-    "strong": load_decoder("nbnet-b-64", device=course.device),
-    "nbnet, pixel": load_decoder("nbnet-b-64-pixel", device=course.device),
-    "d-cnn, pixel": load_decoder("dcnn-64", device=course.device),
+    "strong": load_decoder("nbnet-b-64-colour", device=course.device),
+    "nbnet, pixel": load_decoder("nbnet-b-64-pixel-colour", device=course.device),
+    "d-cnn, pixel": load_decoder("dcnn-64-colour", device=course.device),
 }
 for name, decoder in shipped.items():
     config = decoder.card["config"]
@@ -412,12 +413,12 @@ show(
 # nobody. **Score and likeness are two things.** So ask a judge that took no part in any training.
 
 # %% [markdown]
-# `synth-mobile` has another architecture, was trained on other people, and gets its own thresholds from
-# its own originals. Compare its verdict with that of the target, *and both with their row of originals*: a
-# judge that is stricter with honest users may be stricter with everybody.
+# `synth-colour-mobile` has another architecture, was trained on other people, and gets its own
+# thresholds from its own originals. Compare its verdict with that of the target, *and both with their row of
+# originals*: a judge that is stricter with honest users may be stricter with everybody.
 
 # %%
-judge = create_encoder("synth-mobile", device=course.device)
+judge = create_encoder("synth-colour-mobile", device=course.device)
 judged = judge.embed(victims.images).numpy()  # the judge's own view of the victims: [N, 128]
 looked = {name: judge.embed(pictures).numpy() for name, pictures in drawn.items()}
 verdicts = {
