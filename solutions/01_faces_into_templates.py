@@ -876,9 +876,9 @@ print(f"strangers accepted by a blend of two: {blends[3][1, 1]:.2%}, by one pers
 print(f"{blends[3][0, 1]:.2%}")
 
 # %% [markdown]
-# **One template, two people, and every third or fourth time the system lets either in**; for a well chosen
-# pair, always. Whoever may write a template into the database can share their access with a friend. And the
-# false accept rate shows nothing: strangers pass no more often than before. With photographs this is the *morphing attack* on
+# **One template, two people, and every third or fourth time the system lets either in.** Whoever may
+# write a template into the database can share their access with a friend. And the false accept rate shows
+# nothing: strangers pass no more often than before. With photographs this is the *morphing attack* on
 # passports (Ferrara, Franco and Maltoni 2014); with templates it needs no network, only an addition.
 #
 # What does such a person look like? The decoder that this course builds can draw it: it turns any

@@ -19,15 +19,12 @@ from nbnet_lib.encoders.dlib_encoder import open_dlib
 from nbnet_lib.encoders.facenet import open_facenet
 from nbnet_lib.encoders.functions import open_python, wrap
 from nbnet_lib.encoders.onnx_model import open_onnx
-from nbnet_lib.encoders.synth import open_synth
+from nbnet_lib.encoders.synth import NETWORKS, open_synth
 from nbnet_lib.encoders.torchscript import open_torchscript
 from nbnet_lib.errors import NbnetError
 
 ENCODERS: dict[str, Callable[..., Encoder]] = {
-    "synth": open_synth,
-    "synth-mobile": open_synth,
-    "synth-colour": open_synth,
-    "synth-colour-mobile": open_synth,
+    **dict.fromkeys(NETWORKS, open_synth),
     "facenet-vggface2": open_facenet,
     "facenet-casia": open_facenet,
     "dlib": open_dlib,
