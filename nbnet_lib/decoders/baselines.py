@@ -1,14 +1,14 @@
 """The classical baselines: linear and RBF regression from a template to pixels (chapter 4).
 
-Before there were de-convolutions, one would have regressed the pixels on the template. Both
-baselines predict the picture's coordinates in its principal components (PCA: what a blurry
-regression cannot predict is beyond the first few hundred) and differ in what they regress on:
+Before there were de-convolutions, one would have regressed the pixels on the template. The two
+baselines differ in what they regress on:
 
-- ``linear``: ridge regression on the template itself;
+- ``linear``: ridge regression of all pixels on the template itself;
 - ``rbf``: ridge regression on its similarities exp(-gamma |t - c|^2) to ``centres`` drawn from the
   training templates (Nystroem's approximation of kernel ridge regression). The exact method needs
   a kernel matrix of N x N values, 3.2 GB for 20,000 pictures, and a file that holds every training
-  template; with 2,000 centres both are ten times smaller.
+  template; with 2,000 centres both are ten times smaller. It predicts the picture's coordinates in
+  its first 256 principal components: 2,000 weights for every pixel would be as large again.
 
 The arithmetic of the fit is scikit-learn's (`decoders.regression`); what is here draws pictures
 with the result, so that the baselines are saved, loaded and measured like every other decoder.
@@ -38,6 +38,7 @@ class PixelRegression(Decoder):
     """
 
     training_method = "fit"
+    all_pixels = False  # regress on every pixel, not on the principal components
 
     def __init__(self, features: int, template_dim: int, image_size: int, components: int):
         super().__init__()
@@ -45,7 +46,7 @@ class PixelRegression(Decoder):
         self.template_dim, self.image_size = template_dim, image_size
         pixels = 3 * image_size**2
         self.mean = _held(pixels)  #                 the mean picture, in the order [3, S, S]
-        self.basis = _held(components, pixels)  #    principal components, each times its deviation
+        self.basis = _held(components, pixels)  #    what each code draws
         self.bias = _held(components)
         # A vector, because files hold those as float32 and matrices as float16: the weights of
         # many similar similarities are large and cancel.
@@ -121,7 +122,7 @@ class PixelRegression(Decoder):
 
     def options(self) -> dict[str, int]:
         """Return the sizes that `create_decoder` needs to rebuild this module."""
-        return {"components": len(self.basis)}
+        return {} if self.all_pixels else {"components": len(self.basis)}
 
 
 class LinearRegression(PixelRegression):
@@ -130,13 +131,18 @@ class LinearRegression(PixelRegression):
     Args:
         template_dim: length d of a template.
         image_size: edge of the picture in pixels (40, 64, 80, 112 or 160).
-        components: principal components of the pictures that are predicted.
+        components: None for a regression of every pixel, whose basis is what each number of the
+            template adds to the picture; or principal components of the pictures that are
+            predicted, which leaves out what those do not hold.
 
     Input float32 [N, d], output float32 [N, 3, S, S] in [-1, 1].
     """
 
-    def __init__(self, template_dim: int = 128, image_size: int = 160, components: int = 256):
-        super().__init__(template_dim, template_dim, image_size, components)
+    def __init__(
+        self, template_dim: int = 128, image_size: int = 160, components: int | None = None
+    ):
+        super().__init__(template_dim, template_dim, image_size, components or template_dim)
+        self.all_pixels = components is None
 
     def features(self, templates: Tensor) -> Tensor:
         """The template itself."""

@@ -61,7 +61,7 @@ def create_decoder(
         image_size: edge S of the picture: 40, 64, 80, 112 or 160.
         **options: "nbnet-a", "nbnet-b": base_channels (256), growth (8);
             "dcnn", "dcgan-generator", "dcgan-discriminator": base_channels (512);
-            "linear": components (256); "rbf": components (256), centres (2000).
+            "linear": components (None: all pixels); "rbf": components (256), centres (2000).
 
     Returns:
         the module in training mode; its framing is that of SynthFaces, unless set otherwise.

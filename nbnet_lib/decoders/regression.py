@@ -2,8 +2,8 @@
 
 scikit-learn does the arithmetic (`PCA`, `Nystroem`, `Ridge`, `GroupKFold`). Memory stays bounded
 whatever the number of pictures: the PCA looks at a sample, the pictures are projected in batches,
-and the regression sees coordinates, not pixels. Beyond the pictures themselves that is about
-1.2 GB for 20,000 pictures at 160 px.
+and the regression sees coordinates, or the sums over all pictures of template times pixel. Beyond
+the pictures themselves that is about 1.2 GB for 20,000 pictures at 160 px.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ FOLDS = 3
 PCA_BYTES = 512 * 2**20  # float32 pixels that the PCA may hold at once
 CHOICE_PICTURES, CHOICE_CENTRES = 6000, 1000  # enough to rank the settings
 ALPHAS = (1e-4, 1e-3, 0.01, 0.1, 1.0, 10.0, 100.0)
+CHOICE_COMPONENTS = 256  # of the pictures, where every pixel is regressed on afterwards
 GAMMAS = (0.01, 0.03, 0.1, 0.3, 1.0)  # between unit vectors |t - c|^2 is 2 - 2 cosine: 0 to 4
 BATCH = 256
 
@@ -45,6 +46,9 @@ def fit(
     people of an ordered list apart. The same alpha serves the whole set: it weighs the noise of a
     picture against the size of the weights, and neither grows with the number of pictures.
 
+    A decoder of all pixels chooses by principal components too (they hold what is predictable),
+    and is then fitted to the pixels themselves.
+
     Returns:
         the values by name, and a card: pictures, settings, `components`, `pca_variance` (the share
         of the pixels' variance that the components hold), `predicted_variance` (the share of the
@@ -58,12 +62,17 @@ def fit(
     batches = range(0, len(images), BATCH)
     parts = len(gammas) + len(batches) + 2
     with tqdm(total=parts, desc="fit", unit="part", file=sys.stderr, disable=not progress) as bar:
-        mean, components, deviations, share = _principal(images, len(decoder.basis), seed)
+        wanted_components = CHOICE_COMPONENTS if decoder.all_pixels else len(decoder.basis)
+        mean, components, deviations, share = _principal(images, wanted_components, seed)
         bar.update()
         codes = np.empty((len(images), len(components)), np.float32)
+        sums = _PixelSums(x, mean) if decoder.all_pixels else None
         for start in batches:
             part = slice(start, start + BATCH)
-            codes[part] = (_pixels(images[part]) - mean) @ components.T
+            centred = _pixels(images[part]) - mean
+            codes[part] = centred @ components.T
+            if sums:
+                sums.add(part, centred)
             bar.update()
 
         rows = _choice_rows(groups)
@@ -76,7 +85,11 @@ def fit(
         gamma, alpha = best = min(errors, key=lambda setting: errors[setting])
 
         centres = min(wanted, len(x))
-        values = _final(gamma, alpha, centres, x, codes, deviations, seed)
+        if sums:
+            values = sums.solve(alpha)
+        else:
+            values = _final(gamma, alpha, centres, x, codes, deviations, seed)
+            values = {"mean": mean, "basis": components * deviations[:, None], **values}
         bar.update()
     variance = float(codes[rows].var(axis=0, dtype=np.float64).sum())
     varied = variance > 1e-9 * len(mean)  # equal pictures differ by the rounding of their codes
@@ -88,7 +101,32 @@ def fit(
         "pca_variance": share,
         "predicted_variance": float(1 - errors[best] / variance) if varied else 0.0,
     }
-    return {"mean": mean, "basis": components * deviations[:, None], **values}, card
+    return values, card
+
+
+class _PixelSums:
+    """What ridge regression of every pixel needs of the pictures, added up batch by batch."""
+
+    def __init__(self, x: np.ndarray, mean: np.ndarray):
+        self.x_mean, self.mean = x.mean(axis=0), mean  # the pictures' mean so far: of a sample
+        self.x = x - self.x_mean
+        self.total = np.zeros_like(mean)
+        self.products = np.zeros((x.shape[1], len(mean)))
+
+    def add(self, rows: slice, pixels: np.ndarray) -> None:
+        """Add pictures [n, P], minus ``mean``, that belong to these rows of ``x``."""
+        self.total += pixels.sum(axis=0)
+        self.products += self.x[rows].T @ pixels
+
+    def solve(self, alpha: float) -> dict[str, np.ndarray]:
+        """Return the decoder's values: each number of the template has its own row of pixels."""
+        gram = self.x.T @ self.x + alpha * np.eye(len(self.products))
+        return {
+            "mean": self.mean + self.total / len(self.x),
+            "basis": np.linalg.solve(gram, self.products),
+            "bias": -self.x_mean,
+            "weights": np.eye(len(gram)).ravel(),
+        }
 
 
 def _checked(
