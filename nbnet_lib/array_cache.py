@@ -116,11 +116,11 @@ def _require_same(path: Path, before: Any, now: dict[str, Any]) -> None:
     if not isinstance(before, dict):
         raise NbnetError(
             f"{path} was written by an earlier version of nbnet, which kept other notes beside it: "
-            "choose another folder or delete it"
+            "choose another folder or move it away"
         )
     for name, value in now.items():
         if before.get(name) != value:
             raise NbnetError(
                 f"{path} was made with {name} {before.get(name)}, not {value}: "
-                "choose another folder or delete it"
+                "choose another folder or move it away"
             )

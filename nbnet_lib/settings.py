@@ -41,13 +41,23 @@ _extension = partial(option, group=EXTENSIONS)
 _watching = partial(option, group=WATCHING)
 
 
+def _plain(value: Any) -> Any:
+    """Return a value of numpy as Python's own: checkpoints and cards can hold no others."""
+    if isinstance(value, tuple):
+        return tuple(map(_plain, value))
+    return value.item() if hasattr(value, "item") else value
+
+
 def check_limits(settings: Any) -> None:
     """Raise if a field of a dataclass is outside the limits that its `option` names.
+
+    Numbers of numpy become plain ones.
 
     Raises:
         NbnetError: one is; it names the field, its value and the limit.
     """
     for each in fields(settings):
+        object.__setattr__(settings, each.name, _plain(getattr(settings, each.name)))
         name, value, limits = each.name, getattr(settings, each.name), each.metadata
         if value is None:
             continue

@@ -12,8 +12,8 @@ from __future__ import annotations
 import copy
 import math
 import os
-import pickle
 import re
+import zipfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -228,6 +228,15 @@ def newest_checkpoint(source: PathLike) -> Path:
     return [Path(source), *list_checkpoints(source)][-1]
 
 
+def _is_whole(path: Path) -> bool:
+    """Return whether a file is such as `torch.save` writes, a zip archive, and not damaged."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (OSError, zipfile.BadZipFile):
+        return False
+
+
 def load_checkpoint(source: PathLike) -> dict[str, Any]:
     """Read a checkpoint file, or the newest one of a folder.
 
@@ -239,9 +248,17 @@ def load_checkpoint(source: PathLike) -> dict[str, Any]:
         raise NbnetError(f"no checkpoint at {path}: give a file or a folder of them")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+    except Exception as error:  # what torch raises of damaged files has many types
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        if found and _is_whole(path):
+            raise NbnetError(
+                f"{path} is whole, but holds {found[1]}, which is not opened because a file could "
+                "run programs that way: if you trust it, read it with torch.load(..., "
+                "weights_only=False), replace such values by float(value) and torch.save it again"
+            ) from error
         raise NbnetError(
-            f"{path} is not a readable checkpoint: delete it and resume from an older one"
+            f"{path} is not a readable checkpoint ({type(error).__name__}; cut short, damaged or "
+            "another kind of file): move it to another folder and resume again, from the one before"
         ) from error
     if not (isinstance(state, dict) and state.keys() >= KEYS):
         raise NbnetError(

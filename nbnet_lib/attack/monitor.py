@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -144,14 +144,14 @@ class Monitor(ExitStack):
                 "seconds": now - self.started,
             }
             if evaluated and self.evaluate is not None and self.main:
-                found = self.evaluate(run.result().eval(), run.step) or {}
+                found = _plain(self.evaluate(run.result().eval(), run.step) or {})
                 entry |= found
                 if found:
                     words = ", ".join(f"{k} {v:.4g}" for k, v in entry.items() if k != "step")
                     self.bar.write(f"step {run.step}: {words}", file=sys.stderr)
             entry = from_main(self.accelerator, entry)
             for callback in self.callbacks if self.main else ():
-                callback(entry)
+                callback(dict(entry))
             best = run.add(entry, compare_loss=saved)
             run.save(saved or stopped or run.done, best, write=self.main)
             self.updates, self.logged = [], time.perf_counter()
@@ -185,6 +185,21 @@ class Monitor(ExitStack):
                 f"checkpoint: {run.last_saved or 'none was written'}; start again with a lower "
                 "learning rate"
             )
+
+
+def _plain(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return what an evaluation found as Python's numbers: checkpoints can hold no others.
+
+    Raises:
+        NbnetError: a value that is not one number.
+    """
+    try:
+        return {str(name): float(value) for name, value in found.items()}
+    except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise NbnetError(
+            f"evaluate= returned {found!r} ({error}): it has to return a dict of numbers, such as "
+            '{"score": 0.5}, or None'
+        ) from error
 
 
 def tensorboard_callback(folder: str | os.PathLike[str]) -> Callback:

@@ -160,5 +160,5 @@ def _require_same_encoder(
         raise NbnetError(
             f"{path} holds another template of picture {row} (cosine {closeness.min():.3f}) than "
             f"the encoder {encoder.name} gives: it belongs to another recogniser, choose another "
-            "folder or delete it"
+            "folder or move the file away"
         )

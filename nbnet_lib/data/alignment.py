@@ -280,7 +280,7 @@ def _read_journal(out: Path, settings: Row) -> dict[str, Row]:
     if differ:
         raise NbnetError(
             f"{out} holds pictures that were aligned differently ({', '.join(sorted(differ))} "
-            "differ): choose another folder or delete it"
+            "differ): choose another folder or move it away"
         )
     return {row["image"]: row for row in rows[1:] if row}
 

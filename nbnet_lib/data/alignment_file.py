@@ -71,5 +71,5 @@ def _read(path: Path) -> Alignment:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise NbnetError(
             f"{path} does not say how the pictures were aligned ({error}): run `nbnet data align` "
-            "again, or delete it if they are not aligned"
+            "again, or move it away if they are not aligned"
         ) from error

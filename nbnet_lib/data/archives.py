@@ -62,7 +62,7 @@ def unpack(
     with FileLock(parent / f".{folder.name}.lock"):
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise NbnetError(
-                f"{folder} is not empty: choose a new folder to unpack {archive} to, or delete it"
+                f"{folder} is not empty: move it away, or choose a new folder for {archive}"
             )
         shutil.rmtree(temporary, ignore_errors=True)  # of a process that was killed
         try:

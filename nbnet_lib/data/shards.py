@@ -368,7 +368,7 @@ def _known(
     if differ or extra:
         raise NbnetError(
             f"{folder} holds other shards ({', '.join(differ or sorted(extra)[:3])}): choose "
-            "another folder or delete them"
+            "another folder or move them away"
         )
     return known
 

@@ -216,5 +216,5 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         reason = str(error).strip().partition("\n")[0].partition(". ")[0]
         raise NbnetError(
             f"{path} cannot be read as weights ({reason or type(error).__name__}): it is damaged, "
-            "incomplete or another kind of file, remove it and get it again"
+            "incomplete or another kind of file, move it away and get it again"
         ) from error

@@ -309,7 +309,7 @@ def train_encoder(
             if saved["recipe"] != recipe or "parts" not in saved["state"]:
                 raise NbnetError(
                     f"{checkpoint} belongs to a run with other settings or an older version: "
-                    "delete it or choose another --out"
+                    "move it away or choose another --out"
                 )
             run.load(saved["state"])
         bar = tqdm(

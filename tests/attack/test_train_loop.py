@@ -240,9 +240,58 @@ def test_a_checkpoint_of_other_settings_data_or_decoder_is_refused(
         train(resume=True)
 
 
+def test_numbers_of_numpy_and_torch_do_not_spoil_checkpoints(train, tmp_path):
+    """A checkpoint is read back as data only, and those types are classes."""
+    values = {"score": np.float64(0.5), "other": torch.tensor(3.0), "count": np.int64(2)}
+    numpy = {"lr": np.float64(1e-3), "steps": np.int64(2), "betas": (np.float32(0.5), 0.999)}
+    config = replace(CONFIG, **numpy, ema_decay=np.float32(0.5), evaluate_every=1, log_every=1)
+    options = {
+        "folder": tmp_path,
+        "evaluate": lambda model, step: values,
+        "callbacks": [lambda entry: entry.update(mine=np.float64(1))],
+    }
+    _, history = train(replace(config, best="score"), **options)
+    state = load_checkpoint(tmp_path)
+    assert state["history"] == history and {"score": 0.5, "count": 2}.items() <= history[-1].items()
+    assert train(replace(config, best="score"), **options, resume=True)[1] == history
+
+
+@pytest.mark.parametrize("wrong", [{"score": "high"}, {"score": torch.zeros(2)}, [0.5]])
+def test_an_evaluation_that_returns_no_numbers_is_named(train, wrong):
+    with pytest.raises(NbnetError, match="evaluate=.*dict of numbers"):
+        train(replace(CONFIG, steps=1), evaluate=lambda model, step: wrong)
+
+
+def test_a_whole_checkpoint_is_not_called_broken(train, tmp_path):
+    train(replace(CONFIG, steps=2), folder=tmp_path)
+    state, path = load_checkpoint(tmp_path), tmp_path / "step-00000002.pt"
+    torch.save({**state, "history": [{"score": np.float64(0.5)}]}, path)
+    with pytest.raises(NbnetError, match=r"is whole.*scalar.*weights_only=False"):
+        load_checkpoint(path)
+    # The advice.
+    state = torch.load(path, weights_only=False)
+    state["history"] = [{"score": float(e["score"])} for e in state["history"]]
+    torch.save(state, path)
+    assert load_checkpoint(path)["history"] == [{"score": 0.5}]
+
+
+def test_without_a_damaged_checkpoint_the_one_before_is_resumed(train, tmp_path):
+    train(folder=tmp_path)
+    older, newest = list_checkpoints(tmp_path)
+    newest.write_bytes(newest.read_bytes()[:-1000])
+    with pytest.raises(NbnetError, match="move it to another folder"):
+        train(folder=tmp_path, resume=True)
+    (tmp_path / "aside").mkdir()
+    newest.rename(tmp_path / "aside" / newest.name)
+    seen = []
+    train(folder=tmp_path, resume=True, callbacks=[lambda entry: seen.append(entry["step"])])
+    assert older.name == "step-00000008.pt" and seen == [9, 12]
+
+
 def test_damaged_or_foreign_checkpoints(tmp_path):
     path = tmp_path / "step-00000004.pt"
-    for content in (b"PK\x03\x04half a file", b"cos\nsystem\n(S'true'\ntR."):  # one that would run
+    # The second would run a program.
+    for content in (b"PK\x03\x04half a file", b"cos\nsystem\n(S'true'\ntR.", b"hello", b""):
         path.write_bytes(content)
         with pytest.raises(NbnetError, match="not a readable checkpoint"):
             load_checkpoint(path)
