@@ -196,7 +196,11 @@ class RunState:
             for key, value in self.settings.items()
             if key not in self.config.free() and then.get(key) != value
         ]
-        if state["data"] != self.data:
+        if len(state["data"]) < len(self.data):
+            differ.append(
+                "an earlier version of nbnet wrote it, and looked at part of the data only"
+            )
+        elif state["data"] != self.data:
             differ.append("other training data, or the same in another order")
         if differ:
             raise NbnetError(

@@ -18,7 +18,7 @@ from torch import Tensor
 from nbnet_lib.decoders.base import check_templates, require_pictures
 from nbnet_lib.faces import to_tensor
 
-SAMPLED = 256  # pictures that a fingerprint looks at; a set may be larger than memory
+AT_ONCE = 256  # pictures that a fingerprint holds in memory; a set may be larger
 
 
 class Pictures:
@@ -94,13 +94,16 @@ class Pairs:
 
 
 def fingerprint(images: Any, templates: Tensor | None = None) -> str:
-    """Return 16 hexadecimal digits of all templates and of `SAMPLED` pictures spread over all."""
+    """Return 32 hexadecimal digits of all pictures and templates, in their order.
+
+    Every byte is read: a second for 20,000 pictures of 64 pixels.
+    """
     digest = hashlib.sha256(repr(tuple(images.shape)).encode())
     if templates is not None:
         digest.update(templates.numpy().tobytes())
-    for row in range(0, len(images), max(1, len(images) // SAMPLED)):
-        digest.update(np.ascontiguousarray(images[row]).tobytes())
-    return digest.hexdigest()[:16]
+    for first in range(0, len(images), AT_ONCE):
+        digest.update(np.ascontiguousarray(images[first : first + AT_ONCE]).data)
+    return digest.hexdigest()[:32]
 
 
 def batch_rows(n: int, batch_size: int, step: int, seed: int) -> np.ndarray:

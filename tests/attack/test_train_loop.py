@@ -234,6 +234,11 @@ def test_a_checkpoint_of_other_settings_data_or_decoder_is_refused(
             resume=True,
             **options,
         )
+    for path in list_checkpoints(tmp_path):
+        old = load_checkpoint(path)
+        torch.save({**old, "data": old["data"][:16]}, tmp_path / "old.pt")
+    with pytest.raises(NbnetError, match="earlier version"):
+        train(folder=tmp_path, resume=tmp_path / "old.pt")
     with pytest.raises(NbnetError, match="another network"):
         train(model=make_decoder("nbnet-a"), folder=tmp_path, resume=True)
     with pytest.raises(NbnetError, match="needs the folder"):
@@ -388,6 +393,13 @@ def test_one_exchanged_template_or_picture_is_other_data(pairs):
     other = templates.clone()
     other[32, 3] += 1e-6
     assert before != fingerprint(images, other) != fingerprint(images[::-1], other)
+    many = np.zeros((1001, 4, 4, 3), np.uint8)
+    before = fingerprint(many)
+    assert before == fingerprint(Pictures([many[:300], many[300:]]))
+    for row in (1, 999, 1000):  # not only some of a large set
+        changed = many.copy()
+        changed[row, 3, 3, 2] = 1
+        assert fingerprint(changed) != before
 
 
 def test_pictures_in_several_arrays_are_one_set():
