@@ -170,10 +170,11 @@ def _find_lists(folders: Sequence[Path], names: Sequence[str]) -> dict[str, Path
 
 
 def _lfw(layout: Layout) -> None:
-    places = (layout.root, layout.root.parent)
-    if not _find_lists(places, ("pairs.txt",)):
+    places = (layout.root, layout.root.parent, layout.root.parent.parent)
+    if not _find_lists(places, ("pairs.txt", "pairs.csv")):
         layout.notes.append(
-            "no pairs.txt in the folder or beside it: view 2 needs it, lfw-blufr does not"
+            "no pairs.txt (or pairs.csv, Kaggle's) in the folder or beside it: view 2 needs it, "
+            "lfw-blufr does not"
         )
     if not _find_lists(places, ("blufr_lfw_config.mat",)):
         layout.notes.append(
@@ -201,7 +202,8 @@ def _celeba(layout: Layout) -> None:
             "only, or there twice): take the complete list, and unpack img_align_celeba.zip again"
         )
     layout.parts[""].people = Counter(people.values())
-    if PARTITION not in layout.lists:
+    places = (layout.root, layout.root.parent, layout.root.parent.parent)
+    if PARTITION not in layout.lists and not _find_lists(places, ("list_eval_partition.csv",)):
         layout.notes.append(
             f"no {PARTITION}: the published division is not known, make one by people"
         )

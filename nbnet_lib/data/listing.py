@@ -19,7 +19,15 @@ from nbnet_lib.data.manifest import COLUMNS, SPLITS, Drawn, Manifest, load_manif
 from nbnet_lib.data.people import spelled
 from nbnet_lib.data.pictures import ENDINGS, is_hidden, is_picture_name, walk
 from nbnet_lib.data.reading import drawn_name, in_threads, members
-from nbnet_lib.data.text import inside, read_csv, read_fields, refuse, require_utf8
+from nbnet_lib.data.text import (
+    inside,
+    one_form,
+    other_form,
+    read_csv,
+    read_fields,
+    refuse,
+    require_utf8,
+)
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import FRAMINGS, Framing
 from nbnet_lib.faces.splits import FIRST_TRAINING_IDENTITY
@@ -266,7 +274,7 @@ def from_list(
         leave_out_missing: whether pictures that are not there are left out, with a note, instead
             of refused. Those that the alignment of the folder failed on always are.
         partition: text of two columns, picture and 0 (train), 1 or 2 (evaluation), as CelebA's
-            ``list_eval_partition.txt``.
+            ``list_eval_partition.txt``; or Kaggle's ``.csv`` of it, ``image_id,partition``.
 
     Raises:
         NbnetError: a list that cannot be read (with file:line), a picture that is listed twice or
@@ -280,19 +288,25 @@ def from_list(
         table["split"] = _partition(table, Path(partition))
     folder = path.parent if root is None else Path(root)
     there, notes = _pictures_below(folder)
-    exact, by_stem = set(there), defaultdict(list)
+    exact, by_stem = {one_form(image): image for image in there}, defaultdict(list)
+    exact |= {image: image for image in there}
     for image in there:
         by_stem[_stem(image)].append(image)
-    files = []
+    files, spelled_otherwise = [], 0
     for place, image in table["image"].items():
         name = inside(image, str(place))
-        same = [name] if name in exact else by_stem[_stem(name)]
+        known = exact.get(name, exact.get(one_form(name)))
+        same = by_stem[_stem(name)] if known is None else [known]
         if len(same) > 1:
             raise NbnetError(
                 f"{place}: {name} is not in {folder}, but {' and '.join(same[:2])} are: keep one"
             )
         files.append(same[0] if same else "")
+        if same and (one_form(same[0]) == same[0]) != (one_form(name) == name):
+            spelled_otherwise += 1
     table["file"] = files
+    if spelled_otherwise:
+        notes.append(other_form(spelled_otherwise, folder))
     found = table[table["file"] != ""]
     refuse(found, found["file"].duplicated(), "{file} is listed twice: keep one")
     notes += _explain_lost(folder, table[table["file"] == ""], len(table), leave_out_missing)
@@ -305,15 +319,21 @@ def from_list(
 
 
 def _stem(name: str) -> str:
-    """Return a picture's path without what the file is packed and encoded as."""
+    """Return a picture's path without what the file is packed and encoded as, in Unicode NFC."""
+    name = one_form(name)
     plain = name[:-4] if name.lower().endswith(".bz2") else name
     base, ending = os.path.splitext(plain)
     return base if ending.lower() in ENDINGS else plain
 
 
 def _csv_rows(path: Path) -> pd.DataFrame:
-    table = read_csv(path)
+    table = read_csv(path).rename(columns={"image_id": "image"})  # so in Kaggle's copy of CelebA
     columns = set(table.columns)
+    if columns == {"image", "partition"}:
+        raise NbnetError(
+            f"{path} says which picture is for training, not who is on it: add "
+            f"--list identity_CelebA.txt, and give this list as --partition {path}"
+        )
     if not {"image", "identity"} <= columns <= {"image", "identity", "split"}:
         raise NbnetError(
             f"{path}:1: the columns are {', '.join(table.columns)}: expected image,identity and "
@@ -339,7 +359,14 @@ def _two_columns(path: Path, column: str, example: str) -> pd.DataFrame:
 
 def _partition(table: pd.DataFrame, path: Path) -> pd.Series:
     """Return the split of each row of a list, as a partition list gives it."""
-    parts = _two_columns(path, "part", "7.jpg 0")
+    if path.suffix.lower() == ".csv":  # Kaggle's copy of CelebA
+        parts = read_csv(path).rename(columns={"image_id": "image", "partition": "part"})
+        if set(parts.columns) != {"image", "part"}:
+            raise NbnetError(
+                f"{path}:1: the columns are {', '.join(parts.columns)}: expected image_id,partition"
+            )
+    else:
+        parts = _two_columns(path, "part", "7.jpg 0")
     refuse(parts, parts["image"].duplicated(), "{image} is listed twice: take the original")
     refuse(
         parts,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
@@ -24,11 +25,24 @@ def existing_folder(path: Path, what: str) -> Path:
     return path
 
 
-def read_fields(path: Path) -> list[tuple[str, list[str]]]:
+def one_form(name: str) -> str:
+    """Return a name in Unicode NFC: a Mac's archive spells an accent as a character of its own."""
+    return unicodedata.normalize("NFC", name)
+
+
+def other_form(count: int, folder: Path) -> str:
+    """Return the note on names that are spelled differently in a list and on the disk."""
+    return (
+        f"accents of {count:,} names are encoded differently in the list and in {folder.name} "
+        "(Unicode NFC and NFD, as after unpacking a Mac's archive): taken as the same names"
+    )
+
+
+def read_fields(path: Path, separator: str = "\t") -> list[tuple[str, list[str]]]:
     """Return (place, fields) of each line that is not blank; place is "file:line".
 
     Fields are separated by tabs if the line holds one, else by spaces: so names may hold spaces
-    where tabs separate.
+    where tabs (or another ``separator``) separate.
 
     Raises:
         NbnetError: the file cannot be read, is not UTF-8, or holds nothing.
@@ -43,7 +57,7 @@ def read_fields(path: Path) -> list[tuple[str, list[str]]]:
     # Not splitlines(): it also breaks at form feeds and other characters that editors keep inside.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            fields = line.split("\t") if "\t" in line.strip() else line.split()
+            fields = line.split(separator) if separator in line.strip() else line.split()
             rows.append((f"{path}:{number}", [field.strip() for field in fields]))
     if not rows:
         raise NbnetError(f"{path} is empty: a list with at least one line was expected")

@@ -216,6 +216,24 @@ def test_lists_are_compared_with_the_published_ones(copy_of):
     assert "pairs.txt is not the published list (its SHA-256 is" in problems()[0]
 
 
+def test_kaggles_copies_are_found(copy_of, put):
+    """A folder in a folder of the same name, with lists of another form beside them."""
+    for name, inner, lists in (
+        ("lfw", "lfw-deepfunneled", {"pairs.txt": "pairs.csv"}),
+        ("celeba", "img_align_celeba", {"list_eval_partition.txt": "list_eval_partition.csv"}),
+    ):
+        folder = copy_of(name)
+        pictures = next(path for path in folder.iterdir() if path.is_dir())
+        pictures.rename(folder / "moved")
+        (folder / inner).mkdir()
+        (folder / "moved").rename(folder / inner / inner)
+        for published, kaggles in lists.items():
+            (folder / published).rename(folder / kaggles)
+        found = check(name, folder)
+        assert found.root == folder / inner / inner
+        assert not any(note.startswith("no pairs") or "division" in note for note in found.notes)
+
+
 def test_a_tally_samples_all_pictures_alike(tmp_path, put, monkeypatch):
     monkeypatch.setattr(layouts, "SAMPLE", 10)
     put(tmp_path / "1.png", 1)

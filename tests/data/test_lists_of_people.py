@@ -1,6 +1,7 @@
 """Lists of who is on which picture: CSV, and CelebA's two columns."""
 
 import json
+import unicodedata
 
 import pandas as pd
 import pytest
@@ -37,6 +38,39 @@ def test_csv_with_a_split(tmp_path, put):
     manifest = open_source(path)
     assert manifest.identities == ("B, Ann", "007") and manifest.images[1] == "b/1.png"
     assert manifest.splits == ("train", "evaluation")
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_list_in_another_unicode_form_than_the_disk(tmp_path, put, forms):
+    """Names as a Mac's archive leaves them."""
+    listed, stored = (unicodedata.normalize(form, "Zoë") for form in forms)
+    put(tmp_path / stored / "0.png", 1)
+    put(tmp_path / stored / "1.png", 2)
+    path = tmp_path / "own.csv"
+    path.write_text(
+        f"image,identity\n{listed}/0.png,{listed}\n{listed}/1.jpg,{listed}\n", encoding="utf-8"
+    )
+    manifest = open_source(path)
+    assert manifest.images == (f"{stored}/0.png", f"{stored}/1.png")
+    assert set(manifest.identities) == {unicodedata.normalize("NFC", "Zoë")}
+    assert sum("accents of 2 names" in note for note in manifest.notes) == 1
+
+
+def test_kaggles_lists_of_celeba(celeba):
+    """image_id,partition; and where somebody put the identities into the same form."""
+    rows = ["image_id,partition", "000001.jpg,0", "000002.jpg,1", "000003.jpg,0"]
+    partition, folder = celeba.parent / "list_eval_partition.csv", celeba.parent / "img"
+    partition.write_text("\n".join(rows))
+    manifest = from_list(celeba, folder, partition=partition)
+    assert manifest.splits == ("train", "evaluation", "train")
+    people = celeba.with_suffix(".csv")
+    people.write_text("image_id,identity\n000001.jpg,2880\n000002.jpg,2937\n000003.jpg,2880\n")
+    assert from_list(people, folder, partition=partition).identities == manifest.identities
+    with pytest.raises(NbnetError, match="--list identity_CelebA.txt.*--partition"):
+        from_list(partition, folder)
+    partition.write_text("image_id,5_o_Clock_Shadow\n000001.jpg,1\n")
+    with pytest.raises(NbnetError, match="expected image_id,partition"):
+        from_list(celeba, folder, partition=partition)
 
 
 def test_names_with_spaces_need_tabs(celeba):

@@ -10,8 +10,9 @@ import pandas as pd
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from nbnet_lib.data.text import existing_folder, inside, read_csv, refuse
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.data.pictures import walk
+from nbnet_lib.data.text import existing_folder, inside, one_form, other_form, read_csv, refuse
+from nbnet_lib.errors import NbnetError, note_or_warn
 from nbnet_lib.evaluate.protocols.pictures import Folder, pictures_of
 from nbnet_lib.evaluate.protocols.types import Pairs, Protocol, Trial
 
@@ -51,6 +52,7 @@ def from_csv(path: str | os.PathLike[str], root: str | os.PathLike[str] | None =
             one line is to blame.
     """
     path = Path(path)
+    _refuse_lfw(path)
     table = read_csv(path)
     root = existing_folder(path.parent if root is None else Path(root), "listed")
     columns = set(table.columns)
@@ -66,10 +68,32 @@ def from_csv(path: str | os.PathLike[str], root: str | os.PathLike[str] | None =
     )
 
 
+def _refuse_lfw(path: Path) -> None:
+    """Raise if a list is one of LFW's in Kaggle's form, which has a reader of its own."""
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            header = file.readline()
+    except (OSError, UnicodeDecodeError):
+        return  # the reader says what is wrong
+    if header.startswith("name,imagenum1,"):
+        kind = "the pairs" if path.name == "pairs.csv" else "a half of the development pairs"
+        raise NbnetError(
+            f"{path} holds {kind} of LFW as Kaggle has them: results are measured on pairs.csv, "
+            "with `--protocol lfw --data FOLDER` (the folder with lfw-deepfunneled and pairs.csv)"
+        )
+
+
 def _existing(root: Path, images: pd.Series) -> pd.Series:
-    """Return the images with forward slashes."""
+    """Return the images with forward slashes, spelled as on the disk."""
     images = pd.Series({place: inside(image, place) for place, image in images.items()})
     missing = images.map(lambda image: not (root / image).is_file())
+    if missing.any():
+        there = {one_form(name): name for name, _ in walk(root)}
+        found = images.where(~missing, images.map(lambda image: there.get(one_form(image), image)))
+        missing = found.map(lambda image: not (root / image).is_file())
+        if count := int((found != images).sum()):
+            note_or_warn(other_form(count, root))
+        images = found
     named = images.to_frame("image").assign(root=root)
     refuse(named, missing, "the image {image} is not in {root}: put it there")
     return images

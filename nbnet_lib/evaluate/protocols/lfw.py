@@ -3,7 +3,8 @@
 Layout, from the README of the data set (Huang, Ramesh, Berg, Learned-Miller, UMass Amherst TR
 07-49, 2007): one folder per person with pictures ``Name/Name_0001.jpg``; ``pairs.txt`` begins with
 the number of folds and of pairs of either kind, and then holds, fold by fold, genuine pairs
-``Name n1 n2`` and impostor pairs ``Name1 n1 Name2 n2``, separated by tabs.
+``Name n1 n2`` and impostor pairs ``Name1 n1 Name2 n2``, separated by tabs. Kaggle's copy has the
+same lines as ``pairs.csv`` and the people in ``lfw-deepfunneled/lfw-deepfunneled``; it is read too.
 
 BLUFR: Liao, Lei, Yi, Li, "A Benchmark Study of Large-scale Unconstrained Face Recognition", IJCB
 2014. In each of 10 trials 1,500 of the 5,749 people are for training and the other 4,249 for the
@@ -22,14 +23,15 @@ from __future__ import annotations
 import os
 import re
 import zlib
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from nbnet_lib.data.pictures import ENDINGS
-from nbnet_lib.data.text import existing_folder, read_fields
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.data.text import existing_folder, one_form, other_form, read_fields
+from nbnet_lib.errors import NbnetError, note_or_warn
 from nbnet_lib.evaluate.protocols.csv_lists import pair_protocol
 from nbnet_lib.evaluate.protocols.pictures import Folder, Pictures, pictures_of
 from nbnet_lib.evaluate.protocols.types import Protocol, Trial
@@ -56,14 +58,15 @@ def lfw_view2(
             the header's, a picture that is missing, paired with itself or twice with the same, a
             person in two folds. With file:line where one line is to blame.
     """
-    root = existing_folder(Path(root), "LFW")
-    path = _list_beside(root, "pairs.txt") if pairs_file is None else Path(pairs_file)
+    root = _people_folder(root)
+    path = Path(pairs_file) if pairs_file is not None else None
+    path = path or _list_beside(root, "pairs.txt") or _list_beside(root, "pairs.csv")
     if path is None:
         raise NbnetError(
             f"there is no pairs.txt in {root} or beside it: put the list of view 2 there, or name "
             "it (--list)"
         )
-    (place, header), *lines = read_fields(path)
+    (place, header), *lines = _kaggle(path) if path.suffix == ".csv" else read_fields(path)
     if len(header) != 2 or not all(re.fullmatch("[1-9][0-9]{0,5}", text) for text in header):
         raise NbnetError(
             f"{place}: the header is {' '.join(header)!r}, but the list of view 2 begins with the "
@@ -90,8 +93,39 @@ def lfw_view2(
     columns = ["first", "second", "identity_first", "identity_second", "fold"]
     table = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
     where = Folder(root, tuple(sorted({*table["first"], *table["second"]})))
+    if count := sum(one_form(file) != file for file in where.files):
+        note_or_warn(other_form(count, root))
     source = f"{path.name}: {folds} folds x {per_fold} genuine and {per_fold} impostor pairs"
     return pair_protocol("lfw", table, where, source)
+
+
+def _people_folder(root: str | os.PathLike[str]) -> Path:
+    """Return the folder of the people's folders: the one given, or the one in it that LFW makes."""
+    root = existing_folder(Path(root), "LFW")
+    names = ("lfw-deepfunneled", "lfw_funneled", "lfw")
+    while inner := next((root / name for name in names if (root / name).is_dir()), None):
+        root = inner
+    return root
+
+
+def _kaggle(path: Path) -> list[tuple[str, list[str]]]:
+    """Return the lines of a pairs.csv as those of pairs.txt: a header, then pairs with their place.
+
+    It has no numbers of folds and pairs: each fold is a run of genuine and one of impostor pairs.
+
+    Raises:
+        NbnetError: it cannot be read, is not such a list, or its runs differ in length.
+    """
+    (place, header), *rows = read_fields(path, ",")
+    rows = [(place, [field for field in fields if field]) for place, fields in rows]
+    runs = [len(list(run)) for _, run in groupby(rows, key=lambda row: len(row[1]))]
+    if header[:3] != ["name", "imagenum1", "imagenum2"] or len(set(runs)) != 1 or len(runs) % 2:
+        raise NbnetError(
+            f"{path} does not hold folds of as many genuine as impostor pairs under the header "
+            "name,imagenum1,imagenum2: give pairs.csv, the list of view 2 (those called "
+            "DevTest and DevTrain are of view 1)"
+        )
+    return [(place, [str(len(runs) // 2), str(runs[0])]), *rows]
 
 
 def _pair(place: str, fields: list[str], genuine: bool) -> list[tuple[str, str]]:
@@ -106,18 +140,21 @@ def _pair(place: str, fields: list[str], genuine: bool) -> list[tuple[str, str]]
     if not all(re.fullmatch("0{0,3}[1-9][0-9]{0,3}", number) for _, number in sides):
         kind = "genuine pair, 'Name n1 n2'" if genuine else "impostor pair, 'Name1 n1 Name2 n2'"
         raise NbnetError(f"{place}: {' '.join(fields)!r}, but this line must hold a {kind}")
+    sides = [(one_form(person), number) for person, number in sides]
     return [(person, f"{person}_{int(number):04d}") for person, number in sides]
 
 
 def _list_beside(root: Path, name: str) -> Path | None:
-    """Return ``name`` in the folder of pictures or beside it, or None."""
-    return next((p for p in (root / name, root.parent / name) if p.is_file()), None)
+    """Return ``name`` in the folder of pictures or beside it (or its twin around it), or None."""
+    places = [root, root.parent, *[root.parent.parent] * (root.parent.name == root.name)]
+    return next((p / name for p in places if (p / name).is_file()), None)
 
 
 def lfw_files(root: Path) -> dict[str, str]:
     """Return {"Name_0001": "Name/Name_0001.jpg"}, in order of names and numbers.
 
-    Files that are not pictures are passed over.
+    The keys are in Unicode NFC, the paths as on the disk. Files that are not pictures are passed
+    over.
 
     Raises:
         NbnetError: a picture whose name does not fit its folder, one that is there in two formats,
@@ -125,9 +162,9 @@ def lfw_files(root: Path) -> dict[str, str]:
     """
     files: dict[str, str] = {}
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        person = folder.name
+        person = one_form(folder.name)
         for name in sorted(os.listdir(folder)):
-            stem, ending = os.path.splitext(name)
+            stem, ending = os.path.splitext(one_form(name))
             if ending.lower() not in ENDINGS or name.startswith("."):
                 continue
             if not re.fullmatch(re.escape(person) + "_[0-9]{4}", stem):
@@ -137,7 +174,7 @@ def lfw_files(root: Path) -> dict[str, str]:
                 )
             if stem in files:
                 raise NbnetError(f"{folder} holds both {Path(files[stem]).name} and {name}")
-            files[stem] = f"{person}/{name}"
+            files[stem] = f"{folder.name}/{name}"
     if not files:
         raise NbnetError(
             f"{root} holds no pictures in folders named after people (Name/Name_0001.jpg): "
@@ -165,7 +202,7 @@ def lfw_blufr(
         NbnetError: no such folder, too few people, or lists that contradict themselves or name
             pictures that are not there.
     """
-    root = existing_folder(Path(root), "LFW")
+    root = _people_folder(root)
     path = _list_beside(root, BLUFR_LISTS) if config is None else Path(config)
     files = lfw_files(root)
     if path is not None:
@@ -228,7 +265,7 @@ def _authors_trials(root: Path, files: dict[str, str], path: Path) -> tuple[Pict
         raise NbnetError(
             f"{path} cannot be read as the lists of BLUFR ({e}): take the authors' file"
         ) from e
-    stems = [os.path.splitext("".join(name.astype(str)))[0] for name in names]
+    stems = [one_form(os.path.splitext("".join(name.astype(str)))[0]) for name in names]
     missing = [stem for stem in stems if stem not in files]
     if missing:
         raise NbnetError(

@@ -1,11 +1,12 @@
 """Own lists: pictures or pairs as CSV, as people and spreadsheets write them."""
 
 import codecs
+import unicodedata
 
 import numpy as np
 import pytest
 
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.errors import NbnetError, NbnetWarning
 from nbnet_lib.evaluate.protocols import from_csv, open_protocol
 
 FOLDERS = ["ann", "ben, jr", "so", "zoë"]  # CSV must quote the comma
@@ -54,6 +55,14 @@ def test_pictures_all_against_all(folder, csv, faces):
     reported = protocol.to_dict()["trials"][0]
     assert reported["genuine"] == 2 and reported["impostor"] == 8 and "gallery" not in reported
     np.testing.assert_array_equal(protocol.pictures.read([3], 64)[0], faces[1, 1])
+
+
+def test_a_list_in_another_unicode_form_than_the_disk(folder, csv, faces):
+    lines = [unicodedata.normalize("NFD", line) for line in PICTURES]
+    with pytest.warns(NbnetWarning, match="accents of 1 names"):
+        protocol = open_protocol(csv(*lines), data=folder)
+    assert protocol.pictures.names[4] == "zoë/1.png"
+    np.testing.assert_array_equal(protocol.pictures.read([4], 64)[0], faces[3, 0])
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])

@@ -1,11 +1,13 @@
 """LFW view 2: the list as it comes, and every way in which it can be wrong."""
 
 import codecs
+import shutil
+import unicodedata
 
 import numpy as np
 import pytest
 
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.errors import NbnetError, NbnetWarning
 from nbnet_lib.evaluate.protocols import lfw_view2, open_protocol
 
 # As in LFW: hyphens, single names, and what file systems and shells dislike.
@@ -98,6 +100,66 @@ def test_the_list_is_found_in_the_folder_or_beside_it(lfw_folder):
         path.write_text("\n".join(lfw_lines()), encoding="utf-8")
         assert open_protocol("lfw", data=lfw_folder).name == "lfw"
         path.unlink()
+
+
+def kaggle_lines() -> list[str]:
+    """The same pairs as Kaggle's copy has them."""
+    rows = [line.split("\t") for line in lfw_lines()[1:]]
+    return ["name,imagenum1,imagenum2,", *[",".join([*row, ""][:4]) for row in rows]]
+
+
+@pytest.fixture
+def kaggle(lfw_folder, tmp_path):
+    """Kaggle's copy of LFW: a folder in a folder of the same name, the lists beside them."""
+    root = tmp_path / "archive"
+    shutil.copytree(lfw_folder, root / "lfw-deepfunneled" / "lfw-deepfunneled")
+    (root / "pairs.csv").write_text("\n".join(kaggle_lines()) + "\n", encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize("below", ["", "lfw-deepfunneled", "lfw-deepfunneled/lfw-deepfunneled"])
+def test_kaggles_copy_is_read_from_any_of_its_folders(lfw_folder, pairs, kaggle, below):
+    as_published = lfw_view2(lfw_folder, pairs(lfw_lines()))
+    found = open_protocol("lfw", data=kaggle / below)
+    assert found.pictures.names == as_published.pictures.names
+    for ours, theirs in zip(found.trials, as_published.trials, strict=True):
+        assert np.array_equal(ours.pairs.first, theirs.pairs.first)
+        assert np.array_equal(ours.pairs.same, theirs.pairs.same)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["name,imagenum1,imagenum2", "Abdullah,1,2", "Conny,1,2"],  # matchpairsDevTest.csv
+        ["name,imagenum1,name,imagenum2", "Abdullah,1,Conny,2"],  # mismatchpairsDevTest.csv
+        kaggle_lines()[:-1],
+        ["Abdullah,1,2,", "Abdullah,1,Conny,1"],
+    ],
+)
+def test_kaggles_other_lists_are_named(kaggle, lines):
+    (kaggle / "pairs.csv").write_text("\n".join(lines), encoding="utf-8")
+    with pytest.raises(NbnetError, match=r"pairs\.csv.*view 2"):
+        open_protocol("lfw", data=kaggle)
+
+
+def test_kaggles_lists_as_lists_of_ones_own_are_sent_to_the_protocol(kaggle):
+    for name in ("pairs.csv", "matchpairsDevTest.csv"):
+        path = kaggle / name
+        path.write_text("\n".join(kaggle_lines()), encoding="utf-8")
+        with pytest.raises(NbnetError, match="--protocol lfw --data FOLDER"):
+            open_protocol(path, data=kaggle)
+
+
+def test_names_as_a_mac_unpacks_them(lfw_folder, pairs, tmp_path):
+    root = tmp_path / "mac"
+    for path in lfw_folder.rglob("*.*g"):
+        name = unicodedata.normalize("NFD", path.relative_to(lfw_folder).as_posix())
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, root / name)
+    with pytest.warns(NbnetWarning, match="accents of 2 names"):
+        protocol = lfw_view2(root, pairs(lfw_lines()))
+    assert protocol.pictures.people == tuple(sorted(NAMES))
+    assert protocol.pictures.read(np.arange(40), 32).shape == (40, 32, 32, 3)
 
 
 def changed(line, new):
