@@ -41,6 +41,12 @@ def add(subparsers: Any) -> None:
         metavar="N",
         help="notebooks that run at the same time, sharing the cores (default 1)",
     )
+    course.add_argument(
+        "--force",
+        action="store_true",
+        help="run notebooks again whose executed copy is up to date: same cells, library, weights, "
+        "packages, profile, seed and device",
+    )
     _add_output(course, "build/course", "the notebooks, their HTML and summary.json")
     add_json(course)
     course.set_defaults(run=run_course)
@@ -144,7 +150,11 @@ def run_course(args: argparse.Namespace) -> Report:
     from nbnet_lib.cli.evaluate import result_text
 
     summary = walk.run_course(
-        profile=args.profile, only=args.only, output=args.output, jobs=args.jobs
+        profile=args.profile,
+        only=args.only,
+        output=args.output,
+        jobs=args.jobs,
+        force=args.force,
     )
     parts = [walk.times_table(summary)]
     if summary["attack"]:

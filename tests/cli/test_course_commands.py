@@ -45,6 +45,7 @@ def test_course_prints_the_attack_table_last(course, capsys):
         "only": None,
         "output": Path("build/x"),
         "jobs": 1,
+        "force": False,
     }
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "[1/1] progress"

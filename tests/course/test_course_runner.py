@@ -54,11 +54,10 @@ def test_a_failing_notebook_is_reported_with_its_cell_and_the_others_run(walked)
     assert "cell 4 (it begins `ok = 1`) stopped with ZeroDivisionError: division by zero" in message
     assert [n["status"] for n in summary["notebooks"]] == ["ok", "failed", "ok"]
     assert summary["notebooks"][1]["error"] and not summary["notebooks"][0]["error"]
-    # Lines of several at once are whole, and a failure ends with the table.
-    assert lines[:2] == ["[1/3] The title: begun", "[2/3] The title: begun"]
+    # Lines are whole, and a failure ends with the table.
     assert any(re.fullmatch(r"\[1/3\] The title: \d+\.\d s, \d+ MB", line) for line in lines)
     assert any(line.startswith("[2/3] The title: FAILED: cell 4") for line in lines)
-    assert lines[6].split() == ["chapter", "seconds", "peak", "MB", "status"]
+    assert lines[-7].split() == ["chapter", "seconds", "peak", "MB", "status"]
 
 
 def test_the_summary_says_what_ran(walked):
@@ -114,7 +113,8 @@ def test_progress_goes_to_stderr_and_the_result_is_returned(tmp_path, capsys, mo
     monkeypatch.chdir(tmp_path)
     summary = run_course("quick", output=tmp_path / "out")
     captured = capsys.readouterr()
-    assert re.fullmatch(r"\[1/1\] The title \.\.\. \d+\.\d s, \d+ MB\n", captured.err)
+    last = captured.err.splitlines()[-1]
+    assert re.fullmatch(r"\[1/1\] The title: \d+\.\d s, \d+ MB", last)
     assert captured.out == ""
     assert summary["attack"] == {"decoder": "x"}
     assert json.loads((tmp_path / "out" / "summary.json").read_text()) == summary
@@ -131,3 +131,71 @@ def test_what_is_missing_is_named(tmp_path):
     (tmp_path / "solutions" / "01_a.ipynb").write_text("{")
     with pytest.raises(NbnetError, match="is not a notebook"):
         run_course("quick", root=tmp_path, output=tmp_path / "out")
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    """A course of one notebook over a library of three files; a call returns what was printed."""
+    library = tmp_path / "clone"
+    for name in ("code.py", "weights/a.safetensors"):
+        path = library / "nbnet_lib" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("1")
+    monkeypatch.setattr(walk, "LIBRARY", library)
+    stored = tmp_path / "solutions" / "01_a.ipynb"
+    stored.parent.mkdir()
+    (tmp_path / "solutions" / "01_a.py").write_text("# %%\n")
+    nbformat.write(notebook("1"), stored)
+
+    def walk_again(profile="quick", **options):
+        printed = io.StringIO()
+        with contextlib.redirect_stderr(printed):
+            summary = run_course(
+                profile, output=tmp_path / "out", root=tmp_path, benchmark=False, **options
+            )
+        return summary["notebooks"][0], printed.getvalue()
+
+    return tmp_path, walk_again
+
+
+def test_what_is_up_to_date_is_not_run_again(small):
+    folder, walk_again = small
+    first, printed = walk_again()
+    assert "not run again" not in printed
+    again, printed = walk_again()
+    assert again == first and "unchanged since 20" in printed and "not run again" in printed
+    forced, printed = walk_again(force=True)
+    assert "not run again" not in printed and forced["seconds"] > 0
+    (folder / "out" / "01_a.html").unlink()  # an incomplete output is made again
+    assert "not run again" not in walk_again()[1]
+    (folder / "out" / "01_a.ipynb").write_text("{")
+    assert "not run again" not in walk_again()[1]
+
+
+@pytest.mark.parametrize("what", ["source", "library", "weights", "profile", "seed"])
+def test_each_thing_that_the_outputs_rest_on_runs_it_again(small, what):
+    folder, walk_again = small
+    walk_again()
+    if what == "source":
+        nbformat.write(notebook("2"), folder / "solutions" / "01_a.ipynb")
+    elif what in ("library", "weights"):
+        name = {"library": "code.py", "weights": "weights/a.safetensors"}[what]
+        (folder / "clone" / "nbnet_lib" / name).write_text("2")
+    changed = {"profile": {"profile": "laptop"}, "seed": {"seed": 8}}.get(what, {})
+    assert "not run again" not in walk_again(**changed)[1]
+    assert "not run again" in walk_again(**changed)[1]
+
+
+def test_a_failed_notebook_is_run_again(small):
+    folder, walk_again = small
+    nbformat.write(notebook("1 / 0"), folder / "solutions" / "01_a.ipynb")
+    for _ in range(2):
+        with pytest.raises(NbnetError, match="ZeroDivisionError"):
+            walk_again()
+
+
+def test_a_long_notebook_says_which_cell_runs(small, monkeypatch):
+    folder, walk_again = small
+    monkeypatch.setattr(walk, "EVERY", 0.3)
+    nbformat.write(notebook("import time\ntime.sleep(2)"), folder / "solutions" / "01_a.ipynb")
+    assert re.search(r"\[1/1\] The title: \d+ s, cell 4 of 4, The title\n", walk_again()[1])

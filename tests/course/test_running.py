@@ -48,10 +48,11 @@ def test_each_gets_its_share_and_a_failing_one_stops_no_other(monkeypatch):
             ],
             {"seed": 5},
             jobs=3,
-            started=begun.append,
+            at=lambda index, *cell: begun.append((index, *cell)),
         )
     )
-    assert sorted(begun) == sorted(runs) == [0, 1, 2, 3]
+    assert {index for index, *_ in begun} == set(runs) == {0, 1, 2, 3}
+    assert begun[0][1] == 0 and (3, 3, 3, "") in begun
     assert runs[0].error is None and text(runs[0]) == str(["5", "2", "2", "2"])
     assert "ZeroDivisionError" in runs[1].error
     assert "died" in runs[2].error
@@ -63,7 +64,8 @@ def test_each_gets_its_share_and_a_failing_one_stops_no_other(monkeypatch):
 
 def test_one_at_a_time_ends_before_the_next_begins():
     order = []
-    for index, _ in run_all([notebook("1"), notebook("2")], {}, started=order.append):
+    begins = lambda index, cell, *rest: order.append(index) if cell == 0 else None  # noqa: E731
+    for index, _ in run_all([notebook("1"), notebook("2")], {}, at=begins):
         order.append(f"{index} ended")
     assert order == [0, "0 ended", 1, "1 ended"]
 

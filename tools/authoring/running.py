@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,7 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from authoring.sources import copy_of
+from authoring.sources import copy_of, heading_above
 from nbnet_lib.parallel import cores
 
 CELL_TIMEOUT = 1800  # seconds; the longest cell of the paper profile is far below it
@@ -52,6 +53,7 @@ def execute(
     notebook: nbformat.NotebookNode,
     parameters: dict[str, Any],
     environment: dict[str, str] | None = None,
+    at: Callable[[int, int, str], None] = lambda cell, cells, section: None,
 ) -> Run:
     """Run a notebook from top to bottom; the given one is left as it is.
 
@@ -61,6 +63,8 @@ def execute(
         notebook: to run.
         parameters: assigned below the cell tagged ``parameters``.
         environment: variables that its kernel gets on top of this process's.
+        at: called as a cell begins, with its number from 1, the number of cells, and the heading
+            that it is under.
     """
     run = Run(copy_of(notebook))
     cells = run.notebook.cells
@@ -69,6 +73,10 @@ def execute(
     cells.insert(tagged[0] + 1 if tagged else 0, nbformat.v4.new_code_cell(assignments))
     injected = cells[tagged[0] + 1 if tagged else 0]
     started = time.perf_counter()
+
+    def begins(cell: nbformat.NotebookNode, cell_index: int) -> None:
+        at(cell_index + 1, len(cells), heading_above(cells, cell_index))
+
     # Windows may hold a file of the kernel that just ended: leaving it is better than failing.
     with TemporaryDirectory(prefix="nbnet-run-", ignore_cleanup_errors=True) as folder:
         client = NotebookClient(
@@ -82,6 +90,7 @@ def execute(
             # Newer kernels warn at every start that loopback TCP is not encrypted: noise here.
             extra_arguments=["--IPKernelApp.log_level=40"],
             store_widget_state=False,
+            on_cell_execute=begins,
         )
         # What a machine runs is nobody's progress.
         kernel = {**os.environ, "NBNET_PROGRESS": "off", **(environment or {})}
@@ -149,7 +158,7 @@ def run_all(
     notebooks: Sequence[nbformat.NotebookNode],
     parameters: dict[str, Any],
     jobs: int = 1,
-    started: Callable[[int], None] = lambda index: None,
+    at: Callable[[int, int, int, str], None] = lambda index, cell, cells, section: None,
 ) -> Iterator[tuple[int, Run]]:
     """Run notebooks, ``jobs`` at a time, and yield (index, its `Run`) as they end.
 
@@ -160,7 +169,8 @@ def run_all(
         notebooks: to run; left as they are.
         parameters: handed to each.
         jobs: how many at once.
-        started: called with the index of each notebook that begins.
+        at: called with the index of a notebook as it begins, and as each of its cells does; see
+            `execute`.
     """
     environment = thread_settings(min(jobs, max(1, len(notebooks))))
     before = set(psutil.Process().children(recursive=True))
@@ -170,8 +180,10 @@ def run_all(
     try:
         while True:
             for index in islice(waiting, jobs - len(running)):
-                started(index)
-                future = pool.submit(execute, notebooks[index], parameters, environment)
+                at(index, 0, len(notebooks[index].cells), "its kernel starts")
+                future = pool.submit(
+                    execute, notebooks[index], parameters, environment, partial(at, index)
+                )
                 running[future] = index
             if not running:
                 return

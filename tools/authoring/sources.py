@@ -121,6 +121,12 @@ def first_heading(notebook: nbformat.NotebookNode) -> str:
     return heading.group(1).strip() if heading else ""
 
 
+def heading_above(cells: Sequence[nbformat.NotebookNode], index: int) -> str:
+    """Return the text of the last heading at or above a cell, or "" where there is none."""
+    prose = "\n".join(cell.source for cell in cells[: index + 1] if cell.cell_type == "markdown")
+    return (re.findall(r"^#+\s+(.+)$", prose, re.MULTILINE) or [""])[-1].strip()
+
+
 def drop_widgets(notebook: nbformat.NotebookNode) -> None:
     """Remove stored widget views and their state, in place; pictures and text stay.
 
