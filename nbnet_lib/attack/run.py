@@ -56,6 +56,7 @@ from nbnet_lib.encoders import Encoder
 from nbnet_lib.encoders.origin import Origin, origin_in, origin_of, require_same_origin
 from nbnet_lib.encoders.recorded import Recorded, look_up
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.faces.placement import check_placement
 from nbnet_lib.files import atomic_path, require_writable_folder
 from nbnet_lib.settings import TrainingOptions
 from nbnet_lib.weights import load_card
@@ -150,6 +151,13 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
     faces = _read(options.sources, options.image_size)
     unknown = None if encoder.alignment == "detect" else encoder.framing
     decoder.framing = faces.framing or unknown
+    placed = {}
+    if main:
+        count = len(faces.images)
+        placed = check_placement({"": encoder}, faces.framing, lambda i: faces.images[i], count)
+    notes = [note for placement in placed.values() for note in placement.notes()]
+    for note in notes:
+        _note(f"note: {note}")
 
     # Some people are kept aside, to see how near the templates of reconstructions come.
     known = first_held_out(len(faces.images), faces.identities, options.holdout)
@@ -212,6 +220,8 @@ def run_training(encoder: Encoder, options: TrainingOptions) -> TrainingResult |
         "kept_aside": len(faces.images) - known,
         **origin_of(encoder).entries(),
         **({"faces_not_found": missed} if missed else {}),
+        **({"alignment": placed[""].to_dict()} if placed else {}),
+        **({"notes": notes} if notes else {}),
         **({"draws": "portraits"} if options.portraits else {}),
         **facts,
         "training_seconds": training_seconds(history),

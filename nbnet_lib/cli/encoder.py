@@ -155,6 +155,7 @@ def run_embed(args: argparse.Namespace) -> Report:
 
     from nbnet_lib.encoders.origin import origin_of
     from nbnet_lib.errors import NbnetError
+    from nbnet_lib.faces.placement import check_placement
     from nbnet_lib.files import atomic_path, require_writable_folder
 
     if args.out.suffix != ".npz":
@@ -162,6 +163,8 @@ def run_embed(args: argparse.Namespace) -> Report:
     require_writable_folder(args.out.parent)
     encoder = open_encoder(args)
     framing, images, names = _pictures(args, encoder.image_size)
+    placed = check_placement({"": encoder}, framing, lambda row: images[row], len(images)).get("")
+    notes = placed.notes() if placed else []
     templates, n_attempted, n_detected = encoder.embed_counted(
         images, progress=True, framing=framing
     )
@@ -177,14 +180,15 @@ def run_embed(args: argparse.Namespace) -> Report:
         "faces_looked_for": n_attempted,
         "faces_not_found": missed,
         **origin,
+        **({"alignment": placed.to_dict()} if placed else {}),
     }
-    text = f"{len(templates)} templates in {args.out}"
     if missed:
-        text += (
-            f"\nnote: the detector found no face in {missed:,} of {n_attempted:,} "
+        notes.append(
+            f"the detector found no face in {missed:,} of {n_attempted:,} "
             "pictures: their templates were taken where the framing puts the face"
         )
-    return Report(payload, text)
+    text = "\nnote: ".join([f"{len(templates)} templates in {args.out}", *notes])
+    return Report(payload | {"notes": notes}, text)
 
 
 def _pictures(args: argparse.Namespace, size: int) -> tuple[Any, Any, dict[str, Any]]:
@@ -394,6 +398,7 @@ def _rates(encoder: str, result: Result) -> dict[str, Any]:
         "eer": result.get("eer").value,
         "far": rates,
         "notes": result.notes,
+        **({"alignment": result.alignment} if result.alignment else {}),
     }
 
 

@@ -108,7 +108,9 @@ def run(args: argparse.Namespace) -> Report | int:
         f"{result.weights} and its card (step {metrics['step']}: {', '.join(reached)})\n"
         f"Measure it: {measure_command(args, options.sources, result.weights)}"
     )
-    return Report({"weights": result.weights, "card": result.card}, text)
+    notes = result.card.get("notes", [])
+    text = "\nnote: ".join([text, *notes])
+    return Report({"weights": result.weights, "card": result.card, "notes": notes}, text)
 
 
 def measure_command(args: argparse.Namespace, sources: Any, weights: Path) -> str:

@@ -219,6 +219,8 @@ class Result(Measured):
             same reconstructions; their numbers are theirs and not among ``measures``.
         trained: {decoder: how it was trained, in a sentence}, as far as its card says.
         notes: what a reader must know to trust the numbers, such as too few impostors for a FAR.
+        alignment: {"checked", "off", "no_face", "framing"}, where faces are in a sample of the
+            pictures (see `faces.placement`); empty where it is known how they were cut out.
         paired: differences of attacks on the same targets, as dicts (see `compare_attacks`).
         leakage: what a probe reads from templates, as dicts (see `nbnet_lib.evaluate.leakage`).
         seconds: wall time of each stage.
@@ -235,6 +237,7 @@ class Result(Measured):
     judges: dict[str, Judgement] = field(default_factory=dict)
     trained: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    alignment: dict[str, Any] = field(default_factory=dict)
     paired: list[dict[str, Any]] = field(default_factory=list)
     leakage: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -281,6 +284,7 @@ class Result(Measured):
             ],
             "trained": self.trained,
             "notes": self.notes,
+            **({"alignment": self.alignment} if self.alignment else {}),
             "paired": self.paired,
             "leakage": self.leakage,
             "seconds": self.seconds,

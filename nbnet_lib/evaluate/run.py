@@ -36,10 +36,12 @@ from nbnet_lib.evaluate.quality import picture_quality, picture_strip
 from nbnet_lib.evaluate.result import ORIGINAL, Judgement, Result, over_trials
 from nbnet_lib.evaluate.trial import TrialResult, measure_trial
 from nbnet_lib.evaluate.verification import check_far
+from nbnet_lib.faces.placement import check_placement
 
 if TYPE_CHECKING:
     import pandas as pd
 
+READ_SIZE = 160  # pixels in which faces are looked for
 TARGET = ""  # among the recognisers that look at the pictures; no judge can be called so
 
 
@@ -121,6 +123,14 @@ def run_protocol(
     # 1. Templates of the originals, by the target and by each judge.
     clock = _Clock()
     recognisers = {TARGET: encoder, **judges}
+    placed = check_placement(
+        recognisers,
+        pictures.framing,
+        lambda row: pictures.read(np.array([tested[row]]), READ_SIZE)[0],
+        len(tested),
+    )
+    for placement in placed.values():
+        notes += [note for note in placement.notes() if note not in notes]
     originals = embed_originals(recognisers, pictures, progress)
     templates = {name: embedded.templates for name, embedded in originals.items()}
     clock.stage("embed")
@@ -170,6 +180,7 @@ def run_protocol(
         interval=_interval(protocol.spread, options.resamples),
         trained=how_trained(cards),
         notes=notes + _notes(trials[TARGET]),
+        alignment=placed[TARGET].to_dict() if TARGET in placed else {},
         **measures(TARGET),
     )
     for name, judge in judges.items():

@@ -61,7 +61,10 @@ def test_of_pictures_that_nobody_aligned(nbnet, people, tmp_path, alignment, fra
     out = tmp_path / "run"
     said = nbnet("train", *SMALL, "--data", raw, "--alignment", alignment, "--out", out)
     assert f"--encoder synth --alignment {alignment} --decoder" in said  # or it measures another
-    assert load_card(out / "decoder.safetensors")["framing"] == framing
+    card = load_card(out / "decoder.safetensors")
+    assert card["framing"] == framing
+    # A detector takes no notice of where faces are; who relies on it has been checked.
+    assert card.get("alignment", {}).get("checked") == (None if framing is None else 12)
     decoder = load_decoder(out / "decoder.safetensors")
     assert decoder.framing == (None if framing is None else FRAMINGS[framing])
     attack = ["evaluate", "--decoder", out / "decoder.safetensors", "--alignment", alignment]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
@@ -85,7 +85,9 @@ def _refuse_lfw(path: Path) -> None:
 
 def _existing(root: Path, images: pd.Series) -> pd.Series:
     """Return the images with forward slashes, spelled as on the disk."""
-    images = pd.Series({place: inside(image, place) for place, image in images.items()})
+    images = pd.Series(
+        {place: _aligned(root, inside(image, place)) for place, image in images.items()}
+    )
     missing = images.map(lambda image: not (root / image).is_file())
     if missing.any():
         there = {one_form(name): name for name, _ in walk(root)}
@@ -97,6 +99,12 @@ def _existing(root: Path, images: pd.Series) -> pd.Series:
     named = images.to_frame("image").assign(root=root)
     refuse(named, missing, "the image {image} is not in {root}: put it there")
     return images
+
+
+def _aligned(root: Path, image: str) -> str:
+    """Return the .png file that `nbnet data align` made of an image, where only that is there."""
+    made = str(PurePosixPath(image).with_suffix(".png"))
+    return made if not (root / image).is_file() and (root / made).is_file() else image
 
 
 def _pictures(path: Path, root: Path, table: pd.DataFrame) -> Protocol:
