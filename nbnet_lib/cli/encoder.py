@@ -89,6 +89,12 @@ def add(subparsers: Any) -> None:
     export.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
     add_json(export)
     export.set_defaults(run=run_export, device="cpu")
+    text = "write an ONNX file of MXNet anew, with PRelu slopes of the right shape"
+    repair = commands.add_parser("repair", help=text)
+    repair.add_argument("--file", type=Path, required=True, metavar="FILE.onnx")
+    repair.add_argument("--out", type=Path, required=True, metavar="FILE.onnx")
+    add_json(repair)
+    repair.set_defaults(run=run_repair)
 
 
 def run_list(args: argparse.Namespace) -> Report:
@@ -220,6 +226,15 @@ def run_export(args: argparse.Namespace) -> Report:
         f"{written['max_difference']:.1e} at most; use it as --encoder onnx:{args.out}"
     )
     return Report(written, text)
+
+
+def run_repair(args: argparse.Namespace) -> Report:
+    """Write an ONNX file anew with PRelu slopes that runtimes can use."""
+    from nbnet_lib.encoders.onnx_graph import repair_slopes
+
+    slopes = repair_slopes(args.file, args.out)
+    text = f"{args.out}: {len(slopes)} slopes have the shape [C, 1, 1]; use it as --encoder onnx:"
+    return Report({"file": args.out, "slopes": slopes}, f"{text}{args.out}")
 
 
 def _add_test(commands: Any) -> None:

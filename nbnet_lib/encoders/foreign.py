@@ -74,10 +74,13 @@ class Recogniser(nn.Module):
     def _ask(self, inputs: Tensor) -> Tensor:
         try:
             answer = self.network(inputs.clone())  # it may write into it
+        except NbnetError:
+            raise  # one that knows more
         except Exception as error:
             raise NbnetError(
-                f"{self.name} failed on pictures {list(inputs.shape)} ({one_line(error)}): check "
-                "image_size, layout and the like in its card"
+                f"{self.name} failed on pictures {list(inputs.shape)} ({one_line(error)}): if that "
+                "is not the shape it takes, say image_size and layout in its card; otherwise the "
+                "fault is in its own code"
             ) from error
         if isinstance(answer, Tensor) and answer.ndim == 4 and answer.shape[2:] == (1, 1):
             answer = answer[:, :, 0, 0]

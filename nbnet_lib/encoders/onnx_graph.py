@@ -19,6 +19,7 @@ import numpy as np
 
 from nbnet_lib.encoders.card import check_card
 from nbnet_lib.errors import NbnetError
+from nbnet_lib.files import atomic_path
 
 CARD_KEY = "nbnet_card"  # of the metadata: our own exports carry their card as JSON
 # What an input may hold, and the type of its numbers.
@@ -72,6 +73,14 @@ def read_graph(path: Path, given: Mapping[str, Any]) -> Graph:
             is not installed.
     """
     model = _load(path)
+    if flat := flat_slopes(model):
+        node, slope, size = flat[0]
+        raise NbnetError(
+            f"{path}: {len(flat)} PRelu nodes ({node!r} first) have slopes such as {slope!r} of "
+            f"shape [{size}], which belong to the columns of a picture instead of its channels (so "
+            f"MXNet exports them): `nbnet encoder repair --file {path} --out NEW.onnx` makes them "
+            f"[{size}, 1, 1]"
+        )
     carried = _carried_card(model, path)
     # Files of ONNX's first years list the weights among the inputs.
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -125,6 +134,55 @@ def _load(path: Path) -> Any:
             f"{path} is not an ONNX file, or only a part of one: export or copy it again"
         )
     return model
+
+
+def flat_slopes(model: Any) -> list[tuple[str, str, int]]:
+    """Return (node, slope, channels) of every PRelu whose slopes, one a channel, have shape [C].
+
+    ONNX lines shapes up at their ends (numpy's rule), so that these would belong to columns: a
+    runtime refuses that, or answers wrongly where there are as many columns as channels.
+    """
+    import onnx
+
+    inferred = onnx.shape_inference.infer_shapes(model).graph
+    shapes = {v.name: _type_and_shape(v)[1] for v in (*inferred.value_info, *inferred.input)}
+    sizes = {t.name: t.dims[0] for t in model.graph.initializer if len(t.dims) == 1}
+    made_by = {output: node.op_type for node in model.graph.node for output in node.output}
+    found = []
+    for node in model.graph.node:
+        if node.op_type == "PRelu" and sizes.get(node.input[1], 1) > 1:
+            size, shape = sizes[node.input[1]], shapes.get(node.input[0], [])
+            channels_first = made_by.get(node.input[0]) in ("Conv", "BatchNormalization")
+            if len(shape) > 2 and shape[1] == size and (channels_first or shape[-1] != size):
+                found.append((node.name or node.output[0], node.input[1], size))
+    return found
+
+
+def repair_slopes(path: Path, out: Path) -> list[str]:
+    """Write an ONNX file anew with the slopes of `flat_slopes` as [C, 1, 1]; return their names.
+
+    Raises:
+        NbnetError: no such file, not ONNX, nothing to repair, or ``out`` cannot be written.
+    """
+    model = _load(path)
+    slopes = {slope: size for _, slope, size in flat_slopes(model)}
+    if not slopes:
+        raise NbnetError(f"{path} has no PRelu slopes of a wrong shape: there is nothing to repair")
+    if external := _external_files(model.graph):
+        raise NbnetError(
+            f"{path} keeps weights in {min(external)}: save it as one file first, with "
+            "onnx.save(onnx.load(FILE), NEW)"
+        )
+    for tensor in model.graph.initializer:
+        if tensor.name in slopes:
+            tensor.dims.extend([1, 1])
+    for value in model.graph.input:  # files of ONNX's first years list the weights here too
+        if value.name in slopes:
+            for _ in range(2):
+                value.type.tensor_type.shape.dim.add().dim_value = 1
+    with atomic_path(out) as temporary:
+        temporary.write_bytes(model.SerializeToString())
+    return sorted(slopes)
 
 
 def _external_files(graph: Any) -> set[str]:

@@ -11,6 +11,7 @@ An ONNX file is data, not a program: its operations compute and do nothing else.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,20 @@ class OnnxNetwork:
             # The batch has a fixed size: the last picture fills it up.
             rest = np.repeat(pictures[-1:], self.graph.batch - count, axis=0)
             pictures = np.concatenate([pictures, rest])
-        (answer,) = self._session.run([self.graph.output], {self.graph.input: pictures})
+        try:
+            (answer,) = self._session.run([self.graph.output], {self.graph.input: pictures})
+        except Exception as error:  # onnxruntime has no common class for its errors
+            open_ = " and ".join(sorted({"image_size", "layout"} - self.graph.fixed.keys()))
+            advice = (
+                "it has the shape that it asks for, so the fault is in the file: export it again"
+            )
+            if open_:
+                advice = f"the file leaves {open_} open: say what is right in its card"
+            node = re.search(r"running \w+ node\. Name:'[^']*'", str(error))
+            raise NbnetError(
+                f"{self.path} failed on pictures {list(pictures.shape)}, "
+                f"{node[0] if node else 'running it'} ({one_line(error)}): {advice}"
+            ) from error
         return answer[:count].astype(np.float32)
 
 

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from nbnet_lib.cli import main
 from nbnet_lib.encoders import create_encoder
-from nbnet_lib.encoders.onnx_graph import CARD_KEY
+from nbnet_lib.encoders.onnx_graph import CARD_KEY, repair_slopes
 from nbnet_lib.errors import NbnetError, NbnetWarning
 from nbnet_lib.faces import to_tensor
 from nbnet_lib.faces.framing import FRAMINGS
@@ -282,3 +283,54 @@ def test_a_missing_package_is_named(make_onnx, monkeypatch):
         monkeypatch.setitem(sys.modules, package, None)
         with pytest.raises(NbnetError, match=f"needs {package} .*pip install onnx onnxruntime"):
             create_encoder(f"onnx:{path}")
+
+
+@pytest.fixture
+def mxnet_export(tmp_path):
+    """Conv, PRelu, pool, Flatten as MXNet writes it: slopes [C], weights among the inputs."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    def write(slope_shape=(32,), side=64, as_inputs=True):
+        rng = np.random.default_rng(0)
+        arrays = {
+            "weight": rng.normal(size=(32, 3, 3, 3)),
+            "relu0_gamma": rng.uniform(0.1, 0.9, 32).reshape(slope_shape),
+        }
+        weights = [numpy_helper.from_array(a.astype(np.float32), k) for k, a in arrays.items()]
+        nodes = [
+            helper.make_node("Conv", ["data", "weight"], ["c"], name="conv0", pads=[1] * 4),
+            helper.make_node("PRelu", ["c", "relu0_gamma"], ["r"], name="relu0"),
+            helper.make_node("GlobalAveragePool", ["r"], ["p"], name="pool"),
+            helper.make_node("Flatten", ["p"], ["fc1"], name="flat"),
+        ]
+        value = helper.make_tensor_value_info
+        inputs = [value("data", TensorProto.FLOAT, (1, 3, side, side))]
+        if as_inputs:
+            inputs += [value(k, TensorProto.FLOAT, a.shape) for k, a in arrays.items()]
+        output = [value("fc1", TensorProto.FLOAT, (1, 32))]
+        graph = helper.make_graph(nodes, "mxnet_converted_model", inputs, output, weights)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 9)], ir_version=4)
+        onnx.save(model, tmp_path / "mx.onnx")
+        return tmp_path / "mx.onnx"
+
+    return write
+
+
+# With as many columns as channels a runtime answers, wrongly.
+@pytest.mark.parametrize("side", [64, 32])
+@pytest.mark.parametrize("as_inputs", [True, False])
+def test_slopes_of_mxnet_are_named_and_repaired(mxnet_export, tmp_path, faces, side, as_inputs):
+    path, new = mxnet_export(side=side, as_inputs=as_inputs), tmp_path / "new name.onnx"
+    with pytest.raises(NbnetError, match=r"'relu0' .* 'relu0_gamma' .*\[32\].* encoder repair"):
+        create_encoder(f"onnx:{path}")
+    assert main(["encoder", "repair", "--file", str(path), "--out", str(new)]) == 0
+    found = create_encoder(f"onnx:{new}").embed(faces.images)
+    right = mxnet_export((32, 1, 1), side)
+    same(found, create_encoder(f"onnx:{right}").embed(faces.images))
+    with pytest.raises(NbnetError, match="nothing to repair"):
+        repair_slopes(new, tmp_path / "again.onnx")
+
+
+def test_a_file_that_fails_on_what_it_asks_for_is_at_fault_itself(mxnet_export):
+    with pytest.raises(NbnetError, match="PRelu.*the fault is in the file"):
+        create_encoder(f"onnx:{mxnet_export((1, 1, 32))}")
