@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,7 +22,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.files import require_writable_folder
+from nbnet_lib.files import atomic_path, require_writable_folder, sha256_file
 
 BLOCK = 1 << 16  # bytes; of a line that is cut, at most so many are lost
 BUSY = (408, 429, 500, 502, 503, 504)  # HTTP statuses after which asking again may help
@@ -66,6 +68,30 @@ class RemoteFile:
         return f"its {kind} is {digest.hexdigest()}, expected {expected}"
 
 
+def as_first_seen(file: RemoteFile, folder: Path) -> RemoteFile:
+    """Return ``file`` with the checksum that ``NAME.sha256`` beside it holds, where none is known.
+
+    `download` records there what came first, so that another file later is noticed.
+    """
+    record = folder / f"{file.name}.sha256"
+    if file.checksum or not record.is_file():
+        return file
+    found = re.match("[0-9a-f]{64}(?= )", record.read_text(encoding="utf-8", errors="replace"))
+    return replace(file, sha256=found[0]) if found else file
+
+
+def _record(file: RemoteFile, path: Path) -> None:
+    """Keep the checksum of a file of which nobody publishes one, and say so."""
+    digest = sha256_file(path)
+    with atomic_path(path.with_name(f"{path.name}.sha256")) as temporary:
+        temporary.write_text(f"{digest}  {path.name}\n", encoding="utf-8")
+    print(
+        f"note: nobody publishes a checksum of {file.name}: that of what came, SHA-256 {digest}, "
+        f"is kept in {path.name}.sha256 and compared from now on",
+        file=sys.stderr,
+    )
+
+
 def download(
     file: RemoteFile,
     folder: str | Path,
@@ -87,12 +113,14 @@ def download(
             it is only given on request (no ``urls``), or the disk is full.
     """
     folder = require_writable_folder(folder)
+    published, file = file, as_first_seen(file, folder)
+    which = "the published file" if published.checksum else f"what {file.name}.sha256 says"
     path, part = folder / file.name, folder / f"{file.name}.part"
     with FileLock(folder / f".{file.name}.lock"):
         if path.exists():
             if fault := file.fault(path):
                 raise NbnetError(
-                    f"{path} is there, but it is not the published file ({fault}): move it away to "
+                    f"{path} is there, but it is not {which} ({fault}): move it away to "
                     "download it, or replace it with the right one"
                 )
             return path
@@ -101,6 +129,8 @@ def download(
             fault = _from_mirror(url, file, part, progress, timeout, attempts)
             if fault is None:
                 os.replace(part, path)
+                if not file.checksum:
+                    _record(file, path)
                 return path
             answers.append(f"{url}: {fault}")
     raise NbnetError(

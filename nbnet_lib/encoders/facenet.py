@@ -147,16 +147,22 @@ def find_weights(name: str, download: bool = True, timeout: float = 30.0) -> Pat
     Raises:
         NbnetError: it is not there and cannot be downloaded.
     """
+    from nbnet_lib.data import remote
+
     path = local_weights(name)
     if path is not None:
+        # Nobody publishes a checksum; what was downloaded here is known.
+        if fault := remote.as_first_seen(remote.RemoteFile(path.name), path.parent).fault(path):
+            raise NbnetError(
+                f"{path} is not the file that was downloaded first ({fault}): move it away and run "
+                "this again"
+            )
         return path
     file, folder = PUBLISHED[name].file, weight_folders()[0]
     url = f"{RELEASES}/{file}"
     reason = "downloading was switched off"
     if download:
         # The library's own download has no time-out and leaves nothing of a file that was cut.
-        from nbnet_lib.data import remote
-
         try:
             return remote.download(
                 remote.RemoteFile(file, (url,)), folder, timeout=timeout, attempts=2

@@ -95,8 +95,28 @@ def test_a_file_arrives_whole_and_alone(web, tmp_path, known):
     wanted = file(web("/a", send()), **known)
     path = get(wanted, tmp_path / "new")
     assert path.read_bytes() == CONTENT and path.name == "set.tgz"
-    assert [p.name for p in path.parent.iterdir() if not p.name.endswith(".lock")] == ["set.tgz"]
+    left = {p.name for p in path.parent.iterdir() if not p.name.endswith(".lock")}
+    assert left - {"set.tgz.sha256"} == {"set.tgz"}
+    # What nobody publishes a checksum of has the one of what came.
+    assert ("set.tgz.sha256" in left) == (known == UNKNOWN)
     assert get(wanted, tmp_path / "new") == path and len(web.asked) == 1
+
+
+def test_another_file_than_the_first_is_noticed_without_a_published_checksum(web, tmp_path, capsys):
+    wanted = file(web("/a", send(), send(OTHER), send()), **UNKNOWN)
+    path = get(wanted, tmp_path)
+    assert SHA256 in capsys.readouterr().err
+    assert (
+        tmp_path / "set.tgz.sha256"
+    ).read_text() == f"{SHA256}  set.tgz\n"  # as sha256sum has it
+    path.write_bytes(OTHER)
+    with pytest.raises(NbnetError, match=f"set.tgz.sha256 says .*{SHA256}.: move it away"):
+        get(wanted, tmp_path)
+    path.unlink()
+    with pytest.raises(NbnetError, match=f"another file: .*expected {SHA256}"):
+        get(wanted, tmp_path)
+    assert get(wanted, tmp_path).read_bytes() == CONTENT
+    assert capsys.readouterr().err == ""
 
 
 def test_a_wrong_file_is_left_as_it_is(tmp_path):

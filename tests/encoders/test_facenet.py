@@ -190,6 +190,9 @@ def test_weights_are_downloaded_once_to_where_facenet_pytorch_keeps_them(
     assert path == home / "checkpoints" / FILE
     assert path.read_bytes() == bytes(range(256)) * 10
     assert find_weights(NAME) == path  # no server any more
+    path.write_bytes(b"others")
+    with pytest.raises(NbnetError, match="not the file that was downloaded first"):
+        find_weights(NAME)
 
 
 def test_options_without_meaning_are_refused(weights):
