@@ -1,7 +1,8 @@
 """What the training minimises: the paper's loss, and what may be added to it (chapter 7).
 
     loss(reconstruction, picture)                                       the paper's algorithm
-    + template_weight * template consistency(reconstruction, template)  our extension
+    + template_weight * template consistency(reconstruction, template)  our extension, in units of
+                                                                        the templates' spread
     + adversarial_weight * adversary(reconstruction)                    our extension
 
 The extensions are off unless their weight is set; results with them are to be labelled so.
@@ -27,13 +28,18 @@ class Objective:
         device: where to compute.
         recogniser: network of the consistency term, for ``config.template_weight`` > 0: a
             surrogate of the target (`attack.surrogate`), or `attack.white_box.white_box_of`.
+        spread: what 1 - cosine is measured in, see `consistency.spread_of`.
 
     Raises:
         NbnetError: a weight without a recogniser, or the other way round.
     """
 
     def __init__(
-        self, config: TrainConfig, device: torch.device, recogniser: nn.Module | None = None
+        self,
+        config: TrainConfig,
+        device: torch.device,
+        recogniser: nn.Module | None = None,
+        spread: float = 1.0,
     ):
         if (recogniser is None) != (config.template_weight == 0):
             raise NbnetError(
@@ -41,7 +47,7 @@ class Objective:
                 f"{'no' if recogniser is None else 'a'} recogniser: give both (a surrogate from "
                 "attack.surrogate.train_surrogate, say) or neither"
             )
-        self.config, self.recogniser = config, recogniser
+        self.config, self.recogniser, self.spread = config, recogniser, spread
         if recogniser is not None:
             recogniser.to(device).eval().requires_grad_(False)
         self.loss = create_loss(config.loss)
@@ -68,7 +74,7 @@ class Objective:
             consistency = template_consistency(
                 self.recogniser, reconstruction, template, step=step, seed=self.config.seed
             )
-            total = total + self.config.template_weight * consistency
+            total = total + self.config.template_weight / self.spread * consistency
         if self.adversary is not None:
             total = total + self.config.adversarial_weight * self.adversary.loss(reconstruction)
             self._shown.append((reconstruction.detach(), picture))

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from nbnet_lib.attack.checkpoint import RunState
+from nbnet_lib.attack.consistency import spread_of
 from nbnet_lib.attack.data import Pairs, batch_rows, noisy_templates
 from nbnet_lib.attack.monitor import Callback, Evaluate, Every, Monitor, RunOptions
 from nbnet_lib.attack.objective import Objective
@@ -93,7 +94,7 @@ def train_decoder(
             f"an adversary needs equal shares: make batch_size={config.batch_size} a multiple of "
             f"the {processes} processes"
         )
-    objective = Objective(config, device, recogniser)
+    objective = Objective(config, device, recogniser, spread_of(pairs.templates))
     optimizer = torch.optim.Adam(decoder.parameters(), lr=config.lr, betas=config.betas)
     model, optimizer = accelerator.prepare(decoder, optimizer)
     state = {"optimizer": optimizer}

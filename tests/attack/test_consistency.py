@@ -6,7 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from nbnet_lib.attack.consistency import disturb, template_consistency
+from nbnet_lib.attack.consistency import disturb, spread_of, template_consistency
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +22,17 @@ class Means(nn.Module):
     def forward(self, images):
         """[N, 3, S, S] -> [N, 12], unit length."""
         return F.normalize(F.adaptive_avg_pool2d(images, 2).flatten(1))
+
+
+def test_the_spread_is_the_mean_distance_of_strangers():
+    draw = torch.Generator().manual_seed(0)
+    everywhere = F.normalize(torch.randn(2000, 16, generator=draw), dim=1)
+    assert spread_of(everywhere) == pytest.approx(1, abs=0.01)
+    crowded = F.normalize(everywhere + 3 * everywhere[0], dim=1)
+    pairs = 1 - (crowded @ crowded.T)[torch.triu_indices(2000, 2000, 1).unbind()]
+    assert spread_of(crowded) == pytest.approx(float(pairs.mean()), rel=0.01)
+    assert pairs.mean() < 0.2
+    assert spread_of(crowded[:1].expand(5, -1)) > 0  # a target that says the same to all
 
 
 def test_the_same_numbers_disturb_alike_and_others_do_not(images):

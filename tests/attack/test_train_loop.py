@@ -13,6 +13,7 @@ from nbnet_lib.attack import TrainConfig, learning_rate, train_decoder
 from nbnet_lib.attack.checkpoint import RunState, list_checkpoints, load_checkpoint
 from nbnet_lib.attack.data import Pairs, Pictures, batch_rows, fingerprint
 from nbnet_lib.attack.objective import Objective
+from nbnet_lib.decoders import create_decoder
 from nbnet_lib.errors import NbnetError
 
 CONFIG = TrainConfig(
@@ -169,6 +170,27 @@ def test_the_template_loss_is_weighed():
     pixel = (made - picture).abs().mean()
     added = [loss(made, picture, template, 0) - pixel for loss in (quarter, half)]
     assert added[0] > 0 and torch.isclose(added[1], 2 * added[0], rtol=1e-4)
+    # A target whose strangers are close: what is left of 1 - cosine counts as much.
+    config = replace(CONFIG, template_weight=0.25)
+    crowded = Objective(config, torch.device("cpu"), recogniser, spread=0.1)
+    difference = crowded(made, picture, template, 0) - pixel
+    assert torch.isclose(difference, 10 * added[0], rtol=1e-4)
+
+
+def test_the_training_takes_the_spread_from_its_templates(monkeypatch):
+    seen = []
+
+    def objective(config, device, recogniser, spread):
+        seen.append(spread)
+        return Objective(config, device, recogniser, spread)
+
+    monkeypatch.setattr("nbnet_lib.attack.train.Objective", objective)
+    templates = F.normalize(torch.randn(8, 16) + torch.tensor([9.0] + [0.0] * 15), dim=1)
+    images = np.zeros((8, 40, 40, 3), np.uint8)
+    decoder = create_decoder("nbnet-b", 16, 40, base_channels=64)
+    config = replace(CONFIG, steps=1)
+    train_decoder(decoder, images, templates, config, identities=None, progress=False)
+    assert len(seen) == 1 and 0.05 < seen[0] < 0.5
 
 
 def test_evaluation_sees_evaluation_mode_and_does_not_disturb(train, uninterrupted, one_network):
