@@ -4,6 +4,10 @@ A stamp inside ``.venv`` is written after a complete install only and names what
 (pyproject.toml, the Python's version, the folder), so a second call returns at once, and an
 interrupted install, an edited pyproject.toml or a moved folder leads to a new one.
 Standard library only: nothing is installed yet.
+
+On Linux the package index has torch with its GPU libraries only, 3 GB that a machine without an
+NVIDIA driver cannot use. There torch comes from PyTorch's own index of CPU builds where that
+answers. NBNET_TORCH=cpu or gpu forces one or the other.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +30,8 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "nbnet-install-complete"
 PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 LARGE_DOWNLOAD_MB = 30
+CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+ANSWER_SECONDS = 5  # how long that index may take to answer at all
 
 
 @contextlib.contextmanager
@@ -44,12 +51,66 @@ def fingerprint() -> str:
     return "{} {} {}.{}".format(digest, ROOT, *sys.version_info)
 
 
+def stamp() -> tuple[str, str]:
+    """Return the fingerprint of the finished install and its torch, "cpu" or "gpu"; else empty."""
+    try:
+        made, torch = STAMP.read_text(encoding="utf-8").rsplit(" torch:", 1)
+    except (OSError, ValueError):
+        return "", ""
+    return made, torch
+
+
 def ready() -> bool:
     """Return whether a complete environment for the present pyproject.toml is there."""
-    try:
-        return STAMP.read_text(encoding="utf-8") == fingerprint() and PYTHON.exists()
-    except OSError:
+    made, torch = stamp()
+    return made == fingerprint() and torch_choice() in ("auto", torch) and PYTHON.exists()
+
+
+def torch_choice() -> str:
+    """Return what NBNET_TORCH asks for: "auto" where it is not set."""
+    choice = os.environ.get("NBNET_TORCH") or "auto"
+    if choice not in ("auto", "cpu", "gpu"):
+        sys.exit(f"error: NBNET_TORCH={choice} is not known: set cpu, gpu or auto")
+    return choice
+
+
+def cpu_torch_wanted() -> bool:
+    """Return whether torch should come from the index of CPU builds.
+
+    On Windows and macOS the package index has the CPU build itself.
+    """
+    if torch_choice() != "auto":
+        return torch_choice() == "cpu"
+    if platform.system() != "Linux":
         return False
+    try:
+        driver = subprocess.run(["nvidia-smi", "-L"], capture_output=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    return driver.returncode != 0
+
+
+def install_cpu_torch() -> bool:
+    """Install torch and torchvision from the index of CPU builds; return whether that was done."""
+    try:
+        urllib.request.urlopen(f"{CPU_INDEX}/torch/", timeout=ANSWER_SECONDS).close()
+    except OSError as error:
+        if torch_choice() == "cpu":
+            sys.exit(
+                f"error: NBNET_TORCH=cpu, and {CPU_INDEX} does not answer ({error}): without "
+                "NBNET_TORCH torch comes from the package index, with its GPU libraries"
+            )
+        print(
+            f"  {CPU_INDEX} does not answer: torch comes from the package index, with GPU "
+            "libraries (about 3 GB)",
+            flush=True,
+        )
+        return False
+    print(f"  torch without GPU libraries, from {CPU_INDEX}", flush=True)
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    packages = re.findall(r'"((?:torch|torchvision)>=[^";]+)"', text)
+    pip_install("--no-compile", *packages, index=CPU_INDEX)
+    return True
 
 
 def make_venv() -> None:
@@ -96,15 +157,18 @@ def require_known_machine() -> None:
         )
 
 
-def pip_install(*arguments: str) -> None:
+def pip_install(*arguments: str, index: str | None = None) -> None:
     """Run pip; show large downloads and the last step only, and its last lines if it fails."""
     command = [str(PYTHON), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
+    environment = own_environment()
+    if index:  # alone: the user's other places may have the same package in another build
+        environment |= {f"PIP_{n}": index for n in ("INDEX_URL", "EXTRA_INDEX_URL", "FIND_LINKS")}
     process = subprocess.Popen(
         [*command, "--progress-bar", "off", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=ROOT,
-        env=own_environment(),
+        env=environment,
         text=True,
         errors="replace",
     )
@@ -151,17 +215,21 @@ def main() -> None:
             return
         free = shutil.disk_usage(ROOT).free / 1e9
         if free < 8 and not STAMP.exists():
-            print(f"note: {free:.1f} GB of disk are free; the install takes about 6.5 GB")
-        print("Setting up .venv (once; the first time downloads about 3 GB) ...", flush=True)
+            print(f"note: {free:.1f} GB of disk are free; the install takes up to 6.5 GB")
+        print("Setting up .venv (once; the first time downloads 1 to 3 GB) ...", flush=True)
         started = time.monotonic()
+        installed = stamp()[1]
+        if installed and torch_choice() not in ("auto", installed):
+            shutil.rmtree(VENV)  # pip would take the one build of torch for the other
         STAMP.unlink(missing_ok=True)
         make_venv()
         # A pip of before 21.3, as some Python 3.10 bring, cannot do editable installs.
         pip_install("--quiet", "--upgrade", "pip")
+        torch = "cpu" if cpu_torch_wanted() and install_cpu_torch() else "gpu"
         # Thousands of modules are never imported; Python compiles the others when they are.
         pip_install("--no-compile", "--editable", ".[test]")
         compile_renderer()
-        STAMP.write_text(fingerprint(), encoding="utf-8")
+        STAMP.write_text(f"{fingerprint()} torch:{torch}", encoding="utf-8")
         print(f"Ready after {time.monotonic() - started:.0f} s.", flush=True)
 
 

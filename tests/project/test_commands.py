@@ -1,5 +1,7 @@
 """The README's commands, the Makefile, the CI script, and the set-up that they share."""
 
+import functools
+import http.server
 import importlib.util
 import os
 import re
@@ -7,6 +9,8 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +176,8 @@ def make_env(root, tmp_path, monkeypatch):
         module.PYTHON.touch()
 
     monkeypatch.setattr(module, "make_venv", fake_venv)
-    monkeypatch.setattr(module, "pip_install", lambda *a: calls.append("pip"))
+    monkeypatch.setattr(module, "pip_install", lambda *a, **k: calls.append("pip"))
+    monkeypatch.setenv("NBNET_TORCH", "gpu")  # asks no index of builds
     monkeypatch.setattr(module, "compile_renderer", lambda: calls.append("compile"))
     module.calls = calls
     return module
@@ -259,6 +264,94 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
         wheel.writestr(f"{info}/RECORD", "")
     return name
 """
+
+
+@pytest.fixture
+def cpu_index(make_env, tmp_path, monkeypatch):
+    """An index of CPU builds on this machine, for the real pip, and no NVIDIA driver."""
+    folder = tmp_path / "index" / "torch"
+    folder.mkdir(parents=True)
+    with zipfile.ZipFile(folder / "torch-2.5+cpu-py3-none-any.whl", "w") as wheel:
+        info = "torch-2.5+cpu.dist-info"
+        wheel.writestr("torch_build.py", "BUILD = 'cpu'")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: torch\nVersion: 2.5+cpu\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\nRoot-Is-Purelib: true\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    handler = functools.partial(SilentHandler, directory=str(folder.parent))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setattr(make_env, "CPU_INDEX", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setattr(make_env.platform, "system", lambda: "Linux")
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.delenv("NBNET_TORCH")
+    text = '[project]\ndependencies = [\n    "torch>=2.4", # networks\n]\n'
+    (tmp_path / "pyproject.toml").write_text(text, encoding="utf-8")
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+class SilentHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+def test_without_a_driver_torch_is_the_cpu_build(root, make_env, cpu_index, capsys, monkeypatch):
+    """The real pip takes it from the index of CPU builds."""
+    real = load_make_env(root)
+    subprocess.run([sys.executable, "-m", "venv", make_env.VENV], check=True)
+    python = make_env.VENV / real.PYTHON.relative_to(root / ".venv")
+    for name, value in {"ROOT": make_env.ROOT, "PYTHON": python}.items():
+        monkeypatch.setattr(real, name, value)
+    monkeypatch.setattr(make_env, "PYTHON", python)
+    taken = []
+
+    def pip_install(*arguments: str, index: str | None = None) -> None:
+        if index:
+            taken.append(arguments[-1])
+            real.pip_install(*arguments, index=index)
+
+    monkeypatch.setattr(make_env, "pip_install", pip_install)
+    monkeypatch.setattr(make_env, "make_venv", lambda: None)
+    make_env.main()
+    code = "import torch_build; print(torch_build.BUILD)"
+    done = subprocess.run([python, "-c", code], capture_output=True, text=True)
+    assert taken == ["torch>=2.4"] and done.stdout.strip() == "cpu", done.stderr
+    assert f"torch without GPU libraries, from {make_env.CPU_INDEX}" in capsys.readouterr().out
+    assert make_env.stamp()[1] == "cpu" and make_env.ready()
+    monkeypatch.setenv("NBNET_TORCH", "gpu")  # the other one: a new environment
+    assert not make_env.ready()
+
+
+def test_an_index_that_does_not_answer_is_done_without(make_env, cpu_index, capsys, monkeypatch):
+    cpu_index.shutdown()
+    cpu_index.server_close()
+    make_env.main()
+    assert "does not answer: torch comes from the package index" in capsys.readouterr().out
+    assert make_env.calls == ["venv", "pip", "pip", "compile"] and make_env.stamp()[1] == "gpu"
+    monkeypatch.setenv("NBNET_TORCH", "cpu")
+    with pytest.raises(SystemExit, match="NBNET_TORCH=cpu, and http.* does not answer"):
+        make_env.main()
+    monkeypatch.delenv("NBNET_TORCH")  # the advice
+    make_env.main()
+    assert make_env.ready()
+
+
+def test_with_a_driver_torch_comes_with_gpu_libraries(make_env, cpu_index, tmp_path, monkeypatch):
+    if os.name == "nt":
+        pytest.skip("needs a shell script as nvidia-smi")
+    driver = tmp_path / "empty" / "nvidia-smi"
+    driver.parent.mkdir()
+    driver.write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
+    driver.chmod(0o755)
+    assert not make_env.cpu_torch_wanted()
+    driver.write_text("#!/bin/sh\nexit 9\n", encoding="utf-8")  # the driver does not answer
+    assert make_env.cpu_torch_wanted()
+    monkeypatch.setenv("NBNET_TORCH", "tpu")
+    with pytest.raises(SystemExit, match="NBNET_TORCH=tpu"):
+        make_env.main()
 
 
 def test_a_mac_without_torch_is_refused_before_the_download(make_env, monkeypatch):
