@@ -68,9 +68,8 @@ RECIPES: dict[str, Recipe] = {
         "about 10 minutes on 2 cores",
         _NBNET | _FAST | _FACES | {"steps": 900, "loss": "pixel"},
     ),
-    # What made the shipped nbnet-b-64-colour, but for the pictures that the command keeps aside and
-    # for the precision (bf16 then: the fast NbNet was not there yet). The shipped nbnet-b-64 had
-    # about half as many updates of decoder and surrogate: its card has the numbers.
+    # What made the shipped nbnet-b-64, and nbnet-b-64-colour but for the pictures that the command
+    # keeps aside and for the precision (bf16 then: the fast NbNet was not there yet).
     "strong": Recipe(
         "the strongest black-box attack here, beyond the paper: portraits, a perceptual loss, and "
         "a surrogate of the target",
