@@ -273,6 +273,7 @@ def run_align(args: argparse.Namespace) -> Report:
         "folder": done.folder,
         **done.counts,
         "foreign": done.foreign,
+        "doubtful_pictures": done.doubtful,
         "kept": done.kept,
         "seconds": round(done.seconds, 1),
         "images_per_second": round(done.speed, 1),
@@ -309,6 +310,8 @@ def _aligned(done: AlignReport) -> str:
     if counts["notes"]:
         notes = [(number, note) for note, number in counts["notes"].items()]
         lines += ["", columns(notes, ("pictures", "note"))]
+    if done.doubtful:
+        lines += ["", f"look at these, which may lie on their side: {_examples(done.doubtful)}"]
     speed = f", {done.speed:.0f} images/s" if done.speed else ""
     lines += [
         "",

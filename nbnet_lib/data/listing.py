@@ -247,6 +247,7 @@ def _failures(aligned: Alignment | None) -> list[str]:
     kinds = {
         "failed": "pictures that could not be aligned",
         "centred": "pictures without a face that was found, of which the middle was taken",
+        "doubtful": "pictures that may lie on their side",
     }
     return [
         f"{kind}: {aligned.counts[name]:,} ({aligned.folder / TABLE} says why)"

@@ -555,6 +555,18 @@ def _draw_false_acceptances(
         legend.remove()
 
 
+def pairs_plot(pictures: np.ndarray) -> Figure:
+    """Draw pairs of pictures, uint8 [2, n, S, S, 3], one above the other, numbered from 1."""
+    n = pictures.shape[1]
+    figure, grid = plt.subplots(2, n, figsize=(0.8 * max(n, 2), 1.9), squeeze=False)
+    for row, side in zip(grid, pictures, strict=True):
+        for number, (axes, picture) in enumerate(zip(row, side, strict=True), 1):
+            axes.imshow(picture)
+            axes.set(xticks=[], yticks=[])
+            axes.set_xlabel(str(number), fontsize=9)
+    return figure
+
+
 def reconstruction_strip(
     originals: np.ndarray | Tensor,
     reconstructions: np.ndarray | Tensor,

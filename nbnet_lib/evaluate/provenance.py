@@ -16,11 +16,14 @@ from typing import Any
 
 import numpy as np
 
+from nbnet_lib.data.alignment import DOUBTFUL
+from nbnet_lib.data.alignment_file import read_alignment
 from nbnet_lib.data.people import people_digest
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.protocols import Pictures
-from nbnet_lib.evaluate.protocols.pictures import Drawn
+from nbnet_lib.evaluate.protocols.pictures import Drawn, Folder
 
+MANY = 0.05  # share of the pictures that a kind must have to be told
 # Under these entries a decoder's card names recognisers that took part in its training.
 RECOGNISERS = ("encoder", "encoder_sha256", "encoders", "surrogate", "surrogates", "white_box")
 # Under these, cards name what was trained on; of a generator, what it was trained on itself.
@@ -70,6 +73,31 @@ def require_disjoint(
         f"{name} was trained with people of the same numbers as {some} here, in a folder of "
         "another name: make sure that they are other people"
     ]
+
+
+def alignment_notes(pictures: Pictures) -> list[str]:
+    """Return notes on what `nbnet data align` saw in many pictures of a folder, or doubts.
+
+    A kind that is rare is not told: above 5 % it may move a rate.
+    """
+    where = pictures.where
+    aligned = read_alignment(where.path) if type(where) is Folder else None
+    counts = {} if aligned is None else aligned.counts
+    whole = counts.get("aligned", 0)
+    kinds = dict(counts.get("notes", {}))
+    doubtful = kinds.pop(DOUBTFUL, 0)
+    notes = [
+        f"{count:,} of the {whole:,} aligned pictures in {where} are marked {kind!r} in "
+        "alignment.parquet: pictures of two kinds in one set can score lower than either alone"
+        for kind, count in kinds.items()
+        if count > MANY * whole
+    ]
+    if doubtful:
+        notes.append(
+            f"{doubtful:,} of the {whole:,} aligned pictures in {where} may lie on their side "
+            f"({DOUBTFUL!r} in alignment.parquet): look at them"
+        )
+    return notes
 
 
 def recognisers_in(card: Mapping[str, Any]) -> set[str]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from nbnet_lib.evaluate.histogram import ScoreHistogram
+    from nbnet_lib.evaluate.suspects import Suspects
 
 SCHEMA = "nbnet-evaluation/1"
 ORIGINAL = "original"
@@ -221,6 +222,7 @@ class Result(Measured):
         notes: what a reader must know to trust the numbers, such as too few impostors for a FAR.
         alignment: {"checked", "off", "no_face", "framing"}, where faces are in a sample of the
             pictures (see `faces.placement`); empty where it is known how they were cut out.
+        suspects: pairs of files whose score contradicts their label; None for drawn pictures.
         paired: differences of attacks on the same targets, as dicts (see `compare_attacks`).
         leakage: what a probe reads from templates, as dicts (see `nbnet_lib.evaluate.leakage`).
         seconds: wall time of each stage.
@@ -238,6 +240,7 @@ class Result(Measured):
     trained: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     alignment: dict[str, Any] = field(default_factory=dict)
+    suspects: Suspects | None = field(default=None, repr=False)
     paired: list[dict[str, Any]] = field(default_factory=list)
     leakage: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -285,6 +288,7 @@ class Result(Measured):
             "trained": self.trained,
             "notes": self.notes,
             **({"alignment": self.alignment} if self.alignment else {}),
+            **({"suspects": self.suspects.pairs} if self.suspects else {}),
             "paired": self.paired,
             "leakage": self.leakage,
             "seconds": self.seconds,

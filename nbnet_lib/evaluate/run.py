@@ -31,9 +31,11 @@ from nbnet_lib.evaluate.histogram import ScoreHistogram
 from nbnet_lib.evaluate.judges import CARD_FIELDS, gaps, require_independent
 from nbnet_lib.evaluate.leakage import ground_truth, leakage
 from nbnet_lib.evaluate.protocols import Protocol, Trial
-from nbnet_lib.evaluate.provenance import card_of, how_trained, require_disjoint
+from nbnet_lib.evaluate.protocols.pictures import Drawn
+from nbnet_lib.evaluate.provenance import alignment_notes, card_of, how_trained, require_disjoint
 from nbnet_lib.evaluate.quality import picture_quality, picture_strip
 from nbnet_lib.evaluate.result import ORIGINAL, Judgement, Result, over_trials
+from nbnet_lib.evaluate.suspects import find_suspects
 from nbnet_lib.evaluate.trial import TrialResult, measure_trial
 from nbnet_lib.evaluate.verification import check_far
 from nbnet_lib.faces.placement import check_placement
@@ -129,6 +131,7 @@ def run_protocol(
         lambda row: pictures.read(np.array([tested[row]]), READ_SIZE)[0],
         len(tested),
     )
+    notes += alignment_notes(pictures)
     for placement in placed.values():
         notes += [note for note in placement.notes() if note not in notes]
     originals = embed_originals(recognisers, pictures, progress)
@@ -193,6 +196,12 @@ def run_protocol(
         # What was said of the target word for word, such as how few impostors there are, is known.
         new = [note for note in _notes(trials[name]) if note not in result.notes]
         result.notes += [f"judge {name}: {note}" for note in new]
+    if not isinstance(pictures.where, Drawn):
+        scores = result.scores[ORIGINAL]["genuine"], result.impostor
+        result.suspects = find_suspects(
+            pictures, protocol.trials, templates[TARGET].numpy(), *scores
+        )
+        result.notes += result.suspects.notes()
     if bootstrapped:
         (target,) = trials[TARGET]
         result.paired = _paired(target.attacks, options, result)

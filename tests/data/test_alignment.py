@@ -411,3 +411,48 @@ def test_a_pattern_chooses_pictures_and_the_rest_is_counted(tmp_path):
     assert len(skipped) == 3 and len(find_pictures(tmp_path, out)[0]) == 4
     with pytest.raises(NbnetError, match=r"holds no picture like \*\.jpg \(4 other files\)"):
         find_pictures(tmp_path, out, "*.jpg")
+
+
+def test_pictures_on_their_side_are_turned_or_listed(tmp_path):
+    """Each direction of two faces; what looks like a face on its side only is doubtful."""
+    source = tmp_path / "in"
+    source.mkdir()
+    upright = {}
+    for identity in (1, 7):
+        picture = scene(200, 200, (identity, 120, 40, 40))
+        for quarters in range(4):
+            name = f"{identity}-{quarters}.png"
+            Image.fromarray(np.rot90(picture, -quarters)).save(source / name)
+            upright[name] = f"{identity}-0.png"
+    done = quick(source, tmp_path / "out")
+    rows = table(tmp_path / "out")
+    assert done.counts["aligned"] == 8
+    for name, first in upright.items():
+        quarters = int(name[2])
+        noted = f"turned by {90 * quarters} degrees" if quarters else ""
+        assert rows.loc[name, "notes"].removesuffix("; doubtful direction") == noted
+        a, b = (np.asarray(Image.open(tmp_path / "out" / n), int) for n in (name, first))
+        assert np.abs(a - b).mean() < 3  # as if it had been upright
+    assert done.counts["notes"]["turned by 90 degrees"] == 2
+    assert done.counts["doubtful"] == len(done.doubtful)
+
+
+class Doubtful:
+    """A detector that sees a weak face, with its eyes one above the other, in every direction."""
+
+    def find(self, picture, min_face=20):
+        points = np.array([[50, 30], [50, 70], [60, 50], [70, 30], [70, 70]], np.float32)
+        return [DetectedFace(np.array([20, 20, 80, 80], np.float32), points, 0.93)]
+
+
+def test_a_find_that_no_direction_explains_is_listed(tmp_path, monkeypatch):
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    Image.fromarray(scene(100, 100)).save(source / "a.png")
+    monkeypatch.setattr(alignment, "FaceDetector", lambda device: Doubtful())
+    alignment._detector.cache_clear()
+    done = quick(source, out)
+    alignment._detector.cache_clear()
+    assert done.doubtful == ("a.png",) and done.counts["doubtful"] == 1
+    assert json.loads((out / "alignment.json").read_text())["counts"]["doubtful"] == 1
+    assert table(out).loc["a.png", "notes"] == "doubtful direction"
