@@ -16,14 +16,15 @@ def reconstruct(decoder: nn.Module, templates: Tensor | np.ndarray, batch_size: 
 
     Args:
         decoder: from `load_decoder` or `create_decoder`; used in evaluation mode, then put back.
-        templates: float32 [N, d], unit length.
+        templates: [N, d], of any real type; brought to unit length (see `check_templates`).
         batch_size: pictures drawn at once; small batches stay in the processor's cache.
 
     Returns:
         float32 [N, 3, S, S] in [-1, 1] on the CPU.
 
     Raises:
-        NbnetError: templates that are not [N, d] with the decoder's d, or hold NaN or infinity.
+        NbnetError: templates that are not [N, d] with the decoder's d, or a row of zeros, NaN or
+            infinity.
     """
     dim: Any = decoder.template_dim
     templates = check_templates(templates, dim)

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.encoders.base import at_unit_length, length_note, template_lengths
+from nbnet_lib.errors import NbnetError, note_or_warn
 from nbnet_lib.faces.framing import Framing
 from nbnet_lib.faces.splits import require_attack
 
@@ -88,18 +89,25 @@ def require_pictures(images: Any, identities: Sequence[int] | np.ndarray | None)
 def check_templates(
     templates: Tensor | np.ndarray, dim: int | None = None, count: int | None = None
 ) -> Tensor:
-    """Return templates as float32 [N, d] on the CPU.
+    """Return templates as float32 [N, d] of unit length on the CPU.
+
+    Decoders learn from templates of unit length, and draw noise from any other. Those that are of
+    unit length (to 0.1 %) stay as they are; others are brought to it, with an `NbnetWarning`.
 
     Args:
-        templates: float [N, d].
+        templates: [N, d], of any real type.
         dim: the length d that a decoder takes, if it matters.
         count: the number N of pictures that they belong to, if there are any.
 
     Raises:
-        NbnetError: another shape, none at all, NaN or infinity.
+        NbnetError: another shape or type, none at all, or a row of zeros, NaN or infinity.
     """
-    templates = torch.as_tensor(templates).detach().to("cpu", torch.float32)
-    shape = tuple(templates.shape)
+    if isinstance(templates, Tensor):
+        templates = templates.detach().to("cpu", torch.float32).numpy()
+    array = np.asarray(templates)
+    shape = array.shape
+    if array.dtype.kind not in "fiu":
+        raise NbnetError(f"templates are {array.dtype}: give floats [N, d]")
     if (
         len(shape) != 2
         or count not in (None, shape[0])
@@ -110,7 +118,7 @@ def check_templates(
             f"templates have shape {shape} where the decoder takes [{count or 'N'}, {dim or 'd'}]: "
             "give one for each picture, of the encoder that the decoder is for"
         )
-    bad = (~torch.isfinite(templates)).any(dim=1).nonzero()
-    if len(bad):
-        raise NbnetError(f"template {int(bad[0])} holds NaN or infinity: extract it again")
-    return templates
+    lengths = template_lengths(array)
+    for sentence in length_note(lengths):
+        note_or_warn(sentence)
+    return torch.from_numpy(at_unit_length(array, lengths))

@@ -25,6 +25,7 @@ from nbnet_lib.faces.transforms import check_images, resize, to_tensor, to_uint8
 
 ALIGNMENTS = ("framing", "detect")
 UNIT = 1e-3  # how far from 1 the length of a template may be
+ROWS_AT_ONCE = 8192  # templates whose lengths are computed at once
 
 # Looks for the face in each of uint8 [N, H, W, 3] and cuts it out as the network wants it: a list
 # of N pictures, uint8 [S, S, 3], with None where no face was found.
@@ -272,6 +273,44 @@ class Encoder:
             f"Encoder({self.name!r}: {self.image_size}x{self.image_size} pixels -> "
             f"{self.template_dim}-D template)"
         )
+
+
+def template_lengths(templates: np.ndarray, what: str = "templates") -> np.ndarray:
+    """Return the length of each template of [N, d], numbers of any kind: float64 [N].
+
+    Raises:
+        NbnetError: a row of zeros, NaN or infinity, which has no direction; ``what`` begins it.
+    """
+    lengths = np.empty(len(templates))
+    for start in range(0, len(templates), ROWS_AT_ONCE):  # a memory map may be larger than memory
+        part = np.asarray(templates[start : start + ROWS_AT_ONCE], np.float64)
+        lengths[start : start + ROWS_AT_ONCE] = np.sqrt(np.einsum("nd,nd->n", part, part))
+    usable = np.isfinite(lengths) & (lengths > 0)
+    if not usable.all():
+        row = int(np.argmin(usable))
+        why = "is all zeros" if lengths[row] == 0 else "holds NaN or infinity"
+        raise NbnetError(f"{what}: row {row} {why}, extract it again")
+    return lengths
+
+
+def at_unit_length(templates: np.ndarray, lengths: np.ndarray, within: float = UNIT) -> np.ndarray:
+    """Return templates [N, d] of these ``lengths`` as float32 of length 1.
+
+    Where all lengths are 1 to ``within`` the numbers stay as they are: the result may be the array
+    that was given.
+    """
+    if np.abs(lengths - 1).max() <= within:
+        return np.ascontiguousarray(templates, np.float32)
+    unit = np.empty(templates.shape, np.float32)
+    return np.divide(templates, lengths[:, None], out=unit, casting="same_kind")
+
+
+def length_note(lengths: np.ndarray, what: str = "templates") -> list[str]:
+    """Return one sentence where some of ``lengths`` are not 1, otherwise none."""
+    if not (other := int((np.abs(lengths - 1) > UNIT).sum())):
+        return []
+    ends = f"{lengths.min():.3g} to {lengths.max():.3g}"
+    return [f"{other:,} of {len(lengths):,} {what} were not of unit length ({ends}): brought to it"]
 
 
 def unit_templates(name: str, templates: Tensor) -> Tensor:

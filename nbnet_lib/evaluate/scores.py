@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 from tqdm import tqdm
 
+from nbnet_lib.encoders.base import at_unit_length, template_lengths
 from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate.histogram import ScoreHistogram
 
@@ -93,18 +94,7 @@ def as_templates(templates: Templates, what: str = "templates") -> np.ndarray:
     array = np.asarray(templates, dtype=np.float32)
     if array.ndim != 2 or not len(array):
         raise NbnetError(f"{what} have shape {array.shape}: give [N, d] with N >= 1")
-    length = np.empty(len(array))
-    for start in range(0, len(array), 8192):  # no second array of the size of the first
-        part = array[start : start + 8192].astype(np.float64)
-        length[start : start + 8192] = np.sqrt(np.einsum("nd,nd->n", part, part))
-    usable = np.isfinite(length) & (length > 0)
-    if not usable.all():
-        row = int(np.argmin(usable))
-        why = "is all zeros" if length[row] == 0 else "holds NaN or infinity"
-        raise NbnetError(f"{what}: row {row} {why}, extract it again")
-    if np.abs(length - 1).max() <= 1e-6:
-        return array
-    return np.divide(array, length[:, None], out=np.empty_like(array), casting="same_kind")
+    return at_unit_length(array, template_lengths(array, what), within=1e-6)
 
 
 def as_identities(identities: Identities, n: int) -> np.ndarray:

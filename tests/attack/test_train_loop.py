@@ -339,7 +339,7 @@ def test_damaged_or_foreign_checkpoints(tmp_path):
         (r"\(39, 16\)", lambda x, t: (x, t[:-1])),
         (r"\(0, 16\)", lambda x, t: (x[:0], t[:0])),
         (r"\(40, 16\)", lambda x, t: (x[:0], t)),
-        ("template 5 holds NaN", lambda x, t: (x, torch.where(t == t[5, 2], torch.nan, t))),
+        ("row 5 holds NaN", lambda x, t: (x, torch.where(t == t[5, 2], torch.nan, t))),
         ("one per image", lambda x, t: (x, t, [10_000])),
         ("identity 9999 is kept for evaluation", lambda x, t: (x, t, [9_999] + [10_000] * 39)),
     ],

@@ -239,7 +239,7 @@ def with_nan(templates):
         (change(2, lambda i: i * 0 + 10_000), "360 images of 1 people are too few"),
         (change(0, lambda t: t[:, :8]), r"\(360, 8\) .*\[360, 16\]"),
         (change(0, lambda t: t[:-2]), r"\(358, 16\)"),
-        (change(0, with_nan), "template 7 holds NaN"),
+        (change(0, with_nan), "row 7 holds NaN"),
         (change(1, lambda i: i[:, :20]), r"\(360, 20, 40, 3\)"),
         (change(1, lambda i: i[:, :20, :20]), "20 pixels .* 40"),
         (change(1, lambda i: i.astype(np.float32)), "float32"),
