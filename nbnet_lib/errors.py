@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+
+# As torch (CPU and CUDA), numpy, onnxruntime and the system say it; they share no class.
+_NO_MEMORY = re.compile(
+    "allocate memory|out of memory|not enough memory|bad_alloc|start new thread", re.IGNORECASE
+)
 
 
 class NbnetError(ValueError):
@@ -30,3 +36,8 @@ def note_or_warn(sentence: str, notes: list[str] | None = None) -> None:
         warnings.warn(sentence, NbnetWarning, stacklevel=3)
     else:
         notes.append(sentence)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether ``error`` means that memory ran out, whatever library raised it."""
+    return isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))

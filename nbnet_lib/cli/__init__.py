@@ -27,7 +27,7 @@ from nbnet_lib.cli import (
     train,
 )
 from nbnet_lib.cli.shared import Report, note, to_json
-from nbnet_lib.errors import NbnetError
+from nbnet_lib.errors import NbnetError, is_out_of_memory
 
 COMMANDS = (
     doctor.add,
@@ -73,7 +73,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of a pipe (head, say) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except OSError as error:
+    except Exception as error:
+        if is_out_of_memory(error):
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            note(
+                f"error: memory ran out ({reason}): run it where there is more, or with less at a "
+                "time (a smaller --batch-size, fewer people); finished files are kept"
+            )
+            return 2
+        if not isinstance(error, OSError):
+            raise
         where = f"{error.filename}: " if error.filename else ""
         note(f"error: {where}{error.strerror or error}")
         return 2

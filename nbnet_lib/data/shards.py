@@ -132,7 +132,7 @@ def write_shards(
         return in_parallel(make, items, cores(workers), few)
 
     with drawing_bar(len(people), recipe, progress) as bar:
-        return _write(Path(folder), head, shards, produce, bar, "faces-*.tar")
+        return fill_shards(Path(folder), head, shards, produce, bar, "faces-*.tar")
 
 
 def shard_manifest(
@@ -206,14 +206,14 @@ def shard_manifest(
             ending = PurePosixPath(name.removesuffix(packed)).suffix + packed
             content = reader.content(row)
         else:
-            ending, content = f".{form}", _encoded(reader.read(row, size), form)
+            ending, content = f".{form}", encoded(reader.read(row, size), form)
         about = json.dumps(_about(manifest, row)).encode()
         return [(f"{row:08d}{ending}", content), (f"{row:08d}.json", about)]
 
     bar = tqdm(total=len(manifest), desc="shards", unit="image", delay=0.3, disable=not progress)
     with bar:
         produce = partial(in_threads, make, workers=workers)
-        return _write(Path(folder), head, shards, produce, bar, "*.tar")
+        return fill_shards(Path(folder), head, shards, produce, bar, "*.tar")
 
 
 def _check(form: str, forms: tuple[str, ...], per_shard: int) -> None:
@@ -266,7 +266,7 @@ def _drawn_members(recipe: Recipe, form: str, identity: int) -> list[Member]:
             **_parameters(make_sample(identity, number, recipe.difficulty), "sample"),
         }
         name = f"{identity:07d}-{number:03d}"
-        members.append((f"{name}.{form}", _encoded(picture, form)))
+        members.append((f"{name}.{form}", encoded(picture, form)))
         members.append((f"{name}.json", json.dumps(truth).encode()))
     return members
 
@@ -290,7 +290,7 @@ def _short(value: Any) -> Any:
     return float(f"{value:.6g}") if isinstance(value, float) else value
 
 
-def _encoded(picture: np.ndarray, form: str) -> bytes:
+def encoded(picture: np.ndarray, form: str) -> bytes:
     """Return a picture, uint8 [H, W, 3], as the bytes of a PNG, JPEG or .npy file."""
     file = io.BytesIO()
     if form == "npy":
@@ -302,7 +302,7 @@ def _encoded(picture: np.ndarray, form: str) -> bytes:
     return file.getvalue()
 
 
-def _write(
+def fill_shards(
     folder: Path,
     head: dict[str, Any],
     shards: list[Shard],

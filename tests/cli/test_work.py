@@ -119,8 +119,9 @@ def test_a_decoder_of_before_the_recogniser_changed_is_refused(fails, encoder):
 @pytest.mark.parametrize(
     ("array", "part"),
     [
-        (np.zeros((2, 64), np.float32), "takes [N, 128]"),
+        (np.ones((2, 64), np.float32), "takes [N, 128]"),
         (np.full((1, 128), np.nan), "NaN"),
+        (np.eye(3, 128, 1) - np.eye(128)[2], "row 1 is all zeros"),
         (np.array(["a"]), "give floats"),
     ],
 )
