@@ -35,7 +35,7 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.faces.framing import Framing
 from nbnet_lib.files import atomic_path, require_writable_folder
 
-MIN_DIM, MAX_DIM = 16, 2048  # lengths of a template that decoders are made for
+MIN_DIM = 16  # the least length of a template that decoders are made for
 UNKNOWN = "unknown"
 TEXTS = ("name", "source", "licence", "training_data", "output")
 CHOICES = {"alignment": ("framing", "detect"), "takes": ("torch", "numpy", "uint8")}
@@ -115,8 +115,8 @@ def _expected(key: str, value: Any) -> str | None:
         return "text (in quotes)"
     if key in CHOICES and value not in CHOICES[key]:
         return " or ".join(CHOICES[key])
-    if key == "template_dim" and (type(value) is not int or not MIN_DIM <= value <= MAX_DIM):
-        return f"a whole number from {MIN_DIM} to {MAX_DIM}"
+    if key == "template_dim" and (type(value) is not int or value < MIN_DIM):
+        return f"a whole number of {MIN_DIM} or more"
     if key == "verification" and not isinstance(value, Mapping):
         return "the rates that `nbnet encoder test --json` prints"
     return None

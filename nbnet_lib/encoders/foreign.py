@@ -25,9 +25,9 @@ import torch
 from torch import Tensor, nn
 
 from nbnet_lib.encoders.base import Encoder, unit_templates
-from nbnet_lib.encoders.card import MAX_DIM, MIN_DIM, complete_card, preprocess_fields
+from nbnet_lib.encoders.card import MIN_DIM, complete_card, preprocess_fields
 from nbnet_lib.encoders.preprocess import Preprocess
-from nbnet_lib.errors import NbnetError, NbnetWarning
+from nbnet_lib.errors import NbnetError, NbnetWarning, is_out_of_memory
 from nbnet_lib.faces import render_set, to_tensor
 from nbnet_lib.faces.framing import find_framing, reframe
 
@@ -77,6 +77,8 @@ class Recogniser(nn.Module):
         except NbnetError:
             raise  # one that knows more
         except Exception as error:
+            if is_out_of_memory(error):
+                raise
             raise NbnetError(
                 f"{self.name} failed on pictures {list(inputs.shape)} ({one_line(error)}): if that "
                 "is not the shape it takes, say image_size and layout in its card; otherwise the "
@@ -194,7 +196,7 @@ def _probe(recogniser: Recogniser, inputs: Tensor) -> list[str]:
         A note for the card, and a warning, for each thing that is not as it should be.
 
     Raises:
-        NbnetError: answers of another shape or type, a length outside 16 to 2048, values that are
+        NbnetError: answers of another shape or type, a length below 16, values that are
             not finite, the same template for different people, or an error of the network's own.
     """
     name, count, notes = recogniser.name, len(inputs), []
@@ -205,10 +207,10 @@ def _probe(recogniser: Recogniser, inputs: Tensor) -> list[str]:
     recogniser.one_by_one = True
     singles, again = ask(inputs), ask(inputs)
     recogniser.one_by_one = False
-    if not MIN_DIM <= singles.shape[1] <= MAX_DIM:
+    if singles.shape[1] < MIN_DIM:
         raise NbnetError(
             f"{name} answers with {singles.shape[1]} numbers per picture: a template has "
-            f"{MIN_DIM} to {MAX_DIM}"
+            f"{MIN_DIM} or more"
         )
     repeatable = _distance(singles, again) <= SAME
     if not repeatable:

@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from nbnet_lib.attack import reconstruct
+from nbnet_lib.decoders import create_decoder
 from nbnet_lib.encoders import create_encoder
 from nbnet_lib.errors import NbnetError, NbnetWarning
 from nbnet_lib.faces import resize, to_tensor
@@ -179,7 +181,6 @@ def fails(x):
         (lambda x: torch.ones(len(x), 64, dtype=torch.int64), r"int64 \[1, 64\]: expected floats"),
         (lambda x: torch.ones(7, 64), r"\[7, 64\]: expected floats \[1, 64\]"),
         (lambda x: x.flatten(1)[:, :15], "15 numbers per picture"),
-        (lambda x: x.flatten(1)[:, :2049], "2049 numbers per picture"),
         (lambda x: torch.log(x.flatten(1)[:, :64]), "NaN"),
         (lambda x: torch.zeros(len(x), 64), "zeros"),
         (lambda x: 1e25 * x.flatten(1)[:, :64], "infinity"),
@@ -198,6 +199,21 @@ def test_another_length_in_a_batch_is_refused_there(faces):
     with pytest.warns(NbnetWarning, match=r"one picture at a time.*expected floats \[4, 32\]"):
         encoder = create_encoder(lambda x: x.flatten(1)[:, : 32 * min(len(x), 2)], **SIZE)
     assert encoder.embed(faces.images[:3]).shape == (3, 32)
+
+
+@pytest.mark.parametrize("dim", [2622, 4096])
+def test_templates_as_long_as_those_of_vgg_face(faces, dim):
+    encoder = create_encoder(lambda x: x.flatten(1)[:, :dim], template_dim=dim, **SIZE)
+    templates = encoder.embed(faces.images[:2])
+    assert templates.shape == (2, dim)
+    pictures = reconstruct(create_decoder("nbnet-b", dim, 40, base_channels=64), templates)
+    assert pictures.shape == (2, 3, 40, 40) and pictures.std() > 0
+
+
+def test_memory_that_runs_out_is_not_blamed_on_the_card(tiles):
+    encoder = create_encoder(lambda x: tiles(x) if len(x) < 9 else torch.empty(1 << 50), **SIZE)
+    with pytest.raises(RuntimeError, match="allocate memory"):
+        encoder.embed(torch.zeros(9, 3, 64, 64))
 
 
 def test_wrong_options_are_named(tiles):
