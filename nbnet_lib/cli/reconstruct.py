@@ -118,7 +118,7 @@ def run(args: argparse.Namespace) -> Report:
     notes += length_note(lengths, what)
     digest = hashlib.blake2b(digest_size=16)
     for start in range(0, len(templates), AT_ONCE):
-        digest.update(np.ascontiguousarray(templates[start : start + AT_ONCE]))
+        digest.update(np.ascontiguousarray(templates[start : start + AT_ONCE]).data)
     made_from = {
         "decoder": decoder.card.get("sha256", args.decoder),
         "templates": digest.hexdigest(),

@@ -13,13 +13,13 @@ ROOMS = ["faces", "data", "encoders", "decoders", "attack", "evaluate", "course"
 # Code lines (no blanks, comments, docstrings) that a room may have. A budget is a direction, not a
 # wall: who needs more raises the number here and says in the same commit what for.
 BUDGETS = {
-    "nbnet_lib": 18_450,
+    "nbnet_lib": 18_600,
     "nbnet_lib/attack": 2_290,
-    "nbnet_lib/cli": 2_370,
+    "nbnet_lib/cli": 2_480,
     "nbnet_lib/course": 650,
     "nbnet_lib/data": 2_880,
     "nbnet_lib/decoders": 1_470,
-    "nbnet_lib/encoders": 1_990,
+    "nbnet_lib/encoders": 2_010,
     "nbnet_lib/evaluate": 5_480,
     "nbnet_lib/faces": 830,
     "synthfaces": 4_660,
