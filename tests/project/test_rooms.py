@@ -15,7 +15,7 @@ ROOMS = ["faces", "data", "encoders", "decoders", "attack", "evaluate", "course"
 BUDGETS = {
     "nbnet_lib": 18_600,
     "nbnet_lib/attack": 2_290,
-    "nbnet_lib/cli": 2_480,
+    "nbnet_lib/cli": 2_380,
     "nbnet_lib/course": 650,
     "nbnet_lib/data": 2_880,
     "nbnet_lib/decoders": 1_470,
