@@ -158,7 +158,7 @@ def run_course(args: argparse.Namespace) -> Report:
     )
     parts = [walk.times_table(summary)]
     if summary["attack"]:
-        parts.append(result_text(summary["attack"]))
+        parts += [result_text(summary["attack"]), walk.recorded_table()]
     parts.append(f"Executed notebooks, HTML and summary.json: {args.output}")
     return Report(summary, "\n\n".join(parts))
 

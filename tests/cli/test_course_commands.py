@@ -1,6 +1,7 @@
 """`nbnet course`, `lab`, `build`, `html`, `slides`: what they call and what they print."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -53,6 +54,19 @@ def test_course_prints_the_attack_table_last(course, capsys):
     assert any("36 pictures of 12 people" in line for line in lines[5:8])
     assert any(line.startswith("nbnet-b-64") and "[" in line for line in lines)
     assert lines[-1].endswith(str(Path("build/x")))
+    assert any("not computed now" in line for line in lines)  # dlib's rows
+
+
+def test_the_recorded_table_is_the_readmes(root):
+    """README and `make course` print one table of the attack on dlib."""
+    printed = walk.recorded_table().splitlines()
+    rows = [re.split(r"\s{2,}", line.strip()) for line in printed if "]" in line]
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    section = readme.split("| templates of dlib, drawn by |")[1].split("\n\n")[0]
+    wanted = [[c.strip(" `") for c in line.split("|")[1:-1]] for line in section.splitlines()[2:]]
+    assert len(rows) == len(wanted) >= 6
+    for row, cells in zip(rows, wanted, strict=True):
+        assert row[1:] == cells[1:] and cells[0] in ("", row[0])
 
 
 def test_course_json_is_the_summary(course, capsys):

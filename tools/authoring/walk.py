@@ -248,6 +248,24 @@ def times_table(summary: dict[str, Any]) -> str:
     return f"{table}\nwall time {summary['seconds']:.1f} s, everything included"
 
 
+def recorded_table() -> str:
+    """Return the attack on dlib as text: recorded, for its training takes longer than a walk."""
+    recorded = json.loads(Path(__file__).with_name("dlib.json").read_text(encoding="utf-8"))
+    kinds = ("type1", "type2", "original")
+    rows = [
+        [row["decoder"], row["accepted_by"]]
+        + ["{:.1f} [{:.1f}, {:.1f}]".format(*(100 * x for x in row[kind])) for kind in kinds]
+        for row in recorded["rows"]
+    ]
+    header = ["templates of dlib, drawn by", "accepted by", "type-I", "type-II", "honest users"]
+    return (
+        f"A real recogniser as the target: TAR (%), {recorded['protocol']}\n"
+        f"{columns(rows, header)}\n"
+        f"Recorded {recorded['recorded']}, not computed now:\n  "
+        + "\n  ".join(recorded["commands"])
+    )
+
+
 def _write_pages(folder: Path, stem: str, title: str, run: Run) -> None:
     notebook = run.notebook
     drop_widgets(notebook)
