@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import os
 import platform
 import re
@@ -94,7 +95,7 @@ def install_cpu_torch() -> bool:
     """Install torch and torchvision from the index of CPU builds; return whether that was done."""
     try:
         urllib.request.urlopen(f"{CPU_INDEX}/torch/", timeout=ANSWER_SECONDS).close()
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         if torch_choice() == "cpu":
             sys.exit(
                 f"error: NBNET_TORCH=cpu, and {CPU_INDEX} does not answer ({error}): without "
@@ -109,7 +110,8 @@ def install_cpu_torch() -> bool:
     print(f"  torch without GPU libraries, from {CPU_INDEX}", flush=True)
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     packages = re.findall(r'"((?:torch|torchvision)>=[^";]+)"', text)
-    pip_install("--no-compile", *packages, index=CPU_INDEX)
+    # What they need comes with the rest: that index has old copies of a few packages only.
+    pip_install("--no-compile", "--no-deps", *packages, index=CPU_INDEX)
     return True
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import os
 import sys
@@ -18,7 +17,6 @@ from nbnet_lib.errors import NbnetError
 
 SHEET, SHEET_NAME = 400, "contact_sheet.png"  # faces on it
 RECORD = "reconstruct.json"  # what the faces in a folder were made from
-AT_ONCE = 8192  # templates that are hashed at once
 PNG_END = b"IEND\xaeB`\x82"
 Draw = Callable[[list[int]], Any]  # rows of templates -> uint8 [n, S, S, 3]
 
@@ -99,9 +97,8 @@ def read_templates(path: Path) -> tuple[Any, dict[str, str]]:
 
 def run(args: argparse.Namespace) -> Report:
     """Reconstruct and write PNG files and a contact sheet, or tar shards, a batch at a time."""
-    import numpy as np
-
     from nbnet_lib.attack import reconstruct
+    from nbnet_lib.attack.data import fingerprint
     from nbnet_lib.decoders import load_decoder
     from nbnet_lib.device import resolve_device
     from nbnet_lib.encoders.base import at_unit_length, length_note, template_lengths
@@ -116,12 +113,9 @@ def run(args: argparse.Namespace) -> Report:
     notes = require_trained_against(args.decoder, decoder.card, origin_in(said), f"the {what}")
     lengths = template_lengths(templates, what)
     notes += length_note(lengths, what)
-    digest = hashlib.blake2b(digest_size=16)
-    for start in range(0, len(templates), AT_ONCE):
-        digest.update(np.ascontiguousarray(templates[start : start + AT_ONCE]).data)
     made_from = {
         "decoder": decoder.card.get("sha256", args.decoder),
-        "templates": digest.hexdigest(),
+        "templates": fingerprint(templates),
         "of": len(templates),
     }
 
@@ -159,7 +153,7 @@ def _write_pictures(
     if known not in (None, made_from):
         raise NbnetError(
             f"{folder} holds faces of other templates, or by another decoder ({RECORD} says so): "
-            "choose another folder or delete it"
+            "choose another folder or move it away"
         )
     width = max(4, len(str(made_from["of"] - 1)))
     names = [f"{row:0{width}d}.png" for row in range(count)]

@@ -8,7 +8,7 @@ pairs to look at, and nothing is left out of the numbers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,28 +73,27 @@ def find_suspects(
         genuine: float32 [G], scores that the median is of.
         impostor: float32 [I] or a histogram, likewise.
     """
-    bounds = float(np.median(genuine)), threshold_at_far(impostor, LIKE_STRANGERS, [])
+    genuine_median = float(np.median(genuine))
+    like_strangers = threshold_at_far(impostor, LIKE_STRANGERS, [])
     pairs: list[dict[str, Any]] = []
     counts = {"impostor": 0, "genuine": 0}
-    if bounds[0] <= bounds[1]:  # nothing is recognised, and no score says anything
+    if genuine_median <= like_strangers:  # nothing is recognised, and no score says anything
         return Suspects(pairs, counts, np.empty((2, 0, SIZE, SIZE, 3), np.uint8))
+
+    def contradict(score: np.ndarray, same: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return (other & (score > genuine_median)) | (same & (score < like_strangers))
+
     found = {kind: [np.empty((0, 3))] for kind in counts}
-    for rows, score, same in _scores(trials, templates, pictures.identities):
-        for kind, mask in (
-            ("impostor", ~same & (score > bounds[0])),
-            ("genuine", same & (score < bounds[1])),
-        ):
+    for rows, score, same in _chosen(contradict, trials, templates, pictures.identities):
+        for kind, mask in (("impostor", ~same), ("genuine", same)):
             counts[kind] += int(mask.sum())
             part = np.column_stack([score[mask], rows[mask]])
-            order = np.argsort(part[:, 0] * (-1 if kind == "impostor" else 1), kind="stable")
-            found[kind].append(part[order[:KEPT]])
+            found[kind].append(_worst_first(kind, part)[:KEPT])
     shown: list[tuple[int, int]] = []
     for kind, parts in found.items():
-        table = np.concatenate(parts)
         seen: set[Any] = set()
-        worst = np.argsort(table[:, 0] * (-1 if kind == "impostor" else 1), kind="stable")
         before = len(pairs)
-        for score_of, *both in table[worst]:
+        for score_of, *both in _worst_first(kind, np.concatenate(parts)):
             first, second = map(int, both)
             who = pictures.identities[[first, second]].tolist()
             keys: set[Any] = {tuple(sorted(who))} if kind == "impostor" else {first, second}
@@ -110,18 +109,30 @@ def find_suspects(
     return Suspects(pairs, counts, np.stack([pictures.read(side, SIZE) for side in sides]))
 
 
-def _scores(
-    trials: Sequence[Trial], templates: np.ndarray, identities: np.ndarray
+def _worst_first(kind: str, table: np.ndarray) -> np.ndarray:
+    """Sort rows that begin with a score: high ones are bad for impostor pairs, low for genuine."""
+    return table[np.argsort(table[:, 0] * (-1 if kind == "impostor" else 1), kind="stable")]
+
+
+def _chosen(
+    choose: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+    trials: Sequence[Trial],
+    templates: np.ndarray,
+    identities: np.ndarray,
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield (rows [P, 2], scores [P], same person [P]): every pair of the trials once, in parts."""
+    """Yield (rows [P, 2], scores [P], same person [P]) of the trials' pairs, each once, in parts.
+
+    Only of those that ``choose(score, same, other)`` takes: of all pairs, rows would fill memory.
+    """
     listed = [trial.pairs for trial in trials if trial.pairs is not None]
     for pairs in listed:
-        rows = np.column_stack([pairs.first, pairs.second])
-        yield rows, compare_pairs(templates, pairs.first, pairs.second), pairs.same
+        score = compare_pairs(templates, pairs.first, pairs.second)
+        mask = choose(score, pairs.same, ~pairs.same)
+        yield np.column_stack([pairs.first, pairs.second])[mask], score[mask], pairs.same[mask]
     if listed:
         return
     tested = np.unique(np.concatenate([trial.rows for trial in trials]))
     for start, score, same, other in pair_blocks(templates[tested], identities[tested]):
-        row, column = np.nonzero(same | other)
+        row, column = np.nonzero(choose(score, same, other))
         rows = tested[np.column_stack([start + row, start + column])]
         yield rows, score[row, column], same[row, column]

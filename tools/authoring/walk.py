@@ -38,7 +38,7 @@ from nbnet_lib.cli.shared import columns
 from nbnet_lib.course.profile import resolve_profile
 from nbnet_lib.device import resolve_device
 from nbnet_lib.errors import NbnetError
-from nbnet_lib.files import atomic_path, require_writable_folder
+from nbnet_lib.files import atomic_path, require_writable_folder, sha256_file
 
 ENCODER, DECODER = "synth", "nbnet-b-64"
 # Identities of the closing benchmark; the table of the README is the one with 300.
@@ -171,8 +171,7 @@ def library_digest() -> str:
     digest = hashlib.sha256(json.dumps([platform.python_version(), packages]).encode())
     files = [p for source in SOURCES for p in (LIBRARY / source).rglob("*") if p.is_file()]
     for path in sorted(p for p in files if "__pycache__" not in p.parts):
-        digest.update(f"{path.relative_to(LIBRARY).as_posix()}\n".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(f"{path.relative_to(LIBRARY).as_posix()} {sha256_file(path)}\n".encode())
     return digest.hexdigest()
 
 
