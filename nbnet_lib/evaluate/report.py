@@ -161,7 +161,6 @@ def _context(result: Result) -> dict[str, Any]:
     several = len(result.protocol["trials"]) > 1
     of_trials = " of the first trial" if isinstance(result.impostor, ScoreHistogram) else ""
     curves = _curves(result)
-    suspects = result.suspects if result.suspects and result.suspects.pairs else None
     return {
         "title": f"{'Attack on' if result.decoders else 'Verification with'} {result.encoder}",
         "result": result,
@@ -193,8 +192,9 @@ def _context(result: Result) -> dict[str, Any]:
             )
             for name, strip in result.strips.items()
         },
-        "suspects_table": pd.DataFrame(suspects.pairs).set_index("kind") if suspects else None,
-        "suspects_figure": plots.pairs_plot(suspects.pictures) if suspects else None,
+        "suspects_figure": plots.pairs_plot(result.suspects.pictures)
+        if result.suspects and result.suspects.pairs
+        else None,
         "leakage_figures": list(_leakage_figures(result)),
     }
 

@@ -200,9 +200,25 @@ def _leakage_row(row: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def suspects_table(result: dict[str, Any]) -> pd.DataFrame:
+    """Return the pairs whose score contradicts their label, numbered from 1."""
+    of = {"impostor": "different people", "genuine": "one person"}
+    rows = {
+        str(number): {
+            "by the labels": of[pair["kind"]],
+            "score": f"{pair['score']:.2f}",
+            "picture": pair["first"],
+            "and": pair["second"],
+        }
+        for number, pair in enumerate(result.get("suspects", []), 1)
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("pair")
+
+
 TABLES: dict[str, tuple[str, Callable[[dict[str, Any]], pd.DataFrame]]] = {
     "attack": ("Accepted as the person", attack_table),
     "verification": ("Verification of original pictures", verification_table),
+    "suspects": ("Look at these: the score contradicts the label", suspects_table),
     "identification": ("Identification", identification_table),
     "quality": ("Pictures", quality_table),
     "paired": ("Differences between attacks, percentage points", paired_table),

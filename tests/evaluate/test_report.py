@@ -14,6 +14,7 @@ from nbnet_lib.errors import NbnetError
 from nbnet_lib.evaluate import Judgement, Measure, Result
 from nbnet_lib.evaluate.report import write_report
 from nbnet_lib.evaluate.result import Strip
+from nbnet_lib.evaluate.suspects import Suspects
 
 HOSTILE = "<script>alert('x')</script>\"&"
 VOID = {"meta", "img", "br", "link", "hr", "input"}
@@ -233,6 +234,23 @@ def test_a_recogniser_alone_has_no_attack_on_its_page(tmp_path):
     assert len(read(html).all("img")) == 3
     with pytest.raises(NbnetError):
         write_report(plain([], **plotted([])), tmp_path / "b.html" / "below-a-file.html")
+
+
+def test_pairs_to_look_at_are_listed_and_shown(tmp_path):
+    pairs = [
+        {"kind": "impostor", "first": "a/1.png", "second": f"{HOSTILE}.png", "score": 0.91},
+        {"kind": "genuine", "first": "b/1.png", "second": "b/2.png", "score": -0.1},
+    ]
+    suspects = Suspects(pairs, {"impostor": 5, "genuine": 1}, np.zeros((2, 2, 9, 9, 3), np.uint8))
+    alone = plain([], **plotted([]))
+    without = read(write_report(alone, tmp_path / "a.html").read_text(encoding="utf-8"))
+    found = replace(alone, suspects=suspects)
+    page = read(write_report(found, tmp_path / "b.html").read_text(encoding="utf-8"))
+    assert len(page.all("img")) == len(without.all("img")) + 1
+    text = " ".join(page.text)
+    assert "Look at these" in text and f"{HOSTILE}.png" in text
+    assert "different people" in text and "one person" in text and "0.91" in text
+    assert "Look at these" not in " ".join(without.text)
 
 
 def test_a_page_of_very_many_scores_stays_small(tmp_path):
