@@ -613,14 +613,14 @@ from nbnet_lib.decoders import load_decoder
 part = slice(0, course.pick(quick=10, laptop=40) * n_samples)  # some of the victims
 gate = compare_originals(leaked[part], victims.identities[part], (0.001,), resamples=0)
 shipped = {}
-print("TAR at FAR 0.1 %                      type-I   type-II")
+print("TAR at FAR 0.1 %                            type-I   type-II")
 for name, what in {
     "nbnet-b-64-pixel-colour": "pixel loss",
     "nbnet-b-64-colour": "strong recipe",
 }.items():
     shipped[what] = reconstruct(load_decoder(name), leaked[part])
     rate = attack_originals(gate, encoder.embed(shipped[what])).rates[0.001]
-    print(f"{name:18s}{what:14s}{rate['type1'].tar:12.1%}{rate['type2'].tar:10.1%}")
+    print(f"{name:24s}{what:14s}{rate['type1'].tar:12.1%}{rate['type2'].tar:10.1%}")
 
 # %% tags=["slide"]
 figure, axis = plt.subplots(figsize=(8.8, 3.4))
